@@ -1,0 +1,51 @@
+# make run    make the environment, pretrain and evaluate on the embedded graph (no files needed)
+# make test   make the environment and run every test
+# make lint   ruff and the type checker
+# make all    what CI runs: lint and test
+# make clean  remove the environment, caches and runs/digits_graph
+#
+# Another Python: make run PYTHON=python3.12
+
+SUPPORTED := 3.11 3.12 3.13
+PYTHON ?= python3
+VENV := .venv
+# Two processes: most of a test's time is compilation, which uses one core. One file, one process.
+PYTEST_ARGS ?= --numprocesses=2 --dist=loadfile
+
+found := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+bin := $(VENV)/bin
+# Stamps: newer than the requirements they were installed from, and named for the Python.
+installed := $(VENV)/installed-$(found)
+installed_for_tests := $(VENV)/installed-for-tests-$(found)
+pip_install = $(bin)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: all run test lint clean
+
+all: lint test
+
+run: $(installed)
+	$(bin)/python -m mmix_jax.main --config=configs/digits_graph.py --workdir=runs/digits_graph
+
+test: $(installed_for_tests)
+	$(bin)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(installed_for_tests)
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/basedpyright --pythonpath $(bin)/python
+
+$(installed): requirements.txt
+	$(if $(filter $(found),$(SUPPORTED)),,$(error Python $(SUPPORTED) is needed, found \
+	  $(if $(found),$(PYTHON) $(found),no $(PYTHON)); name another: make run PYTHON=python3.12))
+	@echo "Installing requirements.txt into $(VENV) (Python $(found); about a minute, 1.1 GB)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(pip_install) -r requirements.txt
+	@touch $@
+
+$(installed_for_tests): requirements-test.txt $(installed)
+	@echo "Installing requirements-test.txt into $(VENV)"
+	@$(pip_install) -r requirements-test.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache runs/digits_graph

@@ -1,0 +1,1 @@
+"""Augmentations: one key per purpose, nothing read from disk."""

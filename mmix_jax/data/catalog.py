@@ -1,0 +1,48 @@
+"""Data sets by name."""
+
+import os
+
+from mmix_jax.data import planetoid
+from mmix_jax.data.custom import read_graph_file
+from mmix_jax.data.digits import load_digits_graph
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+
+NODE_DATASETS = (*planetoid.NAMES, "digits_graph", "graph_file")
+
+
+def load_nodes(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    path: str | os.PathLike | None = None,
+    split: str = "default",
+    split_seed: int = 0,
+) -> NodeDataset:
+    """A graph with its nodes' labels and split.
+
+    Args:
+      name: ``cora``, ``citeseer``, ``pubmed``, ``digits_graph`` or ``graph_file``.
+      data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
+      path: of ``graph_file`` only: your graph, see ``custom.read_graph_file``.
+      split: ``"default"``: the one the data comes with, or that its protocol names;
+        ``"public"``: the one it comes with; ``"random"``: 10/10/80.
+      split_seed: seed of a split that is drawn.
+
+    Raises:
+      InputError: unknown name or split, or data that is missing, damaged or badly formed.
+    """
+    if name not in NODE_DATASETS:
+        raise InputError(
+            f"unknown data set {name!r}; expected one of: {', '.join(sorted(NODE_DATASETS))}"
+        )
+    if (name == "graph_file") != bool(path):
+        raise InputError(
+            f"path is needed by graph_file and by no other, found {name} with path {path!r}; "
+            "give the path of your graph, or leave it out"
+        )
+    if path:
+        return read_graph_file(path, split=split, split_seed=split_seed)
+    if name == "digits_graph":
+        return load_digits_graph(split=split, split_seed=split_seed)
+    return planetoid.load_planetoid(name, data_dir=data_dir, split=split, split_seed=split_seed)

@@ -1,0 +1,170 @@
+"""Which nodes train, choose and test: random, stratified and given splits, and their check."""
+
+import numpy as np
+
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Split
+
+SPLITS = ("default", "public", "random")
+
+
+def random_split(
+    labels: np.ndarray, *, seed: int = 0, train: float = 0.1, valid: float = 0.1
+) -> Split:
+    """A random split of the nodes with a label: 10 % train, 10 % valid, the rest test.
+
+    Not stratified. Shares are rounded down, but each part gets one node at least.
+
+    Args:
+      labels: classes [N], −1 where unknown; such nodes are in no part.
+      seed: the same seed gives the same split.
+      train: share of training nodes.
+      valid: share of validation nodes.
+
+    Raises:
+      InputError: the parts would be empty or train on one class.
+    """
+    order = _shuffled(np.flatnonzero(labels >= 0), seed)
+    num_train = max(1, int(order.size * train))
+    end_valid = num_train + max(1, int(order.size * valid))
+    split = _make(order[:num_train], order[num_train:end_valid], order[end_valid:])
+    validate_split(split, labels, labels.shape[0])
+    return split
+
+
+def stratified_split(
+    labels: np.ndarray, *, per_class: int = 20, num_valid: int = 500, seed: int = 0
+) -> Split:
+    """A random split with equally many training nodes of every class; the rest tests.
+
+    Args:
+      labels: classes [N], −1 where unknown; such nodes are in no part.
+      per_class: training nodes of each class.
+      num_valid: validation nodes, drawn from all others without regard to class.
+      seed: the same seed gives the same split.
+
+    Raises:
+      InputError: a class has fewer nodes than ``per_class``, or a part would be empty.
+    """
+    order = _shuffled(np.flatnonzero(labels >= 0), seed)
+    classes, counts = np.unique(labels[order], return_counts=True)
+    if (counts < per_class).any():
+        raise InputError(
+            f"a stratified split needs {per_class} nodes of every class, found {counts.min()} "
+            f"of class {classes[counts.argmin()]}; ask for fewer per class"
+        )
+    train = np.concatenate([order[labels[order] == c][:per_class] for c in classes])
+    rest = order[~np.isin(order, train)]
+    split = _make(train, rest[:num_valid], rest[num_valid:])
+    validate_split(split, labels, labels.shape[0])
+    return split
+
+
+def split_from_masks(train, valid, test, num_nodes: int) -> Split:
+    """The split that three boolean (or 0/1) masks [N] mark.
+
+    Raises:
+      InputError: a mask has another shape or other values.
+    """
+    named = {"train_mask": train, "val_mask": valid, "test_mask": test}
+    return _make(*(_from_mask(mask, name, num_nodes) for name, mask in named.items()))
+
+
+def choose_split(
+    split: str, given: Split | None, labels: np.ndarray | None, *, seed: int = 0
+) -> Split | None:
+    """The split that a loader's ``split`` argument asks for.
+
+    Args:
+      split: ``"default"``: the given one, or else a random one, or None without labels;
+        ``"public"``: the given one; ``"random"``: 10/10/80 by ``seed``.
+      given: the split that came with the data, if any.
+      labels: classes [N] or None.
+      seed: seed of the random split.
+
+    Raises:
+      InputError: an unknown name, or a split that this data cannot have.
+    """
+    if split not in SPLITS:
+        raise InputError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
+    if labels is None:
+        if split == "default":
+            return None
+        raise InputError(f"split {split!r} needs labels, found none; use split 'default'")
+    if split == "random" or (split == "default" and given is None):
+        return random_split(labels, seed=seed)
+    if given is None:
+        raise InputError("split 'public' needs a split in the data, found none; use 'random'")
+    return given
+
+
+def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> None:
+    """Checks that a split's parts are non-empty, in range, disjoint, labelled, of two classes.
+
+    Args:
+      split: three index arrays.
+      labels: classes [N] with −1 for unknown; None skips what concerns classes.
+      num_nodes: N.
+
+    Raises:
+      InputError: naming the part and the first fault.
+    """
+    for name, part in zip(Split._fields, split, strict=True):
+        _check_part(name, np.asarray(part), labels, num_nodes)
+    nodes, counts = np.unique(np.concatenate(split), return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"train, valid and test must be disjoint, found node {nodes[counts > 1][0]} "
+            "twice; leave it in one part"
+        )
+    if labels is not None and np.unique(labels[split.train]).size < 2:
+        raise InputError(
+            "training nodes must be of two classes or more, found class "
+            f"{labels[split.train[0]]} only; use another split seed or give masks"
+        )
+
+
+def _check_part(name: str, part: np.ndarray, labels: np.ndarray | None, num_nodes: int) -> None:
+    if part.ndim != 1 or part.size == 0:
+        raise InputError(
+            f"split part {name!r} must hold one node at least, found shape {part.shape}; "
+            "mark nodes for it"
+        )
+    if part.dtype.kind not in "iu":
+        raise InputError(
+            f"split part {name!r} must hold node indices, found {part.dtype}; convert it"
+        )
+    outside = (part < 0) | (part >= num_nodes)
+    if outside.any():
+        raise InputError(
+            f"split part {name!r} must lie in [0, {num_nodes}), found {part[outside][0]}; "
+            "count nodes from zero"
+        )
+    if labels is not None and (labels[part] < 0).any():
+        raise InputError(
+            f"split part {name!r} must have labels, found node "
+            f"{part[labels[part] < 0][0]} without; leave such nodes out"
+        )
+
+
+def _from_mask(mask, name: str, num_nodes: int) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.shape != (num_nodes,):
+        raise InputError(
+            f"{name} must have shape ({num_nodes},), found {mask.shape}; give one column of it"
+        )
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise InputError(f"{name} must be boolean, found {mask.dtype}; mark nodes by True")
+    return np.flatnonzero(mask)
+
+
+def _shuffled(nodes: np.ndarray, seed: int) -> np.ndarray:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"split_seed must lie in [0, 2**32), found {seed}; choose another")
+    # RandomState, not default_rng: NumPy promises that its numbers never change, and a split is
+    # part of a protocol.
+    return np.random.RandomState(seed).permutation(nodes)
+
+
+def _make(train: np.ndarray, valid: np.ndarray, test: np.ndarray) -> Split:
+    return Split(*(np.sort(part).astype(np.int32) for part in (train, valid, test)))

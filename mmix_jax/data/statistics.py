@@ -1,0 +1,115 @@
+"""What each known data set must look like; loaders check it, tests read it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+
+
+class Statistics(NamedTuple):
+    """Counts of one graph with labelled nodes; None where not known.
+
+    Fields:
+      num_nodes: isolated ones included.
+      num_edges: undirected, without self-loops and repeats.
+      num_features: columns of ``x``.
+      num_unlabelled: nodes without a label.
+      class_sizes: nodes per class.
+      split_sizes: of the default split's train, valid and test part.
+      list_entries: neighbours that the original files list, repeats and self-loops included.
+      self_loops: nodes that the original files list among their own neighbours.
+    """
+
+    num_nodes: int
+    num_edges: int
+    num_features: int
+    num_classes: int
+    num_unlabelled: int
+    class_sizes: tuple[int, ...] | None
+    split_sizes: tuple[int, int, int]
+    list_entries: int | None = None
+    self_loops: int | None = None
+
+
+EXPECTED = {
+    "cora": Statistics(
+        num_nodes=2708,
+        num_edges=5278,
+        num_features=1433,
+        num_classes=7,
+        num_unlabelled=0,
+        class_sizes=(351, 217, 418, 818, 426, 298, 180),
+        split_sizes=(140, 500, 1000),
+        list_entries=10_858,
+        self_loops=0,
+    ),
+    "citeseer": Statistics(
+        num_nodes=3327,
+        num_edges=4552,
+        num_features=3703,
+        num_classes=6,
+        num_unlabelled=15,
+        class_sizes=None,
+        split_sizes=(120, 500, 1000),
+        list_entries=9464,
+        self_loops=124,
+    ),
+    "pubmed": Statistics(
+        num_nodes=19_717,
+        num_edges=44_324,
+        num_features=500,
+        num_classes=3,
+        num_unlabelled=0,
+        class_sizes=(4103, 7739, 7875),
+        split_sizes=(60, 500, 1000),
+        list_entries=88_676,
+        self_loops=3,
+    ),
+    "digits_graph": Statistics(
+        num_nodes=1797,
+        num_edges=12_339,
+        num_features=64,
+        num_classes=10,
+        num_unlabelled=0,
+        class_sizes=(178, 182, 177, 183, 181, 182, 181, 179, 174, 180),
+        split_sizes=(200, 500, 1097),
+    ),
+}
+
+
+def measure(
+    dataset: NodeDataset, *, list_entries: int | None = None, self_loops: int | None = None
+) -> Statistics:
+    """The statistics of a labelled data set with its default split."""
+    if dataset.labels is None or dataset.split is None:
+        raise ValueError(f"statistics need labels and a split; {dataset.name} has none")
+    known = dataset.labels[dataset.labels >= 0]
+    train, valid, test = (part.size for part in dataset.split)
+    return Statistics(
+        num_nodes=dataset.graph.num_nodes,
+        num_edges=dataset.graph.num_edges // 2,
+        num_features=dataset.graph.x.shape[1],
+        num_classes=dataset.num_classes,
+        num_unlabelled=dataset.labels.size - known.size,
+        class_sizes=tuple(np.bincount(known, minlength=dataset.num_classes).tolist()),
+        split_sizes=(train, valid, test),
+        list_entries=list_entries,
+        self_loops=self_loops,
+    )
+
+
+def check_statistics(name: str, found: Statistics) -> None:
+    """Compares with ``EXPECTED[name]`` what is known there.
+
+    Raises:
+      InputError: a count differs: the files are damaged or another set's.
+    """
+    for field, wanted in EXPECTED[name]._asdict().items():
+        value = getattr(found, field)
+        if wanted is not None and value != wanted:
+            raise InputError(
+                f"{name} must have {field} {wanted}, found {value}: swapped or damaged file; "
+                "get the original files again"
+            )

@@ -1,0 +1,108 @@
+"""What every loader and converter of one graph returns, and the one way to put it together."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmix_jax.data import splits
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph, Split
+
+
+class NodeDataset(NamedTuple):
+    """One graph with what is known of its nodes.
+
+    Fields:
+      name: the data set's name, for reports.
+      graph: nodes, features and edges.
+      labels: classes 0 … C − 1, int32 [N]; −1 where unknown; None where no node has one.
+      num_classes: C; 0 without labels.
+      split: training, validation and test nodes, all with labels; None without labels.
+      ids: the nodes' own names [N], None where they are just 0 … N − 1.
+      bag_of_words: whether features are counts of words, which encoders normalise by row.
+    """
+
+    name: str
+    graph: Graph
+    labels: np.ndarray | None
+    num_classes: int
+    split: Split | None
+    ids: np.ndarray | None
+    bag_of_words: bool
+
+
+def make_dataset(
+    name: str,
+    graph: Graph,
+    labels: ArrayLike | None,
+    *,
+    given: Split | None = None,
+    split: str = "default",
+    split_seed: int = 0,
+    ids: ArrayLike | None = None,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """Puts a checked ``NodeDataset`` together; without labels there is no split.
+
+    Args:
+      name: for reports.
+      graph: from ``make_graph``.
+      labels: integers [N], −1 where unknown; None, or all −1, means no labels.
+      given: the split that came with the data, if any.
+      split: ``"default"`` (the given one, else a random one), ``"public"`` (the given one) or
+        ``"random"`` (10/10/80 by ``split_seed``).
+      split_seed: seed of a random split.
+      ids: names of the nodes [N].
+      bag_of_words: see ``NodeDataset``.
+
+    Raises:
+      InputError: labels, split or ids do not fit the graph, or the split asked for does not exist.
+    """
+    labels = check_labels(labels, graph.num_nodes)
+    if given is not None:
+        splits.validate_split(given, labels, graph.num_nodes)
+    if ids is not None:
+        ids = np.asarray(ids)
+        if ids.shape != (graph.num_nodes,):
+            raise InputError(
+                f"ids must have shape ({graph.num_nodes},), found {ids.shape}; give one per node"
+            )
+    chosen = splits.choose_split(split, given, labels, seed=split_seed)
+    num_classes = 0 if labels is None else int(labels.max()) + 1
+    return NodeDataset(name, graph, labels, num_classes, chosen, ids, bag_of_words)
+
+
+def check_labels(labels: ArrayLike | None, num_nodes: int) -> np.ndarray | None:
+    """Labels as int32 [N], −1 where unknown; None if none is known.
+
+    Whole numbers stored as floats are taken; a trailing axis of length one is dropped.
+
+    Raises:
+      InputError: wrong shape, not whole numbers, below −1, not below N, or one class only.
+    """
+    if labels is None:
+        return None
+    values = np.asarray(labels)
+    if values.shape == (num_nodes, 1):
+        values = values[:, 0]
+    if values.shape != (num_nodes,):
+        raise InputError(
+            f"labels must have shape ({num_nodes},), found {values.shape}; give one class per node"
+        )
+    rule = "labels must be integers 0, 1, 2, …, or −1 for unknown"
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{rule}, found dtype {values.dtype}; number the classes")
+    # Classes are never more than nodes; far larger numbers are ids or hashes in the wrong place.
+    wrong = ~((values >= -1) & (values < num_nodes) & (np.floor(values) == values))
+    if wrong.any():
+        raise InputError(f"{rule}, found {values[wrong][0]}; number the classes from zero")
+    known = np.unique(values[values >= 0])
+    if known.size == 0:
+        return None
+    if known.size == 1:
+        raise InputError(
+            f"labels must name two classes or more, found class {int(known[0])} only; "
+            "leave the labels out to train without them"
+        )
+    return values.astype(np.int32)

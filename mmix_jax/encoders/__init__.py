@@ -1,0 +1,1 @@
+"""Encoders and heads: Flax modules whose `apply` is pure."""

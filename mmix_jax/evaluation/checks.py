@@ -1,0 +1,70 @@
+"""What every evaluation asks of its embeddings, labels and split."""
+
+import jax
+import numpy as np
+
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Split
+
+
+def check_embeddings(
+    task: str, z: np.ndarray | jax.Array, labels: np.ndarray | jax.Array
+) -> np.ndarray:
+    """Returns the labels on the host, once they are integers [N] beside finite z [N, D].
+
+    Raises:
+      ValueError: a shape, or the type of the labels, is wrong; the message begins with ``task``.
+      InputError: an embedding is not finite.
+    """
+    z, labels = np.asarray(z), np.asarray(labels)
+    if z.ndim != 2 or labels.shape != z.shape[:1]:
+        raise ValueError(
+            f"{task} needs z [N, D] and labels [N], "
+            f"found shapes {z.shape} and {labels.shape}; give one label per row of z"
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"labels must be integers, found {labels.dtype}; give class numbers, -1 for unknown"
+        )
+    bad_rows = int((~np.isfinite(z)).any(axis=1).sum())
+    if bad_rows:
+        raise InputError(
+            f"embeddings must be finite, found NaN or infinity in {bad_rows} of {len(z)} rows; "
+            "the training diverged: lower its learning rate"
+        )
+    return labels
+
+
+def check_split(split: Split, labels: np.ndarray) -> Split:
+    """Returns the split as arrays, once every part indexes at least one node, all with labels.
+
+    Raises:
+      ValueError: a part is no integer array [n].
+      InputError: a part is empty, points outside the nodes, or at a node without label.
+    """
+    split = Split(*map(np.asarray, split))
+    for name, part in split._asdict().items():
+        _check_part(f"split.{name}", part, labels)
+    return split
+
+
+def _check_part(name: str, part: np.ndarray, labels: np.ndarray) -> None:
+    if part.size == 0:
+        raise InputError(f"{name} must not be empty, found 0 nodes; move nodes into it")
+    if part.ndim != 1 or not np.issubdtype(part.dtype, np.integer):
+        raise ValueError(
+            f"{name} must be integer node indices [n], found {part.dtype} {list(part.shape)}; "
+            "np.flatnonzero turns a mask into indices"
+        )
+    outside = part[(part < 0) | (part >= len(labels))]
+    if outside.size:
+        raise InputError(
+            f"{name} must index nodes 0 to {len(labels) - 1}, found {outside[0]}; "
+            "use the split of the same graph"
+        )
+    unknown = int((labels[part] < 0).sum())
+    if unknown:
+        raise InputError(
+            f"{name} must hold labelled nodes, found {unknown} of {part.size} without label; "
+            "leave them out of the split"
+        )

@@ -1,0 +1,1 @@
+"""Experiments join data and model; the only readers of a config."""

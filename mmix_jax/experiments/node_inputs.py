@@ -1,0 +1,104 @@
+"""From a data set to what lies on the device: propagated features, adjacency, diffusion."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+from mmix_jax.frameworks.mvgrl import NodeTables
+from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
+from mmix_jax.graphs.normalize import gcn_weights, propagate, row_normalize
+from mmix_jax.graphs.padding import pad_graph
+from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
+from mmix_jax.graphs.types import Graph
+
+_EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
+
+
+def normalised_graph(config: ConfigDict, dataset: NodeDataset) -> Graph:
+    """The graph with L1-normalised feature rows where the config (or bag-of-words data) wants them."""
+    wanted = {"on": True, "off": False, "auto": dataset.bag_of_words}[config.normalise_features]
+    graph = dataset.graph
+    return graph._replace(x=row_normalize(graph.x)) if wanted else graph
+
+
+def _diffusion_options(config: ConfigDict, graph: Graph) -> dict:
+    return {
+        "edge_weight": graph.edge_weight,
+        "kind": config.diffusion,
+        "alpha": config.alpha,
+        "t": config.diffusion_time,
+    }
+
+
+def _diffusion_operator(config: ConfigDict, graph: Graph):
+    """Dense [N, N], edges (senders, receivers, weights), or None for Chebyshev steps."""
+    edges = (graph.senders, graph.receivers, graph.num_nodes)
+    if config.diffusion_form == "features":
+        return None
+    options = _diffusion_options(config, graph)
+    if config.diffusion_form == "exact":
+        if graph.num_nodes > _EXACT_NODES:
+            raise InputError(
+                f"diffusion_form 'exact' needs at most {_EXACT_NODES} nodes, found "
+                f"{graph.num_nodes}; use features or top_k"
+            )
+        return diffusion_matrix(*edges, **options).astype(np.float32)
+    return sparse_diffusion(
+        *edges, form=config.diffusion_form, top_k=config.top_k, epsilon=config.epsilon, **options
+    )
+
+
+def make_tables(config: ConfigDict, graph: Graph) -> NodeTables:
+    """What stays on the device: ÂX and SX for one layer; the graph itself where a loss needs it."""
+    operator = _diffusion_operator(config, graph)
+    own = config.depth > 1 or config.objective == "mvgrl" or config.mixing == "i_mix"
+    x_a = x_b = None
+    if config.depth == 1:
+        weights, self_weights = gcn_weights(
+            graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
+        )
+        x_a = propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
+        x_b = _diffused_features(config, graph, operator)
+    tables = NodeTables(x_a, x_b)
+    if own:
+        padded = pad_graph(graph)
+        if isinstance(operator, np.ndarray):
+            missing = len(padded.nodes) - graph.num_nodes
+            operator = np.pad(operator, ((0, missing), (0, missing)))
+        tables = tables._replace(graph=padded, diffusion=operator)
+    return jax.tree.map(jnp.asarray, tables)
+
+
+def _diffused_features(config: ConfigDict, graph: Graph, operator) -> np.ndarray:
+    if operator is None:
+        return diffuse(
+            graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph)
+        )
+    if isinstance(operator, np.ndarray):
+        return operator @ graph.x
+    return propagate(graph.x, *operator, None)
+
+
+def make_sampler(config: ConfigDict, graph: Graph, seed: int, num_devices: int) -> NodeSampler:
+    """The sampler of one training."""
+    options = _diffusion_options(config, graph)
+    del options["edge_weight"]
+    return NodeSampler(
+        graph,
+        sampler=config.sampler,
+        batch_size=config.batch_size,
+        num_windows=config.num_windows,
+        num_devices=num_devices,
+        seed=seed,
+        diffusion=options,
+    )
+
+
+def whole_graph(graph: Graph) -> NodeBatch:
+    """Every node as an anchor, on one device: what representations are computed on."""
+    table, nodes = NeighbourTable(graph), np.arange(graph.num_nodes)
+    batch = table.cut(nodes, graph.num_nodes, (graph.num_nodes, max(graph.num_edges, 1)))
+    return jax.tree.map(jnp.asarray, batch)

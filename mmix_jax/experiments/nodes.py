@@ -1,0 +1,295 @@
+"""The node task: pretrain, evaluate the frozen encoder, write embeddings."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from mmix_jax.data.catalog import load_nodes
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+from mmix_jax.evaluation.clustering import clustering
+from mmix_jax.evaluation.logistic import logistic, protocol_l2
+from mmix_jax.experiments.node_inputs import (
+    make_sampler,
+    make_tables,
+    normalised_graph,
+    whole_graph,
+)
+from mmix_jax.experiments.settings import static_settings
+from mmix_jax.frameworks.mvgrl import Settings, embed, init_params, make_loss
+from mmix_jax.graphs.types import Graph
+from mmix_jax.results import Result, score, versions
+from mmix_jax.training.checkpoint import Checkpointer
+from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
+from mmix_jax.training.metrics import MetricsWriter
+from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer, make_step
+
+REPRESENTATIONS = ("a", "b", "mean")
+
+
+class NodeTask(NamedTuple):
+    """A config with its data and model; `represent(params, key)` gives all nodes' representations."""
+
+    config: ConfigDict
+    dataset: NodeDataset
+    graph: Graph
+    settings: Settings
+    tables: Any
+    devices: list
+    represent: Callable
+
+
+def load(config: ConfigDict) -> NodeTask:
+    """Read the data and lay it on the device."""
+    dataset = load_nodes(
+        config.dataset,
+        data_dir=config.data_dir or None,
+        path=config.data_path or None,
+        split=config.split,
+        split_seed=config.split_seed,
+    )
+    graph = normalised_graph(config, dataset)
+    settings = static_settings(config, graph.num_nodes)
+    tables = make_tables(config, graph)
+    everything = whole_graph(graph)
+    labels = None if dataset.labels is None else jax.numpy.asarray(dataset.labels)
+    compute = jax.jit(partial(embed, settings))
+
+    def represent(params, key):
+        return compute(params, tables, everything, key, labels)
+
+    devices = jax.local_devices()
+    if config.num_devices > len(devices):
+        raise InputError(f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all")
+    devices = devices[: config.num_devices or None]
+    return NodeTask(config, dataset, graph, settings, tables, devices, represent)
+
+
+def _keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Keys of initialisation, training and evaluation: functions of the seed alone."""
+    init, training, evaluation = jax.random.split(jax.random.key(seed), 3)
+    return init, training, evaluation
+
+
+def _start(task: NodeTask, seed: int):
+    optimizer = make_optimizer(task.config.learning_rate, task.config.weight_decay)
+    params = init_params(task.settings, task.graph.x.shape[1], _keys(seed)[0])
+    return init_state(params, optimizer), optimizer
+
+
+def _folder(workdir: Path, seed: int) -> Path:
+    return workdir / "checkpoints" / f"seed_{seed}"
+
+
+def _judge(task: NodeTask, seed: int) -> Callable:
+    """`evaluate(state) -> (score, metrics)` for the loop: validation accuracy where labels allow."""
+    config, key = task.config, _keys(seed)[2]
+
+    def evaluate(state: TrainState):
+        representations, mixture = task.represent(state.params, key)
+        metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
+        if task.dataset.split is None or config.selection != "validation":
+            return None, metrics
+        found = logistic(
+            representations[config.representation],
+            task.dataset.labels,
+            task.dataset.split,
+            num_runs=config.num_probes,
+            key=key,
+            num_classes=task.dataset.num_classes,
+            l2=protocol_l2(config.protocol, config.dataset),
+        )
+        metrics["validation_accuracy"] = found.valid.mean
+        if config.protocol == "reference":  # the authors watch the test set: only under this name
+            metrics["test_accuracy"] = found.test.mean
+            return found.test.mean, metrics
+        return found.valid.mean, metrics
+
+    return evaluate
+
+
+def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> None:
+    """Train one seed from its latest checkpoint (or the start) to the end."""
+    config = task.config
+    state, optimizer = _start(task, seed)
+    sampler = make_sampler(config, task.graph, seed, len(task.devices))
+    step_fn = make_step(make_loss(task.settings, AXIS), optimizer, devices=task.devices)
+    key = _keys(seed)[1]
+
+    def step(state: TrainState, number: int):
+        return step_fn(state, task.tables, sampler.batch(number), key)
+
+    last = config.selection == "last"
+    schedule = Schedule(
+        config.num_steps,
+        config.eval_every,
+        config.checkpoint_every,
+        0 if last else config.patience,
+    )
+    with Checkpointer(_folder(workdir, seed)) as checkpointer:
+        progress = new_progress()
+        found = checkpointer.restore(state)
+        if found is not None:
+            state, progress = found
+        if progress["stopped"] or int(state.step) >= config.num_steps:
+            return
+        state = jax.tree.map(jax.numpy.asarray, state)
+        with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
+            train(
+                state,
+                progress,
+                step_fn=step,
+                evaluate=_judge(task, seed),
+                schedule=schedule,
+                checkpointer=checkpointer,
+                writer=writer,
+                interrupted=interrupted,
+                description=f"{config.dataset} {config.mixing} seed {seed}",
+            )
+
+
+def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
+    """Parameters to evaluate and the progress record behind them."""
+    template, _ = _start(task, seed)
+    with Checkpointer(folder, read_only=True) as checkpointer:
+        found = checkpointer.restore(template, best=task.config.selection != "last")
+    if found is None:
+        raise InputError(f"no checkpoint: {folder} is empty; train first, or pass another path")
+    state, progress = found
+    return state.params, {**progress, "step": int(state.step)}
+
+
+def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
+    """Scores of one encoder by (representation, metric): accuracy, nmi, ari."""
+    config, dataset, key = task.config, task.dataset, _keys(seed)[2]
+    representations, _ = task.represent(params, key)
+    scores = {}
+    for name in REPRESENTATIONS:
+        z = np.asarray(representations[name])
+        if dataset.split is not None:
+            scores[name, "accuracy"] = logistic(
+                z,
+                dataset.labels,
+                dataset.split,
+                num_runs=config.num_classifiers,
+                key=key,
+                num_classes=dataset.num_classes,
+                l2=protocol_l2(config.protocol, config.dataset),
+            ).test
+        if config.num_clusterings:
+            found = clustering(
+                z,
+                dataset.labels,
+                num_clusters=dataset.num_classes,
+                seed=seed,
+                num_repeats=config.num_clusterings,
+            )
+            scores |= {(name, metric): value for metric, value in found.items()}
+    return scores
+
+
+def _result(task: NodeTask, trained: bool, name, metric, scores, seeds, steps, seconds) -> Result:
+    config = task.config
+    values = score([found.mean for found in scores])
+    if config.protocol == "reference" and metric == "accuracy":  # deviation over classifiers
+        pooled = score([value for found in scores for value in found.values])
+        values = values._replace(mean=pooled.mean, std=pooled.std, n=pooled.n)
+    selection = config.selection if trained else "none"
+    if trained and config.protocol == "reference":
+        selection = "test_watched"
+    clusters = metric != "accuracy"
+    return Result(
+        **values._asdict(),
+        task="clustering" if clusters else "node",
+        dataset=config.dataset,
+        framework=config.framework,
+        mixing=config.mixing,
+        candidates=config.candidates,
+        objective=config.objective,
+        representation=name,
+        trained=trained,
+        metric=metric,
+        seeds=tuple(seeds),
+        protocol="k-means" if clusters else config.protocol,
+        selection=selection,
+        seed=config.seed,
+        steps=steps,
+        seconds=seconds,
+        device=f"{len(task.devices)} x {task.devices[0].device_kind}",
+        versions=versions(),
+    )
+
+
+def evaluate(
+    task: NodeTask, folders: dict[int, Path], interrupted: Callable[[], bool] = lambda: False
+) -> list[Result]:
+    """Scores of the encoders in `folders` (by seed), and of random-initialised ones of the same seeds."""
+    if task.dataset.labels is None:
+        return []
+    rows: dict[bool, list[dict]] = {True: [], False: []}
+    steps, seconds = 0, 0.0
+    for seed, folder in folders.items():
+        params, progress = _restore(task, folder, seed)
+        steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
+        begin = time.monotonic()
+        rows[True].append(measure(task, params, seed))
+        rows[False].append(measure(task, _start(task, seed)[0].params, seed))
+        seconds += (time.monotonic() - begin) / 2
+        if interrupted():
+            raise Interrupted(progress["step"])
+    return [
+        _result(
+            task, trained, name, metric, [found[name, metric] for found in rows[trained]],
+            folders, steps if trained else 0, seconds if trained else 0.0,
+        )
+        for metric in ("accuracy", "nmi", "ari")
+        for trained in (True, False)
+        for name in REPRESENTATIONS
+        if (name, metric) in rows[trained][0]
+    ]  # fmt: skip
+
+
+def run_train(config: ConfigDict, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
+    """Pretrain every seed, then evaluate."""
+    task = load(config)
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    for seed in seeds:
+        pretrain(task, workdir, seed, interrupted)
+    return evaluate(task, {seed: _folder(workdir, seed) for seed in seeds}, interrupted)
+
+
+def _folders(config: ConfigDict, workdir: Path, checkpoint: str | None) -> dict[int, Path]:
+    if checkpoint:
+        return {config.seed: Path(checkpoint)}
+    seeds = range(config.seed, config.seed + config.num_seeds)
+    return {seed: _folder(workdir, seed) for seed in seeds}
+
+
+def run_eval(config: ConfigDict, workdir: Path, checkpoint: str | None) -> list[Result]:
+    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
+    task = load(config)
+    if task.dataset.labels is None:
+        raise InputError(
+            f"evaluation needs labels, found none in '{config.dataset}'; use --mode=embed"
+        )
+    return evaluate(task, _folders(config, workdir, checkpoint))
+
+
+def run_embed(config: ConfigDict, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
+    """Arrays of `embeddings.npz`: z [N, D] of the first seed, labels and ids where known."""
+    task = load(config)
+    seed, folder = next(iter(_folders(config, workdir, checkpoint).items()))
+    params, _ = _restore(task, folder, seed)
+    representations, _ = task.represent(params, _keys(seed)[2])
+    arrays = {"z": np.asarray(representations[config.representation])}
+    if task.dataset.labels is not None:
+        arrays["labels"] = task.dataset.labels
+    if task.dataset.ids is not None:
+        arrays["ids"] = task.dataset.ids
+    return arrays

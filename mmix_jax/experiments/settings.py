@@ -1,0 +1,191 @@
+"""Checks of a config, its record in the workdir, and the static settings made from it."""
+
+import json
+import os
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from mmix_jax.errors import InputError
+from mmix_jax.frameworks.mvgrl import Settings
+from mmix_jax.graphs.samplers import SAMPLERS
+from mmix_jax.losses.info_nce import NEGATIVES
+from mmix_jax.losses.node_graph import FORMS
+from mmix_jax.mixing.pairs import CANDIDATES
+from mmix_jax.mixing.rules import RULES
+
+_CHOICES = {
+    "task": ("node",),
+    "framework": ("mvgrl",),
+    "encoder": ("gcn",),
+    "split": ("default", "public", "random"),
+    "normalise_features": ("auto", "on", "off"),
+    "diffusion": ("ppr", "heat", "heat_elementwise"),
+    "diffusion_form": ("features", "exact", "top_k", "epsilon"),
+    "mixing": (*RULES, "i_mix"),
+    "candidates": ("wp", *CANDIDATES),
+    "objective": ("node", "mvgrl"),
+    "negatives": NEGATIVES,
+    "discriminator": FORMS,
+    "embed_from": ("g", "mixed", "z"),
+    "representation": ("mean", "a", "b"),
+    "sampler": SAMPLERS,
+    "protocol": ("standard", "reference"),
+    "selection": ("validation", "loss", "last"),
+}
+_POSITIVE = (
+    "depth width num_steps num_seeds num_classifiers num_probes eval_every learning_rate "
+    "mixing_temperature top_k epsilon num_windows diffusion_time"
+).split()
+_NOT_NEGATIVE = "num_clusterings checkpoint_every patience weight_decay block_size num_devices seed split_seed".split()
+_RANGES = {
+    "alpha": (1e-6, 1.0),
+    "temperature": (0.03, float("inf")),
+    "self_weight": (float("-inf"), 1.0),
+    "feature_mask": (0.0, 0.99),
+    "diversity_margin": (-1.0, 1.0),
+    "threshold": (-1.0, 1.0),
+}
+_STREAM_ABOVE = 4096
+_STREAM_BLOCK = 1024
+# Where the files lie and how long to train may change between a run and its resumption.
+_MAY_CHANGE = ("data_dir", "num_steps")
+# A checkpoint may be evaluated otherwise than its run was.
+_EVALUATION = (
+    "protocol num_classifiers num_probes num_clusterings representation num_devices "
+    "eval_every checkpoint_every patience num_seeds"
+).split()  # fmt: skip
+
+
+def check(config: ConfigDict) -> None:
+    """Raise InputError where a value of the config is unknown, out of range or contradicts another."""
+    for name, choices in _CHOICES.items():
+        if config[name] not in choices:
+            raise InputError(
+                f"unknown {name} '{config[name]}'; expected one of: {', '.join(sorted(choices))}"
+            )
+    for name in _POSITIVE:
+        if not config[name] > 0:
+            raise InputError(f"{name} must be positive, found {config[name]}")
+    for name in _NOT_NEGATIVE:
+        if not config[name] >= 0:
+            raise InputError(f"{name} must not be negative, found {config[name]}")
+    for name, (low, high) in _RANGES.items():
+        if not low <= config[name] <= high:
+            raise InputError(f"{name} must lie in [{low}, {high}], found {config[name]}")
+    if config.mixing == "propagate" and config.candidates != "wp":
+        raise InputError(
+            f"mixing 'propagate' runs along graph edges, found candidates '{config.candidates}'; use wp"
+        )
+    if config.depth > 1 and config.sampler == "window":
+        raise InputError(
+            f"sampler 'window' needs one-layer encoders, found depth {config.depth}; use full or nodes"
+        )
+    if config.diffusion == "heat_elementwise" and config.diffusion_form != "exact":
+        raise InputError(
+            "diffusion 'heat_elementwise' exists as a dense matrix only, found diffusion_form "
+            f"'{config.diffusion_form}'; use exact, or diffusion heat"
+        )
+    if config.objective == "mvgrl":
+        if config.mixing != "none":
+            raise InputError(f"objective 'mvgrl' mixes nothing, found mixing '{config.mixing}'; use none")
+        if config.sampler == "window":
+            raise InputError("objective 'mvgrl' needs the whole graph, found sampler 'window'; use full or nodes")
+    if config.sampler == "window" and config.num_windows > 1 and config.candidates != "wp":
+        raise InputError(
+            f"several windows mix along edges only, found candidates '{config.candidates}'; use wp or num_windows=1"
+        )
+
+
+def static_settings(config: ConfigDict, num_nodes: int) -> Settings:
+    """The framework's settings; `num_nodes` decides between dense and streamed losses."""
+    contrasted = {
+        "full": num_nodes,
+        "nodes": config.batch_size,
+        "window": config.batch_size * config.num_windows,
+    }[config.sampler]
+    automatic = _STREAM_BLOCK if contrasted > _STREAM_ABOVE else None
+    return Settings(
+        widths=(config.width,) * config.depth,
+        mixing=config.mixing,
+        candidates=config.candidates,
+        objective=config.objective,
+        negatives=config.negatives,
+        temperature=config.temperature,
+        mixing_temperature=config.mixing_temperature,
+        self_weight=None if config.self_weight < 0 else config.self_weight,
+        threshold=config.threshold,
+        diversity_weight=config.diversity_weight,
+        diversity_margin=config.diversity_margin,
+        feature_mask=config.feature_mask,
+        mix_normalised=config.mix_normalised,
+        stop_gradient=config.stop_gradient,
+        embed_from=config.embed_from,
+        discriminator=config.discriminator,
+        block_size=config.block_size or automatic,
+        mixing_block_size=automatic,
+        diffusion_kind=config.diffusion,
+        alpha=config.alpha,
+        diffusion_time=config.diffusion_time,
+    )
+
+
+def record(config: ConfigDict, workdir: Path, *, mode: str) -> bool:
+    """Write `config.json` into a fresh workdir, or compare with the one that is there.
+
+    Returns whether the workdir was in use before.
+
+    Raises:
+      InputError: the workdir cannot be written, or belongs to a run with other settings.
+    """
+    path = workdir / "config.json"
+    mine = json.loads(config.to_json())
+    if path.exists():
+        _compare(mine, _read(path), workdir, mode)
+        if mode != "train":
+            return True
+    elif mode != "train":
+        return False
+    known = path.exists()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(mine, indent=2, sort_keys=True) + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"the workdir must be writable, found {workdir}: {error.strerror}; choose another --workdir"
+        ) from error
+    return known
+
+
+def _read(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
+        ) from error
+    if not isinstance(found, dict):
+        raise InputError(f"config.json must be a JSON object, found a damaged {path}; choose another --workdir")
+    return found
+
+
+def _compare(mine: dict, found: dict, workdir: Path, mode: str) -> None:
+    may_change = set(_MAY_CHANGE) if mode == "train" else {*_MAY_CHANGE, *_EVALUATION}
+    differing = sorted(
+        name
+        for name in mine.keys() | found.keys()
+        if name not in may_change and mine.get(name) != found.get(name)
+    )
+    if differing:
+        words = ", ".join(f"{n} ({found.get(n)!r} there, {mine.get(n)!r} asked)" for n in differing)
+        raise InputError(
+            f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
+            "choose another --workdir"
+        )
+    if mode == "train" and mine["num_steps"] < found["num_steps"]:
+        raise InputError(
+            f"num_steps may only grow in a workdir, found {found['num_steps']} there and "
+            f"{mine['num_steps']} asked; choose another --workdir"
+        )

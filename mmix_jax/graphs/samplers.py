@@ -1,0 +1,219 @@
+"""Which nodes a step contrasts: `full`, `nodes` (a random batch), `window` (a contiguous slice).
+
+Batches are built on the host from (seed, step) alone and come stacked over devices, [k, ...]. A
+batch lists the rows that view a must encode: its anchors first, then their other neighbours, so
+that anchors are encoded and mixed exactly, over all their neighbours, whatever the batch size. Padded
+sizes depend on the batch alone, never on earlier ones: a resumed run sees the same shapes, and
+with them the same order of summation, as an uninterrupted one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix
+from mmix_jax.graphs.normalize import gcn_weights, propagate
+from mmix_jax.graphs.padding import padded_size
+from mmix_jax.graphs.types import Graph
+
+SAMPLERS = ("full", "nodes", "window")
+_DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix
+
+
+class NodeBatch(NamedTuple):
+    """What one step reads beside the resident tables; every array has a leading device axis [k].
+
+    rows: [R] nodes to encode in view a; the first B are the anchors, R − B their other neighbours
+      and padding. senders [E] index rows, receivers [E] anchors. edge_weight [E] and
+    self_edge_weight [B]: entries of Â. anchor_mask: [B]. segments: [B] window of each anchor, or
+    None. x_a [R, F], x_b [B, F]: a window's own propagated features, else None.
+    """
+
+    rows: np.ndarray
+    senders: np.ndarray
+    receivers: np.ndarray
+    edge_mask: np.ndarray
+    edge_weight: np.ndarray
+    self_edge_weight: np.ndarray
+    anchor_mask: np.ndarray
+    segments: np.ndarray | None = None
+    x_a: np.ndarray | None = None
+    x_b: np.ndarray | None = None
+
+
+class NeighbourTable:
+    """The edges of a graph by receiver, with Â's entries; cuts out what a set of anchors needs."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.weights, self.self_weights = gcn_weights(
+            graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
+        )
+        self.starts = np.searchsorted(graph.receivers, np.arange(graph.num_nodes + 1))
+
+    def cut(self, anchors: np.ndarray, num_anchors: int, sizes: tuple[int, int] | None = None):
+        """A `NodeBatch` without device axis: anchors padded to `num_anchors`, then neighbours.
+
+        `sizes` are the padded (rows, edges), so that devices agree; None finds the bucket.
+        """
+        rows, edges, local = self._needed(anchors)
+        extra = rows[len(anchors) :]
+        num_rows, num_edges = sizes or self.sizes(anchors, num_anchors)
+        num_edges_real = len(edges)
+
+        def pad(x, size, fill=0):
+            return np.concatenate([x, np.full(size - len(x), fill, x.dtype)])
+
+        padded_anchors = pad(anchors.astype(np.int32), num_anchors)
+        place = np.zeros(self.graph.num_nodes, np.int32)
+        place[anchors] = np.arange(len(anchors), dtype=np.int32)
+        place[extra] = num_anchors + np.arange(len(extra), dtype=np.int32)
+        return NodeBatch(
+            rows=pad(np.concatenate([padded_anchors, extra.astype(np.int32)]), num_rows),
+            senders=pad(place[self.graph.senders[edges]], num_edges),
+            receivers=pad(local.astype(np.int32), num_edges),
+            edge_mask=np.arange(num_edges) < num_edges_real,
+            edge_weight=pad(self.weights[edges], num_edges),
+            self_edge_weight=pad(self.self_weights[anchors], num_anchors),
+            anchor_mask=np.arange(num_anchors) < len(anchors),
+        )
+
+    def sizes(self, anchors: np.ndarray, num_anchors: int) -> tuple[int, int]:
+        """Padded (rows, edges) of the batch of these anchors."""
+        rows, edges, _ = self._needed(anchors)
+        extra = len(rows) - len(anchors)
+        return num_anchors + (padded_size(extra) if extra else 0), padded_size(len(edges))
+
+    def _needed(self, anchors):
+        counts = self.starts[anchors + 1] - self.starts[anchors]
+        local = np.repeat(np.arange(len(anchors)), counts)
+        within = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
+        edges = self.starts[anchors][local] + within
+        outside = np.ones(self.graph.num_nodes, bool)
+        outside[anchors] = False
+        neighbours = np.unique(self.graph.senders[edges])
+        return np.concatenate([anchors, neighbours[outside[neighbours]]]), edges, local
+
+
+def _stack(batches: list[NodeBatch]) -> NodeBatch:
+    columns = zip(*batches, strict=True)
+    return NodeBatch(*(None if c[0] is None else np.stack(c) for c in columns))
+
+
+class NodeSampler:
+    """Batches of contrasted nodes; call `batch(step)`.
+
+    Args:
+      graph: the whole graph.
+      sampler: `full`: every node against every node. `nodes`: `batch_size` random nodes, drawn
+        anew each step without repetition. `window`: `num_windows` slices of `batch_size`
+        consecutive nodes, whose edges, diffusion and contrast end at the slice (the authors' way).
+      batch_size: nodes per step (`nodes`) or per window; ignored by `full`.
+      num_devices: k; anchors are shared out evenly, padding masked.
+      seed: with the step it decides the draw.
+      diffusion: keyword arguments of `graphs.diffuse` for windows.
+
+    Raises:
+      InputError: unknown sampler or a batch size that does not fit the graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        sampler: str = "full",
+        batch_size: int = 0,
+        num_windows: int = 1,
+        num_devices: int = 1,
+        seed: int = 0,
+        diffusion: dict | None = None,
+    ):
+        if sampler not in SAMPLERS:
+            raise InputError(f"unknown sampler '{sampler}'; expected one of: {', '.join(SAMPLERS)}")
+        if sampler != "full" and not 2 <= batch_size <= graph.num_nodes:
+            raise InputError(
+                f"batch_size of sampler '{sampler}' must lie in 2 … {graph.num_nodes} (the nodes), "
+                f"found {batch_size}; sampler 'full' contrasts all"
+            )
+        if sampler == "window" and num_windows % num_devices:
+            raise InputError(
+                f"num_windows must be a multiple of the {num_devices} devices, found {num_windows}"
+            )
+        self.sampler, self.batch_size, self.num_windows = sampler, batch_size, num_windows
+        self.num_devices, self.seed = num_devices, seed
+        self.table = NeighbourTable(graph)
+        self.diffusion = diffusion or {}
+        self._full: NodeBatch | None = None
+        self._dense: np.ndarray | None = None
+
+    def batch(self, step: int) -> NodeBatch:
+        """The batch of this step, stacked over devices."""
+        if self.sampler == "full":
+            if self._full is None:
+                self._full = self._split(np.arange(self.table.graph.num_nodes))
+            return self._full
+        draw = np.random.default_rng((self.seed, step))
+        if self.sampler == "nodes":
+            nodes = draw.choice(self.table.graph.num_nodes, self.batch_size, replace=False)
+            return self._split(np.sort(nodes))
+        last = self.table.graph.num_nodes - self.batch_size
+        starts = draw.integers(0, last + 1, self.num_windows)
+        per_device = np.split(starts, self.num_devices)
+        return _stack([self._windows(mine) for mine in per_device])
+
+    def _split(self, nodes: np.ndarray) -> NodeBatch:
+        num_anchors = -(-len(nodes) // self.num_devices)
+        parts = [nodes[i * num_anchors : (i + 1) * num_anchors] for i in range(self.num_devices)]
+        sizes = np.max([self.table.sizes(part, num_anchors) for part in parts], axis=0)
+        if len(parts) == 1 and len(nodes) == self.table.graph.num_nodes:
+            sizes[1] = max(len(self.table.graph.senders), 1)  # one shape ever: no bucket needed
+        return _stack(
+            [self.table.cut(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in parts]
+        )
+
+    def _windows(self, starts: np.ndarray) -> NodeBatch:
+        """Slices side by side as one batch; the loss contrasts within equal `segments`."""
+        graph, size = self.table.graph, self.batch_size
+        senders, receivers, weights = [], [], []
+        for place, start in enumerate(starts):
+            low, high = self.table.starts[start], self.table.starts[start + size]
+            s = graph.senders[low:high]
+            inside = (s >= start) & (s < start + size)
+            senders.append(s[inside] - start + place * size)
+            receivers.append(graph.receivers[low:high][inside] - start + place * size)
+            weights.append(self.table.weights[low:high][inside])
+        nodes = np.concatenate([np.arange(start, start + size) for start in starts])
+        s, r, w = (np.concatenate(parts) for parts in (senders, receivers, weights))
+        own = self.table.self_weights[nodes]
+        num_edges = padded_size(len(s))
+
+        def pad(x):
+            return np.concatenate([x, np.zeros(num_edges - len(x), x.dtype)])
+
+        return NodeBatch(
+            rows=nodes.astype(np.int32),
+            senders=pad(s.astype(np.int32)),
+            receivers=pad(r.astype(np.int32)),
+            edge_mask=np.arange(num_edges) < len(s),
+            edge_weight=pad(w),
+            self_edge_weight=own,
+            anchor_mask=np.ones(len(nodes), bool),
+            segments=np.repeat(np.arange(len(starts), dtype=np.int32), size),
+            x_a=propagate(graph.x[nodes], s, r, w, own),
+            x_b=np.concatenate([self._diffused_window(start) for start in starts]),
+        )
+
+    def _diffused_window(self, start: int) -> np.ndarray:
+        graph, window = self.table.graph, slice(start, start + self.batch_size)
+        edges = (graph.senders, graph.receivers)
+        if graph.num_nodes <= _DENSE_WINDOW_NODES:
+            if self._dense is None:
+                options = {key: v for key, v in self.diffusion.items() if key != "tol"}
+                self._dense = diffusion_matrix(
+                    *edges, graph.num_nodes, edge_weight=graph.edge_weight, **options
+                ).astype(np.float32)
+            return self._dense[window, window] @ graph.x[window]
+        inside = np.zeros_like(graph.x)
+        inside[window] = graph.x[window]
+        return diffuse(inside, *edges, edge_weight=graph.edge_weight, **self.diffusion)[window]

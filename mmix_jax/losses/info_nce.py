@@ -1,0 +1,212 @@
+"""InfoNCE with intra-view and cross-view negatives: equations 9–11 and NT-Xent are this one function."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mmix_jax.losses.streamed import streamed_sums
+from mmix_jax.ops.collectives import device_index, gather, total
+from mmix_jax.ops.similarity import gram, normalise
+
+NEGATIVES = ("full", "cross")
+_LOWEST_TEMPERATURE = 0.03  # below it e^{-2/τ} leaves float32
+
+
+class Contrast(NamedTuple):
+    """Per-anchor terms of eq. 9, on this device's rows.
+
+    u, v: normalised vectors [N, D] (this device's) and all_v [k N, D]. lse_u, lse_v: logarithm of
+    the denominator for anchors u_i and v_i [N]. positive: u_i·v_i/τ [N]. weight: share of each
+    anchor in the mean, summing to one over all devices, 0 on padding [N].
+    """
+
+    u: jax.Array
+    v: jax.Array
+    all_v: jax.Array
+    lse_u: jax.Array
+    lse_v: jax.Array
+    positive: jax.Array
+    weight: jax.Array
+
+
+def _check(u, v, temperature, negatives, mask, segments, block_size) -> None:
+    if u.ndim != 2 or u.shape != v.shape:
+        raise ValueError(f"u and v must have one shape [N, D], found {u.shape} and {v.shape}; row i of both is a pair")
+    if negatives not in NEGATIVES:
+        raise ValueError(f"unknown negatives {negatives!r}; expected one of: {', '.join(NEGATIVES)}")
+    if isinstance(temperature, (int, float)) and not temperature >= _LOWEST_TEMPERATURE:
+        raise ValueError(
+            f"temperature must be at least {_LOWEST_TEMPERATURE} (sums underflow below), found {temperature}; 1.0 is the paper's on graphs"
+        )
+    for name, array in (("mask", mask), ("segments", segments)):
+        if array is not None and array.shape != u.shape[:1]:
+            raise ValueError(f"{name} must have an entry for each of {u.shape[0]} rows, found {array.shape}")
+    if block_size is not None and block_size < 1:
+        raise ValueError(f"block_size must be a positive number of rows, found {block_size}; None is dense")
+
+
+def _anchor_weight(mask, segments, axis_name) -> jax.Array:
+    """1/N on real anchors; with segments 1/(number of segments × real anchors in the segment)."""
+    real = mask.astype(jnp.float32)
+    if segments is None:
+        return real / jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
+    all_real, all_segments = gather(real, axis_name), gather(segments, axis_name)
+    # Sorting finds each id's run without knowing how many ids there are.
+    order = jnp.argsort(jnp.where(all_real > 0, all_segments, jnp.iinfo(all_segments.dtype).max))
+    sorted_segments, sorted_real = all_segments[order], all_real[order]
+    new = jnp.concatenate([jnp.ones(1, bool), sorted_segments[1:] != sorted_segments[:-1]])
+    run = jnp.cumsum(new.astype(jnp.int32)) - 1
+    size = all_real.shape[0]
+    count = jax.ops.segment_sum(sorted_real, run, size)
+    shares = sorted_real / jnp.maximum(count[run], 1.0) / jnp.maximum(jnp.sum(count > 0), 1)
+    shares = jnp.zeros_like(shares).at[order].set(shares)
+    return jax.lax.dynamic_slice_in_dim(
+        shares, device_index(axis_name) * mask.shape[0], mask.shape[0]
+    )
+
+
+def _dense_sums(u, v, all_u, all_v, ids, all_ids, index, scale, shift, negatives, alone):
+    """Σ e^{s − shift} over each anchor's denominator, with the similarity matrices in memory."""
+    allowed = (ids[:, None] == all_ids[None, :]) & (all_ids[None, :] >= 0)
+    own = index[:, None] == jnp.arange(all_u.shape[0])[None, :]
+
+    def powers(products, keep):
+        return jnp.where(keep, jnp.exp(jnp.where(keep, products * scale - shift, 0.0)), 0.0)
+
+    if alone:  # one device: uv serves both anchors, and the intra-view matrices are symmetric
+        cross = powers(u @ v.T, allowed | own)
+        sum_u, sum_v = jnp.sum(cross, axis=1), jnp.sum(cross, axis=0)
+        intra_u, intra_v = (gram(u), gram(v)) if negatives == "full" else (None, None)
+    else:
+        sum_u = jnp.sum(powers(u @ all_v.T, allowed | own), axis=1)
+        sum_v = jnp.sum(powers(v @ all_u.T, allowed | own), axis=1)
+        intra_u, intra_v = (u @ all_u.T, v @ all_v.T) if negatives == "full" else (None, None)
+    if intra_u is not None and intra_v is not None:
+        sum_u = sum_u + jnp.sum(powers(intra_u, allowed & ~own), axis=1)
+        sum_v = sum_v + jnp.sum(powers(intra_v, allowed & ~own), axis=1)
+    return sum_u, sum_v
+
+
+def contrast(
+    u: jax.Array,
+    v: jax.Array,
+    *,
+    temperature: float = 1.0,
+    negatives: str = "full",
+    mask: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+    normalise_inputs: bool = True,
+) -> Contrast:
+    """The terms of eq. 9 for both anchors of every pair; arguments as in `info_nce`."""
+    _check(u, v, temperature, negatives, mask, segments, block_size)
+    if normalise_inputs:
+        u, v = normalise(u), normalise(v)
+    num_rows = u.shape[0]
+    real = jnp.ones((num_rows,), bool) if mask is None else mask
+    ids = jnp.where(real, 0 if segments is None else segments, -1)
+    all_u, all_v, all_ids = gather(u, axis_name), gather(v, axis_name), gather(ids, axis_name)
+    scale = 1.0 / temperature
+    # No similarity exceeds the largest squared norm, 1 for unit vectors: sums need no running maximum.
+    bound = 1.0
+    if not normalise_inputs:
+        norms = jnp.maximum(jnp.sum(all_u * all_u, axis=1), jnp.sum(all_v * all_v, axis=1))
+        bound = jax.lax.stop_gradient(jnp.max(norms))
+    shift = bound * scale
+    start = device_index(axis_name) * num_rows
+    if block_size is None:
+        index = start + jnp.arange(num_rows)
+        sum_u, sum_v = _dense_sums(
+            u, v, all_u, all_v, ids, all_ids, index, scale, shift, negatives, axis_name is None
+        )
+    else:
+        sums_u, sums_v = streamed_sums(
+            all_u, all_v, all_ids, shift, scale, negatives, block_size, axis_name
+        )
+        sum_u = jax.lax.dynamic_slice_in_dim(sums_u, start, num_rows)
+        sum_v = jax.lax.dynamic_slice_in_dim(sums_v, start, num_rows)
+    lse_u = jnp.log(jnp.where(real, sum_u, 1.0)) + shift
+    lse_v = jnp.log(jnp.where(real, sum_v, 1.0)) + shift
+    positive = jnp.sum(u * v, axis=-1) * scale
+    weight = _anchor_weight(real, segments, axis_name).astype(u.dtype)
+    return Contrast(u, v, all_v, lse_u, lse_v, positive, weight)
+
+
+def info_nce(
+    u: jax.Array,
+    v: jax.Array,
+    *,
+    temperature: float = 1.0,
+    negatives: str = "full",
+    mask: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+    normalise: bool = True,
+) -> jax.Array:
+    """(1/2N) Σ_i [L(u_i) + L(v_i)] with L of eq. 9 (eq. 10 without L_div; NT-Xent of the 2N vectors).
+
+    L(u_i) = −log e^{u_i·v_i/τ} / (Σ_{j≠i} e^{u_i·u_j/τ} + Σ_j e^{u_i·v_j/τ}), L(v_i) its mirror.
+    One sample alone has no negatives and loss 0. Padded rows change neither value nor gradient.
+
+    Args:
+      u, v: [N, D]; row i of both is a positive pair.
+      temperature: τ, at least 0.03.
+      negatives: `full` is eq. 9; `cross` leaves out the intra-view sums (the authors' graph code).
+      mask: [N] bool, real rows.
+      segments: [N] int; only equal ids are contrasted, and the loss is the mean over segments of
+        the mean within (the second part of eq. 11).
+      axis_name: the device axis inside pmap or shard_map. Every device then returns its own share
+        of the loss over all devices' rows: sum (psum) the shares, and the gradients, over devices.
+      block_size: rows per block of the streamed form, O(N·D) memory, same numbers; None is dense.
+      normalise: False contrasts the vectors as they are.
+
+    Returns:
+      Scalar loss, nats.
+
+    Raises:
+      ValueError: shapes that do not fit, unknown negatives, a temperature below 0.03.
+
+    Example:
+      >>> u = jnp.eye(4)
+      >>> float(info_nce(u, u)) < float(info_nce(u, u[::-1]))
+      True
+    """
+    terms = contrast(
+        u,
+        v,
+        temperature=temperature,
+        negatives=negatives,
+        mask=mask,
+        segments=segments,
+        axis_name=axis_name,
+        block_size=block_size,
+        normalise_inputs=normalise,
+    )
+    return jnp.sum(terms.weight * (0.5 * (terms.lse_u + terms.lse_v) - terms.positive))
+
+
+def anchor_info_nce(u: jax.Array, v: jax.Array, **options) -> jax.Array:
+    """(1/N) Σ_i L(u_i): anchors in view a only (the graph level of eq. 11); options of `info_nce`."""
+    options["normalise_inputs"] = options.pop("normalise", True)
+    terms = contrast(u, v, **options)
+    return jnp.sum(terms.weight * (terms.lse_u - terms.positive))
+
+
+def virtual_labels(
+    u: jax.Array, v: jax.Array, coefficients: jax.Array, partners: jax.Array, **options
+) -> jax.Array:
+    """i-mix: (1/N) Σ_i [λ_i ℓ(i→i) + (1 − λ_i) ℓ(i→π(i))], anchors u_i in view a only.
+
+    ℓ(i→j) = −u_i·v_j/τ + log of eq. 9's denominator for u_i. `coefficients [N]`, `partners [N]`
+    come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`.
+    """
+    options["normalise_inputs"] = options.pop("normalise", True)
+    terms = contrast(u, v, **options)
+    scale = 1.0 / options.get("temperature", 1.0)
+    other = jnp.sum(terms.u * terms.v[partners], axis=-1) * scale
+    coefficients = coefficients.astype(other.dtype)
+    target = coefficients * terms.positive + (1.0 - coefficients) * other
+    return jnp.sum(terms.weight * (terms.lse_u - target))

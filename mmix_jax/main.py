@@ -1,0 +1,145 @@
+"""The command line: flags, config, one dispatch.
+
+    python -m mmix_jax.main --config=PATH[:VARIANT] [--workdir=DIR] [--mode=train|eval|embed]
+
+Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from mmix_jax.errors import InputError
+
+MODES = ("train", "eval", "embed")
+
+_FLAGS = flags.FlagValues()
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, with a variant after a colon.", flag_values=_FLAGS
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; runs/<config>[-<variant>] without.", flag_values=_FLAGS
+)
+_MODE = flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.", flag_values=_FLAGS)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", None, "Checkpoint folder to evaluate or embed with.", flag_values=_FLAGS
+)
+
+
+def _parse(argv: list[str]):
+    """(config, workdir, mode, checkpoint); every way in which flags can be wrong is an InputError."""
+    flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=_FLAGS, allow_override=True)
+    for argument in argv[1:]:
+        if argument.startswith("--config="):
+            path = argument.removeprefix("--config=").partition(":")[0]
+            if not Path(path).is_file():
+                raise InputError(
+                    f"a config must be a file, found no '{path}'; see the folder configs/"
+                )
+    try:
+        rest = _FLAGS(argv)
+        if _FLAGS["help"].value:
+            print(__doc__, _FLAGS.main_module_help(), sep="\n")
+            raise SystemExit(0)
+        config = _CONFIG.value
+    except (InputError, SystemExit):
+        raise
+    except Exception as error:  # absl, ml_collections and the config file itself each raise their own
+        raise InputError(f"a flag or config cannot be read: {_one_line(error)}") from error
+    if len(rest) > 1:
+        raise InputError(f"flags only, found '{rest[1]}'; write --name=value")
+    if config is None:
+        raise InputError("no config given; pass --config=configs/digits_graph.py")
+    if _MODE.value not in MODES:
+        raise InputError(f"unknown mode '{_MODE.value}'; expected one of: {', '.join(MODES)}")
+    if "task" not in config:
+        raise InputError("a config must have a task, found none; start from a file in configs/")
+    return config, _workdir(argv), _MODE.value, _CHECKPOINT.value
+
+
+def _workdir(argv: list[str]) -> Path:
+    if _WORKDIR.value:
+        return Path(_WORKDIR.value)
+    given = next(a.partition("=")[2] for a in argv if a.startswith("--config="))
+    path, _, variant = given.partition(":")
+    workdir = Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
+    print(f"workdir: {workdir}", flush=True)
+    return workdir
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _run(argv: list[str], interrupted) -> None:
+    config, workdir, mode, checkpoint = _parse(argv)
+    from mmix_jax.experiments import nodes, settings
+    from mmix_jax.report.tables import text_table
+    from mmix_jax.results import write_results
+
+    settings.check(config)
+    settings.record(config, workdir, mode=mode)
+    if mode == "embed":
+        arrays = nodes.run_embed(config, workdir, checkpoint)
+        path = _write_arrays(workdir / "embeddings.npz", arrays)
+        print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
+        return
+    if mode == "eval":
+        results = nodes.run_eval(config, workdir, checkpoint)
+    else:
+        results = nodes.run_train(config, workdir, interrupted)
+    if not results:
+        print("no labels, so no scores; --mode=embed writes the embeddings")
+        return
+    try:
+        write_results(workdir / "results.jsonl", results)
+    except OSError as error:
+        raise InputError(f"results must be writable at {workdir}, found {_one_line(error)}; choose another --workdir") from error
+    print(text_table(results))
+
+
+def _write_arrays(path: Path, arrays: dict) -> Path:
+    """Write whole or not at all."""
+    import numpy as np
+
+    temporary = path.with_name(path.stem + ".tmp.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(temporary, **arrays)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(
+            f"embeddings must be writable at {path}, found {_one_line(error)}; choose another --workdir"
+        ) from error
+    return path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    from mmix_jax.training.loop import Interrupted
+
+    asked = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked.append(True))
+    argv = sys.argv if argv is None else argv
+    try:
+        _run(argv, lambda: bool(asked))
+    except InputError as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(
+            f"interrupted after step {stop.step}, a checkpoint was saved; "
+            "start the same command again to resume",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The mixing rules: what weight a row gives to itself and to each of its candidates.
+
+A rule knows nothing of how candidates are stored. It reads scores from a `Rows` object (edges or
+dense pairs) and hands back weights; a new rule is one function and one entry in `RULES`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+Weights = tuple[jax.Array, jax.Array]  # of the other candidates, and of the row itself [R]
+
+
+class Mixture(NamedTuple):
+    """Mixed samples ẑ_i = Σ_j λ_ij z_j (eq. 2) with their weights.
+
+    z_mixed: [R, D]. weights: λ of each edge [E], or of each pair [R, N] (None where streamed).
+    self_weights: λ_ii [R]. stats: scalars by name: `partners` (mean number of other samples in a
+    mixture), `unmixed` (share of rows that stay as they are), `entropy` (nats), `cosine` (of
+    mixture and anchor), `rank_correlation` (of λ_ij with H(z_i, z_j)), and `agreement` (share of
+    the partners' weight that lies on the anchor's class) where labels were given.
+    """
+
+    z_mixed: jax.Array
+    weights: jax.Array | None
+    self_weights: jax.Array
+    stats: dict[str, jax.Array]
+
+
+class Rows(Protocol):
+    """Scores of the candidates, and of each row with itself, whichever way they are stored."""
+
+    def cosine(self) -> Weights: ...
+    def projected(self) -> Weights: ...
+    def noise(self) -> Weights: ...
+    def propagation(self) -> Weights: ...
+    def softmax(self, others: jax.Array, own: jax.Array | None) -> Weights: ...
+    def best(self, scores: jax.Array) -> jax.Array: ...
+
+
+def _mo(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """Eq. 5 and 7: λ_ii = C, λ_ij = (1 − C) softmax_{j≠i}(H(z_i, z_j)/τ_mix)."""
+    others, own = rows.cosine()
+    if self_weight is None:  # the authors' image code: self is an ordinary candidate
+        return rows.softmax(others / temperature, own / temperature)
+    weights, _ = rows.softmax(others / temperature, None)
+    return (1.0 - self_weight) * weights, jnp.full_like(own, self_weight)
+
+
+def _mp(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """Eq. 6: λ_ij = softmax_j(q_i · k_j/τ_mix), self among the candidates."""
+    others, own = rows.projected()
+    return rows.softmax(others / temperature, own / temperature)
+
+
+def _random(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """Softmax of standard normal draws over the candidates, self included."""
+    return rows.softmax(*rows.noise())
+
+
+def _binary(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """Half the most similar other candidate (ties: the lowest index), half the anchor."""
+    others, own = rows.cosine()
+    return jnp.where(rows.best(others), 0.5, 0.0).astype(own.dtype), jnp.full_like(own, 0.5)
+
+
+def _none(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """ẑ_i = z_i."""
+    others, own = rows.cosine()
+    return jnp.zeros_like(others), jnp.ones_like(own)
+
+
+def _neighbour_mean(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """The plain mean of the other candidates."""
+    others, own = rows.cosine()
+    weights, _ = rows.softmax(jnp.zeros_like(others), None)
+    return weights, jnp.zeros_like(own)
+
+
+def _propagate(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
+    """Â z, the effect of the authors' node code; rows do not sum to one."""
+    return rows.propagation()
+
+
+RULES: dict[str, Callable[[Rows, float | None, float], Weights]] = {
+    "mo": _mo,
+    "mp": _mp,
+    "random": _random,
+    "binary": _binary,
+    "none": _none,
+    "neighbour_mean": _neighbour_mean,
+    "propagate": _propagate,
+}
+
+
+def check_rule(rule: str, *, q=None, k=None, key=None, temperature: float = 1.0) -> None:
+    """Raise ValueError where a rule is unknown or lacks what it reads."""
+    if rule == "i_mix":
+        raise ValueError("rule 'i_mix' mixes inputs, not embeddings; use mixing.i_mix_inputs")
+    if rule not in RULES:
+        raise ValueError(f"unknown mixing rule {rule!r}; expected one of: {', '.join(sorted(RULES))}")
+    if rule == "mp" and (q is None or k is None):
+        raise ValueError("rule 'mp' needs both projections, found None; pass q= and k=")
+    if rule == "random" and key is None:
+        raise ValueError("rule 'random' draws weights, found key=None; pass key=")
+    if isinstance(temperature, (int, float)) and not temperature > 0:
+        raise ValueError(f"the mixing temperature must be positive, found {temperature}; 1.0 is the paper's")

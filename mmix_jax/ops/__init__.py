@@ -1,0 +1,1 @@
+"""Floor one: segment operations, safe normalisation, collectives."""

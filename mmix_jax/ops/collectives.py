@@ -1,0 +1,23 @@
+"""What devices exchange; every function is the identity where `axis_name` is None."""
+
+import jax
+
+
+def gather(x, axis_name: str | None):
+    """The rows of all devices, in device order: [B, ...] -> [k B, ...]."""
+    return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
+
+
+def total(x, axis_name: str | None):
+    """The sum over all devices."""
+    return x if axis_name is None else jax.lax.psum(x, axis_name)
+
+
+def device_index(axis_name: str | None):
+    """This device's place on the axis, 0 without one."""
+    return 0 if axis_name is None else jax.lax.axis_index(axis_name)
+
+
+def device_count(axis_name: str | None) -> int:
+    """How many devices share the axis, 1 without one."""
+    return 1 if axis_name is None else jax.lax.axis_size(axis_name)

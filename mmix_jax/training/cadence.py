@@ -1,0 +1,14 @@
+"""When something is due."""
+
+from typing import NamedTuple
+
+
+class Cadence(NamedTuple):
+    """Due every `every` steps (counted from 1), and after the last; `every` 0: only after the last."""
+
+    every: int
+    last: int
+
+    def due(self, step: int) -> bool:
+        """Whether it is due once `step` steps are done."""
+        return step == self.last or (self.every > 0 and step > 0 and step % self.every == 0)

@@ -1,0 +1,175 @@
+"""Orbax checkpoints: the two latest and the two best, each checked by a digest when it is read."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from mmix_jax.errors import InputError
+
+_NO_SCORE = -1e30  # the metric of a checkpoint that was no improvement: never among the best
+log = logging.getLogger(__name__)
+
+
+def _digest(tree: Any) -> str:
+    """SHA-256 over paths, shapes, types and bytes of every leaf."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _shapes(tree: Any) -> list[tuple[str, tuple[int, ...]]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path), tuple(np.shape(leaf))) for path, leaf in leaves]
+
+
+class Checkpointer:
+    """Checkpoints of one training in `folder`; use as a context manager, or the last save is lost.
+
+    A checkpoint is the state (a tree of arrays) and `progress`, what the loop must remember (a
+    JSON object with `best_step`).
+
+    Raises:
+      InputError: the folder cannot be written, or read where `read_only`.
+    """
+
+    def __init__(self, folder: str | Path, *, read_only: bool = False):
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
+
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every save
+        self.folder = Path(folder).absolute()
+        if read_only and not self.folder.is_dir():
+            raise InputError(f"no checkpoint: {self.folder} is not there; train first, or pass another path")
+        best = keep.BestN(get_metric_fn=lambda metrics: metrics["score"], n=2)
+        try:
+            self._manager = ocp.CheckpointManager(
+                self.folder,
+                options=ocp.CheckpointManagerOptions(
+                    preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(2), best]),
+                    enable_async_checkpointing=False,
+                    create=not read_only,
+                    read_only=read_only,
+                ),
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"checkpoints must be readable and writable at {self.folder}, found {_line(error)}; "
+                "choose another --workdir"
+            ) from error
+        self._ocp = ocp
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._manager.close()
+
+    def steps(self) -> list[int]:
+        """Steps at hand, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any, progress: dict, *, score: float | None = None) -> None:
+        """Write a checkpoint; with a `score` it counts as an improvement on all earlier ones."""
+        arrays = jax.tree.map(np.asarray, state)
+        args = self._ocp.args
+        if step in self.steps():  # the replay of a step whose checkpoint was found damaged
+            self._manager.delete(step)
+        try:
+            self._manager.save(
+                step,
+                args=args.Composite(
+                    state=args.StandardSave(arrays),
+                    progress=args.JsonSave({**progress, "digest": _digest(arrays)}),
+                ),
+                metrics={"score": _NO_SCORE if score is None else float(score)},
+            )
+            self._manager.wait_until_finished()
+        except OSError as error:
+            raise InputError(
+                f"a checkpoint must be writable at {self.folder}, found {_line(error)}; free the "
+                "disk or choose another --workdir; earlier checkpoints are kept"
+            ) from error
+
+    def restore(self, template: Any, *, best: bool = False) -> tuple[Any, dict] | None:
+        """(state, progress) of the latest checkpoint, or of the best one; None where there is none.
+
+        A damaged checkpoint is named in the log and the next older one taken.
+
+        Raises:
+          InputError: the checkpoint is another model's, or all are damaged.
+        """
+        steps = self.steps()[::-1]
+        if not steps:
+            return None
+        if best:
+            latest = self._latest_progress(steps)
+            chosen = latest.get("best_step") if latest else None
+            if chosen in steps:
+                steps = [chosen, *(step for step in steps if step != chosen)]
+        for step in steps:
+            try:
+                found = self._read(step, template)
+            except InputError:
+                raise
+            except Exception as error:  # Orbax, tensorstore and JSON each raise their own
+                log.warning(
+                    "warning: the checkpoint of step %d in %s is damaged (%s); falling back on the previous one",
+                    step, self.folder, _line(error),
+                )  # fmt: skip
+                continue
+            return found
+        raise InputError(
+            f"a checkpoint must be whole, found {len(steps)} in {self.folder}, all damaged; "
+            "remove the folder to start again"
+        )
+
+    def _latest_progress(self, steps: list[int]) -> dict | None:
+        for step in steps:
+            try:
+                return self._restore_progress(step)
+            except Exception:  # as in `restore`, which will name it
+                continue
+        return None
+
+    def _restore_progress(self, step: int) -> dict:
+        args = self._ocp.args
+        found = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))
+        return found["progress"]
+
+    def _read(self, step: int, template: Any) -> tuple[Any, dict]:
+        args = self._ocp.args
+        progress = self._restore_progress(step)
+        # Without a template: shapes are compared here, where a difference can be told from damage.
+        found = self._manager.restore(step, args=args.Composite(state=args.StandardRestore()))
+        leaves = jax.tree.leaves(found["state"])
+        wanted = jax.tree_util.tree_structure(template)
+        shapes = [tuple(np.shape(leaf)) for leaf in leaves]
+        expected = _shapes(template)
+        if len(leaves) != len(expected) or sorted(shapes) != sorted(s for _, s in expected):
+            differing = next(
+                (f"{n} {s}" for n, s in expected if s not in shapes), f"{len(expected)} arrays"
+            )
+            raise InputError(
+                f"the checkpoint must be of this model, found another's in {self.folder}: "
+                f"no array for {differing}; use the config it was trained with"
+            )
+        state = self._manager.restore(
+            step, args=args.Composite(state=args.StandardRestore(jax.tree.map(np.asarray, template)))
+        )["state"]
+        state = jax.tree.unflatten(wanted, jax.tree.leaves(state))
+        if _digest(state) != progress.pop("digest", None):
+            raise ValueError("its digest differs")
+        return state, progress
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error's text, short."""
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:160]

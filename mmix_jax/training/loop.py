@@ -1,0 +1,147 @@
+"""The loop: steps, evaluations, early stopping, checkpoints, interruption, resumption."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from mmix_jax.errors import InputError
+from mmix_jax.training.cadence import Cadence
+from mmix_jax.training.checkpoint import Checkpointer
+
+_SMOOTHING = 0.9
+
+
+class Interrupted(Exception):
+    """The user asked to stop; a checkpoint of `step` was saved."""
+
+    def __init__(self, step: int):
+        super().__init__(f"interrupted after step {step}")
+        self.step = step
+
+
+class Writer(Protocol):
+    def write(self, step: int, values: dict[str, float]) -> None: ...
+
+
+class Schedule(NamedTuple):
+    """How long, and how often. `patience` counts evaluations without improvement, 0: never stop."""
+
+    num_steps: int
+    eval_every: int = 10
+    checkpoint_every: int = 100
+    patience: int = 30
+
+
+class Outcome(NamedTuple):
+    """A finished training: its last state, the step with the best score, that score, seconds."""
+
+    state: Any
+    steps: int
+    best_step: int
+    best_score: float
+    seconds: float
+
+
+def new_progress() -> dict:
+    """What the loop remembers beside the state; a JSON object."""
+    return {
+        "best_step": 0,
+        "best_score": None,
+        "stale": 0,
+        "smoothed_loss": None,
+        "stopped": False,
+        "seconds": 0.0,
+    }
+
+
+def train(
+    state: Any,
+    progress: dict,
+    *,
+    step_fn: Callable[[Any, int], tuple[Any, dict]],
+    evaluate: Callable[[Any], tuple[float | None, dict[str, float]]],
+    schedule: Schedule,
+    checkpointer: Checkpointer,
+    writer: Writer,
+    interrupted: Callable[[], bool] = lambda: False,
+    description: str = "",
+) -> Outcome:
+    """Run from `state.step` to the end of the schedule; a function of state and progress.
+
+    `step_fn(state, step) -> (state, metrics)`; `evaluate(state) -> (score, metrics)`, higher is
+    better, None where nothing but the loss can judge: then minus the smoothed training loss does.
+    The best score's state and the latest one are on disk when this returns.
+
+    Raises:
+      Interrupted: `interrupted()` became true; the state is saved.
+      InputError: loss or gradient is not finite; the last good checkpoint is kept.
+    """
+    evaluation = Cadence(schedule.eval_every, schedule.num_steps)
+    saving = Cadence(schedule.checkpoint_every, schedule.num_steps)
+    progress, begin, earlier = dict(progress), time.monotonic(), progress["seconds"]
+    step = int(state.step)
+    with _progress_bar(schedule.num_steps, step, description) as bar:
+        while step < schedule.num_steps and not progress["stopped"]:
+            state, metrics = step_fn(state, step)
+            step += 1
+            values = {name: float(value) for name, value in metrics.items()}
+            if not all(math.isfinite(value) for value in values.values()):
+                raise InputError(
+                    f"the loss must be finite, found {_unfinite(values)} at step {step}; lower "
+                    f"learning_rate; the checkpoint of step {_last(checkpointer)} is kept"
+                )
+            smoothed = progress["smoothed_loss"]
+            progress["smoothed_loss"] = (
+                values["loss"]
+                if smoothed is None
+                else _SMOOTHING * smoothed + (1 - _SMOOTHING) * values["loss"]
+            )
+            improved = None
+            if evaluation.due(step):
+                score, measured = evaluate(state)
+                improved = _judge(progress, step, score, schedule.patience)
+                writer.write(step, {**values, **measured})
+                bar.set_postfix(loss=f"{values['loss']:.4f}", best=f"{progress['best_score']:.4f}")
+            bar.update()
+            stop = interrupted()
+            if improved is not None or saving.due(step) or progress["stopped"] or stop:
+                progress["seconds"] = earlier + time.monotonic() - begin
+                checkpointer.save(step, state, progress, score=improved)
+            if stop:
+                raise Interrupted(step)
+    return Outcome(
+        state, step, progress["best_step"], progress["best_score"] or 0.0, progress["seconds"]
+    )
+
+
+def _judge(progress: dict, step: int, score: float | None, patience: int) -> float | None:
+    """Book an evaluation in `progress`; returns the score if it is the best so far."""
+    score = -progress["smoothed_loss"] if score is None else score
+    if progress["best_score"] is None or score > progress["best_score"]:
+        progress.update(best_step=step, best_score=score, stale=0)
+        return score
+    progress["stale"] += 1
+    progress["stopped"] = bool(patience) and progress["stale"] >= patience
+    return None
+
+
+def _unfinite(values: dict[str, float]) -> str:
+    return ", ".join(f"{n} {v}" for n, v in values.items() if not math.isfinite(v))
+
+
+def _last(checkpointer: Checkpointer) -> str:
+    steps = checkpointer.steps()
+    return str(steps[-1]) if steps else "0 (none was due yet)"
+
+
+def _progress_bar(num_steps: int, step: int, description: str):
+    from tqdm import tqdm
+
+    # A log file wants a line now and then, a terminal a moving bar.
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm(
+        total=num_steps, initial=step, desc=description, unit="step", mininterval=interval,
+        maxinterval=interval, file=sys.stderr, dynamic_ncols=True,
+    )  # fmt: skip

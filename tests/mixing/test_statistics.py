@@ -1,0 +1,93 @@
+"""What is logged of a mixture, against loops over its rows."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+import naive
+from mmix_jax import mixing
+from tests.mixing import cases
+
+LABELS = np.array([0, 1, 0, 1, 1, -1, 0])
+WATCHED = [cases.Setting(rule, c) for rule in ("mo", "mp", "binary") for c in ("wp", "op", "all")]
+WATCHED += [cases.Setting("none", "all"), cases.Setting("mo", "all", None)]
+
+
+def naive_statistics(weights, z, rows):
+    """Means over the given rows; the correlation over those of them with two partners or more."""
+    z_mixed, similarity = naive.mix(weights, z), naive.similarities(z, z)
+    partners, entropies, cosines, correlations = [], [], [], []
+    agreeing, known = 0.0, 0.0
+    for i in rows:
+        mixed = [j for j in range(len(z)) if j != i and weights[i, j] > 0]
+        partners.append(len(mixed))
+        entropies.append(-sum(w * math.log(w) for w in weights[i] if w > 0))
+        cosines.append(naive.cosine(z_mixed[i], z[i]))
+        if len(mixed) >= 2:
+            correlations.append(rank_correlation(weights[i, mixed], similarity[i, mixed]))
+        for j in mixed:
+            if LABELS[i] >= 0 and LABELS[j] >= 0:
+                known += weights[i, j]
+                agreeing += weights[i, j] * (LABELS[i] == LABELS[j])
+    return {
+        "partners": np.mean(partners),
+        "unmixed": np.mean([n == 0 for n in partners]),
+        "entropy": np.mean(entropies),
+        "cosine": np.mean(cosines),
+        "rank_correlation": np.mean(correlations) if correlations else 0.0,
+        "agreement": agreeing / known if known else 0.0,
+    }
+
+
+def rank_correlation(weights, similarity) -> float:
+    if len(set(weights)) == 1:
+        return 0.0
+    return float(scipy.stats.spearmanr(weights, similarity).statistic)
+
+
+@pytest.mark.parametrize("setting", WATCHED, ids=str)
+def test_statistics_match_the_loops(x64, setting):
+    problem = cases.make_problem()
+    padded = cases.as_arrays(cases.pad(problem))
+    labels = jnp.asarray(np.append(LABELS, [0, 0, 1]))
+    stats = jax.jit(
+        lambda p: cases.mix(p, setting, labels=labels, **edge_mask_of_rows(p, setting)).stats
+    )(padded)
+    expected = naive_statistics(cases.naive_weights(problem, setting), problem.z, range(7))
+    assert set(stats) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(stats[name], value, atol=1e-12, err_msg=name)
+
+
+def edge_mask_of_rows(problem, setting):
+    return {"mask": problem.mask} if setting.candidates == "wp" else {}
+
+
+def test_agreement_is_logged_only_with_labels():
+    setting = cases.Setting("mo", "op")
+    stats = cases.mix(cases.as_arrays(cases.make_problem()), setting).stats
+    assert "agreement" not in stats and "rank_correlation" in stats
+
+
+def test_statistics_carry_no_gradient(x64):
+    problem, setting = cases.as_arrays(cases.make_problem()), cases.Setting("mo", "all")
+    gradient = jax.grad(lambda z: sum(cases.mix(problem._replace(z=z), setting).stats.values()))(
+        problem.z
+    )
+    np.testing.assert_array_equal(gradient, 0.0)
+
+
+def test_rank_correlation_shares_the_ranks_of_ties(x64):
+    """Three rows: ties, reversed order, and one partner only (left out)."""
+    weights = np.array([0.1, 0.4, 0.4, 0.2, 0.5, 0.3, 0.1, 1.0, 9.0])
+    similarity = np.array([0.3, 0.2, 0.9, 0.3, 0.1, 0.2, 0.3, 0.7, 9.0])
+    rows = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2])
+    expected = (scipy.stats.spearmanr(weights[:4], similarity[:4]).statistic - 1.0) / 2
+    value = mixing.rank_correlation(
+        *map(jnp.asarray, (weights, similarity, rows, np.arange(9) < 8)), 4
+    )
+    np.testing.assert_allclose(value, expected, atol=1e-12)

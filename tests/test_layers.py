@@ -1,0 +1,187 @@
+"""The shape of the package, read from its syntax trees: who imports whom, and what stays light."""
+
+import ast
+import pathlib
+import re
+from collections.abc import Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "mmix_jax"
+FILES = sorted(PACKAGE.rglob("*.py"))
+MAX_LINES = 350
+
+# Imports run downward only. A new room gets its floor here.
+FLOORS = {
+    "main": 6,
+    "experiments": 5,
+    "frameworks": 4,
+    "encoders": 3,
+    "augment": 3,
+    "data": 3,
+    "evaluation": 3,
+    "mixing": 2,
+    "losses": 2,
+    "graphs": 2,
+    "training": 2,
+    "report": 2,
+    "ops": 1,
+    "interop": 1,
+    "results": 1,
+    "errors": 0,
+    "__init__": 0,
+}
+
+# Imported inside the functions that use them: some accelerator machines lack them, and they slow
+# the start of every program that wants one formula.
+HEAVY = {
+    "jraph",
+    "matplotlib",
+    "ml_collections",
+    "networkx",
+    "orbax",
+    "sklearn",
+    "tensorboardX",
+    "tensorflow",
+    "tensorflow_datasets",
+    "torch",
+    "torch_geometric",
+    "tqdm",
+}
+
+# An absolute path of one machine; a URL's path does not count.
+MACHINE_PATH = re.compile(r"(?<![\w.:/-])(?:/(?:home|root|Users|work|mnt|tmp)/|[.][.]/shared)")
+
+
+def _name(path: pathlib.Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _room(path: pathlib.Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """Absolute dotted names of all that `tree` imports; `package` resolves the relative ones."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*(above if node.level else []), *filter(None, [node.module])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _imported_rooms(tree: ast.AST, package: str) -> set[str]:
+    names = (name.split(".") for name in _imports(tree, package))
+    return {parts[1] for parts in names if parts[0] == "mmix_jax" and len(parts) > 1}
+
+
+def _package_of(path: pathlib.Path) -> str:
+    return ".".join(path.relative_to(ROOT).parent.parts)
+
+
+class _WithoutFunctions(ast.NodeTransformer):
+    """Leaves what runs when the module is imported."""
+
+    def visit_FunctionDef(self, node):
+        return None
+
+    visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef
+
+    def visit_If(self, node):
+        return None if "TYPE_CHECKING" in ast.unparse(node.test) else self.generic_visit(node)
+
+
+def _upward(tree: ast.AST, room: str, package: str) -> set[str]:
+    """Rooms that `room` must not import: those on its own floor and above."""
+    rooms = _imported_rooms(tree, package) & FLOORS.keys()
+    return {other for other in rooms if other != room and FLOORS[other] >= FLOORS[room]}
+
+
+def _heavy_at_import(tree: ast.AST, package: str) -> set[str]:
+    names = _imports(_WithoutFunctions().visit(tree), package)
+    return {name.split(".")[0] for name in names} & HEAVY
+
+
+every_file = pytest.mark.parametrize("path", FILES, ids=_name)
+
+
+def test_every_room_has_a_floor():
+    assert {_room(path) for path in FILES} <= FLOORS.keys()
+
+
+@every_file
+def test_imports_run_downward_only(path):
+    assert _upward(ast.parse(path.read_text("utf-8")), _room(path), _package_of(path)) == set()
+
+
+@every_file
+def test_heavy_packages_are_imported_where_they_are_used(path):
+    assert _heavy_at_import(ast.parse(path.read_text("utf-8")), _package_of(path)) == set()
+
+
+@every_file
+def test_only_the_top_floors_read_flags_and_configs(path):
+    names = _imports(ast.parse(path.read_text("utf-8")), _package_of(path))
+    readers = [name for name in names if re.match(r"absl\.(flags|app)\b|ml_collections\b", name)]
+    assert readers == [] or FLOORS[_room(path)] >= FLOORS["experiments"]
+
+
+@every_file
+def test_one_subject_per_file(path):
+    assert len(path.read_text("utf-8").splitlines()) <= MAX_LINES
+    assert path.stem not in {"utils", "helpers", "common", "misc"}
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted(ROOT.glob("configs/*.py"))], ids=_name)
+def test_no_path_of_one_machine(path):
+    assert MACHINE_PATH.findall(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "source", "found"),
+    [
+        ("losses", "from mmix_jax.mixing import mix_edges", {"mixing"}),
+        ("losses", "from mmix_jax import mixing, ops", {"mixing"}),
+        ("losses", "import mmix_jax.mixing.rules as rules", {"mixing"}),
+        ("losses", "from ..mixing import rules", {"mixing"}),
+        ("losses", "from .. import training", {"training"}),
+        ("losses", "def f():\n    from mmix_jax.experiments.nodes import run", {"experiments"}),
+        ("losses", "from . import streamed\nfrom mmix_jax.ops import segment", set()),
+        ("losses", "from mmix_jax.losses import streamed\nfrom mmix_jax import errors", set()),
+    ],
+)
+def test_the_check_of_floors_sees(room, source, found):
+    assert _upward(ast.parse(source), room, f"mmix_jax.{room}") == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import jraph", {"jraph"}),
+        ("import orbax.checkpoint as ocp", {"orbax"}),
+        ("try:\n    from tqdm.auto import tqdm\nexcept ImportError:\n    pass", {"tqdm"}),
+        ("class A:\n    import torch", {"torch"}),
+        ("def f():\n    import jraph", set()),
+        ("class A:\n    def f(self):\n        import jraph", set()),
+        ("if TYPE_CHECKING:\n    import jraph", set()),
+        ("from mmix_jax.graphs import jraph", set()),
+    ],
+)
+def test_the_check_of_heavy_imports_sees(source, found):
+    assert _heavy_at_import(ast.parse(source), "mmix_jax.graphs") == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("open('/home/ann/x')", 1),
+        ("open('.." + "/shared/data')", 1),
+        ("open('https://example.org/home/x.zip')", 0),
+        ("Path.home() / '.cache'", 0),
+    ],
+)
+def test_the_check_of_paths_sees(source, found):
+    assert len(MACHINE_PATH.findall(source)) == found
