@@ -9,66 +9,74 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from absl import flags
-from ml_collections import config_flags
 
 from mmix_jax.errors import InputError
 
 MODES = ("train", "eval", "embed")
 
-_FLAGS = flags.FlagValues()
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file, with a variant after a colon.", flag_values=_FLAGS
-)
-_WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; runs/<config>[-<variant>] without.", flag_values=_FLAGS
-)
-_MODE = flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.", flag_values=_FLAGS)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Checkpoint folder to evaluate or embed with.", flag_values=_FLAGS
-)
+
+class Command(NamedTuple):
+    """What the flags ask for."""
+
+    config: Any
+    workdir: Path
+    mode: str
+    checkpoint: str | None
 
 
-def _parse(argv: list[str]):
-    """(config, workdir, mode, checkpoint); every way in which flags can be wrong is an InputError."""
-    flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=_FLAGS, allow_override=True)
-    for argument in argv[1:]:
-        if argument.startswith("--config="):
-            path = argument.removeprefix("--config=").partition(":")[0]
-            if not Path(path).is_file():
-                raise InputError(
-                    f"a config must be a file, found no '{path}'; see the folder configs/"
-                )
+def _define_flags() -> flags.FlagValues:
+    from ml_collections import config_flags
+
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        "config", None, "Config file, with a variant after a colon.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "workdir", None, "Folder of the run; runs/<config>[-<variant>] without.", flag_values=values
+    )
+    flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.", flag_values=values)
+    flags.DEFINE_string(
+        "checkpoint", None, "Checkpoint folder to evaluate or embed with.", flag_values=values
+    )
+    flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
+    return values
+
+
+def _parse(argv: list[str]) -> Command:
+    """Read the flags; every way in which they can be wrong is an InputError."""
+    values = _define_flags()
+    given = next((a.partition("=")[2] for a in argv if a.startswith("--config=")), "")
+    path, _, variant = given.partition(":")
+    if given and not Path(path).is_file():
+        raise InputError(f"a config must be a file, found no '{path}'; see the folder configs/")
     try:
-        rest = _FLAGS(argv)
-        if _FLAGS["help"].value:
-            print(__doc__, _FLAGS.main_module_help(), sep="\n")
+        rest = values(argv)
+        if values["help"].value:
+            print(__doc__, values.main_module_help(), sep="\n")
             raise SystemExit(0)
-        config = _CONFIG.value
+        config = values["config"].value
     except (InputError, SystemExit):
         raise
-    except Exception as error:  # absl, ml_collections and the config file itself each raise their own
+    except Exception as error:  # absl, ml_collections and the config file each raise their own
         raise InputError(f"a flag or config cannot be read: {_one_line(error)}") from error
     if len(rest) > 1:
         raise InputError(f"flags only, found '{rest[1]}'; write --name=value")
     if config is None:
         raise InputError("no config given; pass --config=configs/digits_graph.py")
-    if _MODE.value not in MODES:
-        raise InputError(f"unknown mode '{_MODE.value}'; expected one of: {', '.join(MODES)}")
+    mode = values["mode"].value
+    if mode not in MODES:
+        raise InputError(f"unknown mode '{mode}'; expected one of: {', '.join(MODES)}")
     if "task" not in config:
         raise InputError("a config must have a task, found none; start from a file in configs/")
-    return config, _workdir(argv), _MODE.value, _CHECKPOINT.value
-
-
-def _workdir(argv: list[str]) -> Path:
-    if _WORKDIR.value:
-        return Path(_WORKDIR.value)
-    given = next(a.partition("=")[2] for a in argv if a.startswith("--config="))
-    path, _, variant = given.partition(":")
-    workdir = Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
-    print(f"workdir: {workdir}", flush=True)
-    return workdir
+    if values["workdir"].value:
+        workdir = Path(values["workdir"].value)
+    else:
+        workdir = Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
+        print(f"workdir: {workdir}", flush=True)
+    return Command(config, workdir, mode, values["checkpoint"].value)
 
 
 def _one_line(error: BaseException) -> str:
@@ -98,7 +106,10 @@ def _run(argv: list[str], interrupted) -> None:
     try:
         write_results(workdir / "results.jsonl", results)
     except OSError as error:
-        raise InputError(f"results must be writable at {workdir}, found {_one_line(error)}; choose another --workdir") from error
+        raise InputError(
+            f"results must be writable at {workdir}, found {_one_line(error)}; "
+            "choose another --workdir"
+        ) from error
     print(text_table(results))
 
 
@@ -113,7 +124,8 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
-            f"embeddings must be writable at {path}, found {_one_line(error)}; choose another --workdir"
+            f"embeddings must be writable at {path}, found {_one_line(error)}; "
+            "choose another --workdir"
         ) from error
     return path
 

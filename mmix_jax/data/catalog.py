@@ -5,6 +5,7 @@ import os
 from mmix_jax.data import planetoid
 from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.digits import load_digits_graph
+from mmix_jax.data.splits import check_split_name
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 
@@ -41,6 +42,7 @@ def load_nodes(
             f"path is needed by graph_file and by no other, found {name} with path {path!r}; "
             "give the path of your graph, or leave it out"
         )
+    check_split_name(split)
     if path:
         return read_graph_file(path, split=split, split_seed=split_seed)
     if name == "digits_graph":

@@ -48,7 +48,7 @@ def from_scipy(
             f"adjacency must be a SciPy sparse matrix, found {type(adjacency).__name__}; "
             "use scipy.sparse.csr_array"
         )
-    x = x.toarray() if sparse.issparse(x) else np.asarray(x)
+    x = x.toarray() if sparse.issparse(x) else _array(x, "x")
     if adjacency.shape != (len(x), len(x)):
         raise InputError(
             f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
@@ -105,8 +105,8 @@ def from_networkx(
         x=_stack([_feature(node, data, features) for node, data in nodes], features),
         senders=np.array([number[source] for source, _, _ in edges], np.int64),
         receivers=np.array([number[target] for _, target, _ in edges], np.int64),
-        edge_weight=np.array([data.get(weight, 1.0) for _, _, data in edges]),
-        labels=np.array([data.get(label, -1) for _, data in nodes]),
+        edge_weight=_array([data.get(weight, 1.0) for _, _, data in edges], weight),
+        labels=_array([data.get(label, -1) for _, data in nodes], label),
         masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
         ids=_names([node for node, _ in nodes]),
     )
@@ -177,15 +177,15 @@ def _arrays(data: Any, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def _array(value: Any, key: str) -> np.ndarray:
-    """An attribute as a NumPy array; torch's tensors are known by their methods."""
+    """A value as a NumPy array; torch's tensors are known by their methods."""
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu().numpy()
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{key!r} must be a dense tensor of a type NumPy knows, found otherwise "
-            f"({str(error).splitlines()[0]}); convert it, for instance by .float()"
+            f"{key!r} must be a dense array of a type NumPy knows, found otherwise "
+            f"({str(error).splitlines()[0]}); convert it"
         ) from error
 
 
@@ -195,7 +195,7 @@ def _feature(node: Hashable, data: dict[str, Any], features: str) -> np.ndarray:
             f"every node must have the attribute {features!r}, found none on {node!r}; set it, or "
             "name another by features="
         )
-    return np.atleast_1d(np.asarray(data[features]))
+    return np.atleast_1d(_array(data[features], features))
 
 
 def _stack(rows: list[np.ndarray], features: str) -> np.ndarray:

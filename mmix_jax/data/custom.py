@@ -50,9 +50,12 @@ def read_graph_file(
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"graph file {str(path)!r} does not exist; check the path")
+    # The tables of a folder are known by its name, a file by its own.
+    source = path.resolve()
+    name = source.parent.name if source.suffix == ".csv" else source.stem
     try:
         return check_raw(
-            path.stem,
+            name,
             _read(path),
             split=split,
             split_seed=split_seed,
@@ -98,7 +101,8 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     wanted = {"edge_index", "edge_weight", "x", "y", "labels", "ids", "format", *MASKS}
     wanted |= {prefix + part for prefix in ("", "adj_", "attr_") for part in _CSR_PARTS}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: NumPy leaves a file open that proves to be damaged.
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {key: _plain(archive, key) for key in archive.files if key in wanted}
     except InputError:
         raise
@@ -142,8 +146,9 @@ def _edges(arrays: dict[str, np.ndarray]):
     if forms == [""] and form != "csr":
         raise InputError(f"a sparse adjacency must be CSR, found {form}; use .tocsr()")
     adjacency = _csr(arrays, forms[0])
-    if adjacency.indptr.size != arrays[forms[0] + "shape"][1] + 1:
-        raise InputError(f"an adjacency must be square, found {adjacency.shape}; check its shape")
+    rows, columns = arrays[forms[0] + "shape"].tolist()
+    if rows != columns:
+        raise InputError(f"an adjacency must be square, found {rows} × {columns}; check its shape")
     adjacency.sum_duplicates()
     adjacency.eliminate_zeros()
     entries = adjacency.tocoo()
@@ -151,14 +156,14 @@ def _edges(arrays: dict[str, np.ndarray]):
 
 
 def _features(arrays: dict[str, np.ndarray]):
-    sparse = any("attr_" + part in arrays for part in _CSR_PARTS)
-    if sparse == ("x" in arrays):
-        found = "both" if sparse else f"neither among {', '.join(arrays)}"
+    is_sparse = any("attr_" + part in arrays for part in _CSR_PARTS)
+    if is_sparse == ("x" in arrays):
+        found = "both" if is_sparse else f"neither among {', '.join(arrays)}"
         raise InputError(
             f"node features must be given once, as x or as CSR parts attr_*, found {found}; "
             "give x with one row per node"
         )
-    return _csr(arrays, "attr_").toarray() if sparse else arrays["x"]
+    return _csr(arrays, "attr_").toarray() if is_sparse else arrays["x"]
 
 
 def _csr(arrays: dict[str, np.ndarray], prefix: str) -> sparse.csr_matrix:

@@ -1,5 +1,6 @@
 """Your own graph from tables: ``edges.csv`` and, beside it, ``nodes.csv`` or ``nodes.npy``."""
 
+import collections
 import csv
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,9 +89,10 @@ def _read_node_table(path: Path) -> RawGraph:
             )
     names = [cells[0] for _, cells in body]
     if len(set(names)) != len(names):
-        repeated = next(name for i, name in enumerate(names) if name in names[:i])
+        repeated = collections.Counter(names).most_common(1)[0][0]
         raise InputError(f"{path.name} must name every node once, found {repeated!r} twice")
-    special = {name: i for i, name in enumerate(columns) if i > 0 and name in (_LABEL, *MASKS)}
+    lower = [name.lower() for name in columns]
+    special = {name: lower.index(name, 1) for name in (_LABEL, *MASKS) if name in lower[1:]}
     features = [i for i in range(1, len(columns)) if i not in special.values()]
     if not features:
         raise InputError(f"{path.name} must have feature columns, found {', '.join(columns)}")

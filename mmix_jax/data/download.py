@@ -103,25 +103,26 @@ def _run_fetch(files: Sequence[RemoteFile], staging: Path, stall_seconds: float)
         ],
     }
     script = str(Path(__file__).with_name("tfds_fetch.py"))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         # -P: the script's folder holds names of the standard library, such as types.
         [sys.executable, "-P", script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if request["progress"] else subprocess.DEVNULL,
         text=True,
-    )
-    try:
-        answer = _watch(process, json.dumps(request), staging, stall_seconds)
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            answer = _watch(process, json.dumps(request), staging, stall_seconds)
+        finally:
+            process.kill()
     if answer.get("error"):
         raise DownloadFailed(answer["error"])
     return {url: Path(path) for url, path in answer["paths"].items()}
 
 
-def _watch(process: subprocess.Popen, request: str, staging: Path, stall_seconds: float) -> dict:
+def _watch(
+    process: subprocess.Popen, request: str | None, staging: Path, stall_seconds: float
+) -> dict:
     """The process's answer; gives up when its folder has not grown for ``stall_seconds``."""
     size, last_growth = 0, time.monotonic()
     while True:
@@ -129,6 +130,7 @@ def _watch(process: subprocess.Popen, request: str, staging: Path, stall_seconds
             answer, _ = process.communicate(request, timeout=_WATCH_SECONDS)
             break
         except subprocess.TimeoutExpired:
+            request = None  # is on its way, and may not be given twice
             now, grown = time.monotonic(), _bytes_in(staging)
             if grown != size:
                 size, last_growth = grown, now

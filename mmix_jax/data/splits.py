@@ -85,8 +85,7 @@ def choose_split(
     Raises:
       InputError: an unknown name, or a split that this data cannot have.
     """
-    if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
+    check_split_name(split)
     if labels is None:
         if split == "default":
             return None
@@ -96,6 +95,12 @@ def choose_split(
     if given is None:
         raise InputError("split 'public' needs a split in the data, found none; use 'random'")
     return given
+
+
+def check_split_name(split: str) -> None:
+    """Raises ``InputError`` unless it is one of ``SPLITS``."""
+    if split not in SPLITS:
+        raise InputError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
 
 
 def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> None:

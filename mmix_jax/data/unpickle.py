@@ -102,6 +102,7 @@ def _admitted() -> tuple[dict[tuple[str, str], Any], dict[type, str]]:
     table |= {(module, "_reconstruct"): _empty_array for module in _ARRAY_MODULES}
     for builtins in ("__builtin__", "builtins"):
         table[builtins, "list"] = list
+        table[builtins, "bytes"] = _no_bytes
     table["collections", "defaultdict"] = collections.defaultdict
     sparse_types: dict[type, str] = {}
     for form in _SPARSE_FORMATS:
@@ -125,6 +126,11 @@ def _dtype(spec: str, align: bool = False, _copy: bool = True) -> np.dtype:
     if not isinstance(spec, str):
         raise TypeError(f"a dtype is named by a string, found {type(spec).__name__}")
     return np.dtype(spec, align=bool(align), copy=True)
+
+
+def _no_bytes() -> bytes:
+    """How Python 3 writes empty bytes into a pickle for Python 2."""
+    return b""
 
 
 def _latin1(text: str, _encoding: str = "latin1") -> bytes:

@@ -45,7 +45,7 @@ class GCN(nn.Module):
 
 
 def along_edges(graph) -> Propagate:
-    """x ↦ Â x for a padded jraph GraphsTuple of `graphs.pad_graph`; edge weights count, padding does not.
+    """x ↦ Â x for a padded jraph GraphsTuple of `graphs.pad_graph`; edge weights count.
 
     Padding nodes see themselves alone. Differentiable in x.
     """

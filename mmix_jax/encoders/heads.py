@@ -18,7 +18,7 @@ class Predictor(nn.Module):
 
 
 class Projections(nn.Module):
-    """P_m z and P_n z of eq. 6: two [D, D] matrices, no bias, Xavier-uniform, not normalised here."""
+    """P_m z and P_n z of eq. 6: two [D, D] matrices, no bias, Xavier-uniform, not normalised."""
 
     width: int
 

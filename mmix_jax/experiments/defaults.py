@@ -1,10 +1,17 @@
 """The fields of a config and their defaults: the paper's, unless a comment says otherwise."""
 
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING
+
+from mmix_jax.errors import InputError
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 
-def node_config(dataset: str) -> ConfigDict:
+def node_config(dataset: str) -> "ConfigDict":
     """Settings of a node task; a config file changes what its data set wants and locks the keys."""
+    from ml_collections import ConfigDict
+
     c = ConfigDict()
     # What is done: this file serves "node" tasks.
     c.task = "node"
@@ -160,14 +167,12 @@ VARIANTS = {
 }
 
 
-def finish(config: ConfigDict, variant: str | None) -> ConfigDict:
+def finish(config: "ConfigDict", variant: str | None) -> "ConfigDict":
     """Apply a variant and lock the keys, so that a misspelt one is an error.
 
     Raises:
       InputError: unknown variant.
     """
-    from mmix_jax.errors import InputError
-
     if variant:
         if variant not in VARIANTS:
             raise InputError(

@@ -1,9 +1,10 @@
 """From a data set to what lies on the device: propagated features, adjacency, diffusion."""
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
@@ -14,17 +15,20 @@ from mmix_jax.graphs.padding import pad_graph
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
 from mmix_jax.graphs.types import Graph
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 _EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
-def normalised_graph(config: ConfigDict, dataset: NodeDataset) -> Graph:
-    """The graph with L1-normalised feature rows where the config (or bag-of-words data) wants them."""
+def normalised_graph(config: "ConfigDict", dataset: NodeDataset) -> Graph:
+    """The graph, its feature rows L1-normalised where config or bag-of-words data want it."""
     wanted = {"on": True, "off": False, "auto": dataset.bag_of_words}[config.normalise_features]
     graph = dataset.graph
     return graph._replace(x=row_normalize(graph.x)) if wanted else graph
 
 
-def _diffusion_options(config: ConfigDict, graph: Graph) -> dict:
+def _diffusion_options(config: "ConfigDict", graph: Graph) -> dict:
     return {
         "edge_weight": graph.edge_weight,
         "kind": config.diffusion,
@@ -33,7 +37,7 @@ def _diffusion_options(config: ConfigDict, graph: Graph) -> dict:
     }
 
 
-def _diffusion_operator(config: ConfigDict, graph: Graph):
+def _diffusion_operator(config: "ConfigDict", graph: Graph):
     """Dense [N, N], edges (senders, receivers, weights), or None for Chebyshev steps."""
     edges = (graph.senders, graph.receivers, graph.num_nodes)
     if config.diffusion_form == "features":
@@ -51,7 +55,7 @@ def _diffusion_operator(config: ConfigDict, graph: Graph):
     )
 
 
-def make_tables(config: ConfigDict, graph: Graph) -> NodeTables:
+def make_tables(config: "ConfigDict", graph: Graph) -> NodeTables:
     """What stays on the device: ÂX and SX for one layer; the graph itself where a loss needs it."""
     operator = _diffusion_operator(config, graph)
     own = config.depth > 1 or config.objective == "mvgrl" or config.mixing == "i_mix"
@@ -72,17 +76,15 @@ def make_tables(config: ConfigDict, graph: Graph) -> NodeTables:
     return jax.tree.map(jnp.asarray, tables)
 
 
-def _diffused_features(config: ConfigDict, graph: Graph, operator) -> np.ndarray:
+def _diffused_features(config: "ConfigDict", graph: Graph, operator) -> np.ndarray:
     if operator is None:
-        return diffuse(
-            graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph)
-        )
+        return diffuse(graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph))
     if isinstance(operator, np.ndarray):
         return operator @ graph.x
     return propagate(graph.x, *operator, None)
 
 
-def make_sampler(config: ConfigDict, graph: Graph, seed: int, num_devices: int) -> NodeSampler:
+def make_sampler(config: "ConfigDict", graph: Graph, seed: int, num_devices: int) -> NodeSampler:
     """The sampler of one training."""
     options = _diffusion_options(config, graph)
     del options["edge_weight"]

@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
@@ -22,7 +21,8 @@ from mmix_jax.experiments.node_inputs import (
     whole_graph,
 )
 from mmix_jax.experiments.settings import static_settings
-from mmix_jax.frameworks.mvgrl import Settings, embed, init_params, make_loss
+from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
+from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
 from mmix_jax.results import Result, score, versions
 from mmix_jax.training.checkpoint import Checkpointer
@@ -30,13 +30,16 @@ from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
 from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer, make_step
 
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
 REPRESENTATIONS = ("a", "b", "mean")
 
 
 class NodeTask(NamedTuple):
-    """A config with its data and model; `represent(params, key)` gives all nodes' representations."""
+    """A config with its data and model; `represent(params, key)` is `embed` of all nodes."""
 
-    config: ConfigDict
+    config: "ConfigDict"
     dataset: NodeDataset
     graph: Graph
     settings: Settings
@@ -45,7 +48,7 @@ class NodeTask(NamedTuple):
     represent: Callable
 
 
-def load(config: ConfigDict) -> NodeTask:
+def load(config: "ConfigDict") -> NodeTask:
     """Read the data and lay it on the device."""
     dataset = load_nodes(
         config.dataset,
@@ -66,7 +69,9 @@ def load(config: ConfigDict) -> NodeTask:
 
     devices = jax.local_devices()
     if config.num_devices > len(devices):
-        raise InputError(f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all")
+        raise InputError(
+            f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
+        )
     devices = devices[: config.num_devices or None]
     return NodeTask(config, dataset, graph, settings, tables, devices, represent)
 
@@ -88,7 +93,7 @@ def _folder(workdir: Path, seed: int) -> Path:
 
 
 def _judge(task: NodeTask, seed: int) -> Callable:
-    """`evaluate(state) -> (score, metrics)` for the loop: validation accuracy where labels allow."""
+    """`evaluate(state) -> (score, metrics)`: validation accuracy where labels allow."""
     config, key = task.config, _keys(seed)[2]
 
     def evaluate(state: TrainState):
@@ -229,7 +234,7 @@ def _result(task: NodeTask, trained: bool, name, metric, scores, seeds, steps, s
 def evaluate(
     task: NodeTask, folders: dict[int, Path], interrupted: Callable[[], bool] = lambda: False
 ) -> list[Result]:
-    """Scores of the encoders in `folders` (by seed), and of random-initialised ones of the same seeds."""
+    """Scores of the encoders in `folders` (by seed), and of random-initialised ones alike."""
     if task.dataset.labels is None:
         return []
     rows: dict[bool, list[dict]] = {True: [], False: []}
@@ -255,7 +260,7 @@ def evaluate(
     ]  # fmt: skip
 
 
-def run_train(config: ConfigDict, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
+def run_train(config: "ConfigDict", workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate."""
     task = load(config)
     seeds = range(config.seed, config.seed + config.num_seeds)
@@ -264,14 +269,14 @@ def run_train(config: ConfigDict, workdir: Path, interrupted: Callable[[], bool]
     return evaluate(task, {seed: _folder(workdir, seed) for seed in seeds}, interrupted)
 
 
-def _folders(config: ConfigDict, workdir: Path, checkpoint: str | None) -> dict[int, Path]:
+def _folders(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> dict[int, Path]:
     if checkpoint:
         return {config.seed: Path(checkpoint)}
     seeds = range(config.seed, config.seed + config.num_seeds)
     return {seed: _folder(workdir, seed) for seed in seeds}
 
 
-def run_eval(config: ConfigDict, workdir: Path, checkpoint: str | None) -> list[Result]:
+def run_eval(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
     task = load(config)
     if task.dataset.labels is None:
@@ -281,7 +286,7 @@ def run_eval(config: ConfigDict, workdir: Path, checkpoint: str | None) -> list[
     return evaluate(task, _folders(config, workdir, checkpoint))
 
 
-def run_embed(config: ConfigDict, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
+def run_embed(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [N, D] of the first seed, labels and ids where known."""
     task = load(config)
     seed, folder = next(iter(_folders(config, workdir, checkpoint).items()))

@@ -3,8 +3,7 @@
 import json
 import os
 from pathlib import Path
-
-from ml_collections import ConfigDict
+from typing import TYPE_CHECKING
 
 from mmix_jax.errors import InputError
 from mmix_jax.frameworks.mvgrl import Settings
@@ -13,6 +12,9 @@ from mmix_jax.losses.info_nce import NEGATIVES
 from mmix_jax.losses.node_graph import FORMS
 from mmix_jax.mixing.pairs import CANDIDATES
 from mmix_jax.mixing.rules import RULES
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
 
 _CHOICES = {
     "task": ("node",),
@@ -33,11 +35,31 @@ _CHOICES = {
     "protocol": ("standard", "reference"),
     "selection": ("validation", "loss", "last"),
 }
-_POSITIVE = (
-    "depth width num_steps num_seeds num_classifiers num_probes eval_every learning_rate "
-    "mixing_temperature top_k epsilon num_windows diffusion_time"
-).split()
-_NOT_NEGATIVE = "num_clusterings checkpoint_every patience weight_decay block_size num_devices seed split_seed".split()
+_POSITIVE = [
+    "depth",
+    "width",
+    "num_steps",
+    "num_seeds",
+    "num_classifiers",
+    "num_probes",
+    "eval_every",
+    "learning_rate",
+    "mixing_temperature",
+    "top_k",
+    "epsilon",
+    "num_windows",
+    "diffusion_time",
+]
+_NOT_NEGATIVE = [
+    "num_clusterings",
+    "checkpoint_every",
+    "patience",
+    "weight_decay",
+    "block_size",
+    "num_devices",
+    "seed",
+    "split_seed",
+]
 _RANGES = {
     "alpha": (1e-6, 1.0),
     "temperature": (0.03, float("inf")),
@@ -52,13 +74,21 @@ _STREAM_BLOCK = 1024
 _MAY_CHANGE = ("data_dir", "num_steps")
 # A checkpoint may be evaluated otherwise than its run was.
 _EVALUATION = (
-    "protocol num_classifiers num_probes num_clusterings representation num_devices "
-    "eval_every checkpoint_every patience num_seeds"
-).split()  # fmt: skip
+    "protocol",
+    "num_classifiers",
+    "num_probes",
+    "num_clusterings",
+    "representation",
+    "num_devices",
+    "eval_every",
+    "checkpoint_every",
+    "patience",
+    "num_seeds",
+)
 
 
-def check(config: ConfigDict) -> None:
-    """Raise InputError where a value of the config is unknown, out of range or contradicts another."""
+def check(config: "ConfigDict") -> None:
+    """Raise InputError where a value is unknown, out of range or contradicts another."""
     for name, choices in _CHOICES.items():
         if config[name] not in choices:
             raise InputError(
@@ -75,11 +105,13 @@ def check(config: ConfigDict) -> None:
             raise InputError(f"{name} must lie in [{low}, {high}], found {config[name]}")
     if config.mixing == "propagate" and config.candidates != "wp":
         raise InputError(
-            f"mixing 'propagate' runs along graph edges, found candidates '{config.candidates}'; use wp"
+            "mixing 'propagate' runs along graph edges, found candidates "
+            f"'{config.candidates}'; use wp"
         )
     if config.depth > 1 and config.sampler == "window":
         raise InputError(
-            f"sampler 'window' needs one-layer encoders, found depth {config.depth}; use full or nodes"
+            f"sampler 'window' needs one-layer encoders, found depth {config.depth}; "
+            "use full or nodes"
         )
     if config.diffusion == "heat_elementwise" and config.diffusion_form != "exact":
         raise InputError(
@@ -88,16 +120,21 @@ def check(config: ConfigDict) -> None:
         )
     if config.objective == "mvgrl":
         if config.mixing != "none":
-            raise InputError(f"objective 'mvgrl' mixes nothing, found mixing '{config.mixing}'; use none")
+            raise InputError(
+                f"objective 'mvgrl' mixes nothing, found mixing '{config.mixing}'; use none"
+            )
         if config.sampler == "window":
-            raise InputError("objective 'mvgrl' needs the whole graph, found sampler 'window'; use full or nodes")
+            raise InputError(
+                "objective 'mvgrl' needs the whole graph, found sampler 'window'; use full or nodes"
+            )
     if config.sampler == "window" and config.num_windows > 1 and config.candidates != "wp":
         raise InputError(
-            f"several windows mix along edges only, found candidates '{config.candidates}'; use wp or num_windows=1"
+            f"several windows mix along edges only, found candidates '{config.candidates}'; "
+            "use wp or num_windows=1"
         )
 
 
-def static_settings(config: ConfigDict, num_nodes: int) -> Settings:
+def static_settings(config: "ConfigDict", num_nodes: int) -> Settings:
     """The framework's settings; `num_nodes` decides between dense and streamed losses."""
     contrasted = {
         "full": num_nodes,
@@ -130,7 +167,7 @@ def static_settings(config: ConfigDict, num_nodes: int) -> Settings:
     )
 
 
-def record(config: ConfigDict, workdir: Path, *, mode: str) -> bool:
+def record(config: "ConfigDict", workdir: Path, *, mode: str) -> bool:
     """Write `config.json` into a fresh workdir, or compare with the one that is there.
 
     Returns whether the workdir was in use before.
@@ -154,7 +191,8 @@ def record(config: ConfigDict, workdir: Path, *, mode: str) -> bool:
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
-            f"the workdir must be writable, found {workdir}: {error.strerror}; choose another --workdir"
+            f"the workdir must be writable, found {workdir}: {error.strerror}; "
+            "choose another --workdir"
         ) from error
     return known
 
@@ -167,7 +205,9 @@ def _read(path: Path) -> dict:
             f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
         ) from error
     if not isinstance(found, dict):
-        raise InputError(f"config.json must be a JSON object, found a damaged {path}; choose another --workdir")
+        raise InputError(
+            f"config.json must be a JSON object, found a damaged {path}; choose another --workdir"
+        )
     return found
 
 

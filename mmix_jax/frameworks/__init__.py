@@ -1,1 +1,1 @@
-"""Frameworks join encoders, mixing, heads and losses into `loss_fn(params, batch_stats, batch, key)`."""
+"""Frameworks join encoders, mixing, heads and losses into one `loss_fn`."""

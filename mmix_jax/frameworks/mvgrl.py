@@ -1,27 +1,17 @@
-"""The MVGRL-style framework for nodes: two separate encoders, adjacency against diffusion, mixing in view a."""
+"""The MVGRL-style framework for nodes: adjacency against diffusion, mixing in view a."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.augment.graphs import feature_mask
 from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
 from mmix_jax.encoders.heads import Predictor, Projections
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.normalize import propagate
 from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.losses import diversity, info_nce, node_graph, virtual_labels
-from mmix_jax.mixing import Mixture, draw_partners, mix_edges, mix_pairs, mix_with
-
-
-class Aux(NamedTuple):
-    """What a loss function returns beside the loss: shares of metrics, and batch statistics."""
-
-    metrics: dict[str, jax.Array]
-    batch_stats: Any
+from mmix_jax.mixing import Mixture, mix_edges, mix_pairs
 
 
 class NodeTables(NamedTuple):
@@ -67,7 +57,7 @@ class Settings(NamedTuple):
 
 
 class MVGRL(nn.Module):
-    """Two GCNs that share nothing, the predictor g, mp-mix's projections and MVGRL's discriminator."""
+    """Two GCNs that share nothing, g, mp-mix's projections and MVGRL's discriminator."""
 
     widths: tuple[int, ...]
 
@@ -103,11 +93,11 @@ def init_params(settings: Settings, num_features: int, key: jax.Array) -> Any:
     return MVGRL(settings.widths).init(key, x, x)["params"]
 
 
-def _apply(settings: Settings, params, method: str, *args):
+def apply_method(settings: Settings, params, method: str, *args):
     return MVGRL(settings.widths).apply({"params": params}, *args, method=method)
 
 
-def _diffusion(settings: Settings, tables: NodeTables) -> Propagate:
+def diffusion_of(settings: Settings, tables: NodeTables) -> Propagate:
     """x ↦ S x along view b, on the padded rows of `tables.graph`."""
     graph = tables.graph
     if tables.diffusion is None:
@@ -139,7 +129,12 @@ def _inputs(table: jax.Array | None, own: jax.Array | None, rows: jax.Array) -> 
 
 
 def encode_views(
-    settings: Settings, params, tables: NodeTables, batch: NodeBatch, masks, mix: Propagate = identity
+    settings: Settings,
+    params,
+    tables: NodeTables,
+    batch: NodeBatch,
+    masks,
+    mix: Propagate = identity,
 ) -> tuple[jax.Array, jax.Array]:
     """(z_a [R, D] of the batch's rows, z_b [B, D] of its anchors).
 
@@ -152,12 +147,16 @@ def encode_views(
     x_b = _inputs(tables.x_b, batch.x_b, anchors)
     if x_a is None or x_b is None:
         x = tables.graph.nodes
-        z_a = _apply(settings, params, "view_a", x * masks[0][None, :], along_edges(tables.graph), mix)
-        z_b = _apply(settings, params, "view_b", x * masks[1][None, :], _diffusion(settings, tables))
+        z_a = apply_method(
+            settings, params, "view_a", x * masks[0][None, :], along_edges(tables.graph), mix
+        )
+        z_b = apply_method(
+            settings, params, "view_b", x * masks[1][None, :], diffusion_of(settings, tables)
+        )
         return z_a[batch.rows], z_b[anchors]
-    z_b = _apply(settings, params, "view_b", x_b * masks[1][None, :])
+    z_b = apply_method(settings, params, "view_b", x_b * masks[1][None, :])
     if mix is identity:
-        return _apply(settings, params, "view_a", x_a * masks[0][None, :]), z_b
+        return apply_method(settings, params, "view_a", x_a * masks[0][None, :]), z_b
 
     def to_anchors(h):  # Â restricted to the rows that the anchors read
         gathered = batch.edge_weight[:, None] * h[batch.senders] * batch.edge_mask[:, None]
@@ -165,7 +164,7 @@ def encode_views(
         return own + jax.ops.segment_sum(gathered, batch.receivers, num_anchors)
 
     x = tables.graph.nodes[batch.rows]
-    z_a = _apply(settings, params, "view_a", x * masks[0][None, :], to_anchors, mix)
+    z_a = apply_method(settings, params, "view_a", x * masks[0][None, :], to_anchors, mix)
     return z_a, z_b
 
 
@@ -178,14 +177,14 @@ def mix_anchors(
     axis_name: str | None = None,
     labels: jax.Array | None = None,
 ) -> tuple[Mixture, tuple[jax.Array, jax.Array] | None]:
-    """Mix the anchors of `z_a [R, D]`; returns the mixture of B rows, and (q, k) of anchors for mp."""
+    """Mix the anchors of `z_a [R, D]`: the mixture of B rows, and their (q, k) for mp."""
     num_anchors = batch.anchor_mask.shape[0]
     rule = "none" if settings.mixing == "i_mix" else settings.mixing
     by_edges = settings.candidates == "wp"
     z = z_a if by_edges else z_a[:num_anchors]
     q = k = None
     if rule == "mp":
-        q, k = _apply(settings, params, "project", z)
+        q, k = apply_method(settings, params, "project", z)
     options = {
         "rule": rule,
         "self_weight": settings.self_weight,
@@ -223,114 +222,9 @@ def mix_anchors(
     return mixture, anchors
 
 
-def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
-    """`loss_fn(params, batch_stats, batch, key) -> (loss, Aux)` for batch = (NodeTables, NodeBatch).
-
-    J_node = (1/2N) Σ_i [L(u_i) + L(z^b_i)] + w L_div (eq. 8–10) with u_i = g(ẑ^a_i); i-mix's
-    virtual labels for `mixing="i_mix"`; the original MVGRL objective for `objective="mvgrl"`.
-    With `axis_name` loss and metrics are this device's share; their sums over devices count.
-    """
-    contrast = {
-        "temperature": settings.temperature,
-        "negatives": settings.negatives,
-        "axis_name": axis_name,
-        "block_size": settings.block_size,
-    }
-
-    def masks_of(key, num_features):
-        keys = jax.random.split(key)
-        return [feature_mask(k, num_features, settings.feature_mask) for k in keys]
-
-    def node_loss(params, batch_stats, batch, key):
-        tables, shard = batch
-        mask_key, mix_key, partner_key = jax.random.split(key, 3)
-        masks = masks_of(mask_key, _num_features(tables, shard))
-        real = {"mask": shard.anchor_mask, "segments": shard.segments}
-        if settings.mixing == "i_mix":
-            partner_key = _own_key(partner_key, axis_name)
-            num_anchors = shard.anchor_mask.shape[0]
-            lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
-            mix = _mix_among_anchors(tables, shard, lam, partners)
-            z_a, z_b = encode_views(settings, params, tables, shard, masks, mix)
-            u = _apply(settings, params, "predict", z_a[:num_anchors])
-            loss = virtual_labels(u, z_b, lam, partners, **contrast, **real)
-            return loss, Aux({"contrast": loss}, batch_stats)
-        z_a, z_b = encode_views(settings, params, tables, shard, masks)
-        mixture, projected = mix_anchors(
-            settings, params, z_a, shard, _own_key(mix_key, axis_name, settings), axis_name
-        )
-        u = _apply(settings, params, "predict", mixture.z_mixed)
-        loss = info_nce(u, z_b, **contrast, **real)
-        metrics = {"contrast": loss}
-        if projected is not None:
-            metrics["diversity"] = diversity(
-                *projected,
-                mask=shard.anchor_mask,
-                margin=settings.diversity_margin,
-                axis_name=axis_name,
-            )
-            if settings.diversity_weight:
-                loss = loss + settings.diversity_weight * metrics["diversity"]
-        return loss, Aux(metrics, batch_stats)
-
-    def mvgrl_loss(params, batch_stats, batch, key):
-        tables, shard = batch
-        mask_key, shuffle_key = jax.random.split(key)
-        masks = masks_of(mask_key, _num_features(tables, shard))
-        num_anchors = shard.anchor_mask.shape[0]
-        z_a, z_b = encode_views(settings, params, tables, shard, masks)
-        # Real nodes come first in the padded graph; only they are shuffled.
-        num_nodes = tables.graph.n_node[0]
-        size = tables.graph.nodes.shape[0]
-        order = jnp.where(
-            jnp.arange(size) < num_nodes, jax.random.uniform(shuffle_key, (size,)), 2.0
-        )
-        shuffled = jnp.argsort(order)
-        x = tables.graph.nodes
-        false_a = _apply(
-            settings, params, "view_a", x * masks[0][None, :],
-            along_edges(tables.graph), lambda h: h[shuffled],
-        )  # fmt: skip
-        false_b = _apply(
-            settings, params, "view_b", x * masks[1][None, :],
-            _diffusion(settings, tables), lambda h: h[shuffled],
-        )  # fmt: skip
-        anchors = shard.rows[:num_anchors]
-        loss = node_graph(
-            z_a[:num_anchors],
-            z_b,
-            false_a[anchors],
-            false_b[anchors],
-            bilinear=params["bilinear"],
-            form=settings.discriminator,
-            mask=shard.anchor_mask,
-            axis_name=axis_name,
-        )
-        return loss, Aux({"discrimination": loss}, batch_stats)
-
-    return mvgrl_loss if settings.objective == "mvgrl" else node_loss
-
-
-def _own_key(key, axis_name: str | None, settings: Settings | None = None):
-    """A key of the device's own, except where pairs are drawn over the whole batch."""
-    if axis_name is None or (settings is not None and settings.candidates != "wp"):
-        return key
-    return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-
-
-def _num_features(tables: NodeTables, shard: NodeBatch) -> int:
+def num_features_of(tables: NodeTables, shard: NodeBatch) -> int:
     x = shard.x_a if shard.x_a is not None else tables.x_a
     return (tables.graph.nodes if x is None else x).shape[1]
-
-
-def _mix_among_anchors(tables: NodeTables, shard: NodeBatch, lam, partners) -> Propagate:
-    """i-mix on x W: anchors are mixed among themselves, other rows stay."""
-    num_anchors = shard.anchor_mask.shape[0]
-    if tables.x_a is not None:
-        return lambda h: h.at[:num_anchors].set(mix_with(h[:num_anchors], lam, partners))
-    # Padding anchors would write to row 0: send them out of range, where `set` drops them.
-    rows = jnp.where(shard.anchor_mask, shard.rows[:num_anchors], tables.graph.nodes.shape[0])
-    return lambda h: h.at[rows].set(mix_with(h[shard.rows[:num_anchors]], lam, partners))
 
 
 def embed(settings: Settings, params, tables: NodeTables, batch: NodeBatch, key, labels=None):
@@ -341,11 +235,11 @@ def embed(settings: Settings, params, tables: NodeTables, batch: NodeBatch, key,
     Returns:
       ({"a", "b", "mean"}: [B, D], Mixture).
     """
-    num_features = _num_features(tables, batch)
+    num_features = num_features_of(tables, batch)
     z_a, z_b = encode_views(settings, params, tables, batch, [jnp.ones((num_features,))] * 2)
     mixture, _ = mix_anchors(settings, params, z_a, batch, key, labels=labels)
     branch_a = {
-        "g": lambda: _apply(settings, params, "predict", mixture.z_mixed),
+        "g": lambda: apply_method(settings, params, "predict", mixture.z_mixed),
         "mixed": lambda: mixture.z_mixed,
         "z": lambda: z_a[: z_b.shape[0]],
     }[settings.embed_from]()

@@ -78,7 +78,10 @@ def diffuse(
     """
     check_floating("x", x, 2)
     coefficients = chebyshev_coefficients(kind, alpha, t, tol).astype(x.dtype)
-    host = on_host(x, senders, receivers, edge_weight, edge_mask)
+    edges = senders, receivers, edge_weight, edge_mask
+    if not any(isinstance(array, Tracer) for array in edges):
+        check_symmetric(*edges, num_nodes=x.shape[0])
+    host = on_host(x, *edges)
     xp: Any = np if host else jnp
     weight = xp.ones(senders.shape, x.dtype)
     if edge_weight is not None:
@@ -86,8 +89,6 @@ def diffuse(
     if edge_mask is not None:
         weight = xp.where(edge_mask, weight, xp.zeros_like(weight))
     weights = gcn_weights(senders, receivers, x.shape[0], weight, self_loops=self_loops)
-    if not any(isinstance(array, Tracer) for array in (senders, receivers, weight)):
-        check_symmetric(senders, receivers, weight, x.shape[0])
     if not host:
         return _diffuse_traced(x, senders, receivers, *weights, coefficients)
     operator = sparse_operator(senders, receivers, *weights, x.shape[0], x.dtype)
@@ -131,7 +132,7 @@ def chebyshev_coefficients(
 ) -> np.ndarray:
     """Coefficients c_k of f on [−1, 1] in float64, as few as keep Σ dropped c_k within ``tol``.
 
-    All c_k are positive and Σ c_k = f(1) = 1. As |T_k| ≤ 1 on [−1, 1], what is dropped bounds the
+    No c_k is negative, and Σ c_k = f(1) = 1. As |T_k| ≤ 1 on [−1, 1], what is dropped bounds the
     error of f there. At least two coefficients are returned.
     """
     coefficients = _series(kind, alpha, t)
@@ -254,8 +255,8 @@ def sparse_diffusion(
     select = _selection(form, top_k, epsilon)
     weight = np.ones(len(senders), np.float32) if edge_weight is None else edge_weight
     coefficients = chebyshev_coefficients(kind, alpha, t, tol).astype(weight.dtype)
+    check_symmetric(senders, receivers, weight, num_nodes=num_nodes)
     weights = gcn_weights(senders, receivers, num_nodes, weight, self_loops=self_loops)
-    check_symmetric(senders, receivers, weight, num_nodes)
     operator = sparse_operator(senders, receivers, *weights, num_nodes, weight.dtype)
     parts = []
     for columns in _blocks(num_nodes, block_size):

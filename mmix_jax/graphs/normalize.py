@@ -49,7 +49,7 @@ def gcn_weights(
     Returns:
       Weights [E] of the edges, Â_{receiver, sender}, and self weights [N], Â's diagonal.
     """
-    _check_edges(senders, receivers, edge_weight=edge_weight, edge_mask=edge_mask)
+    check_edges(senders, receivers, edge_weight=edge_weight, edge_mask=edge_mask)
     host = on_host(senders, receivers, edge_weight, edge_mask)
     xp: Any = np if host else jnp
     weight = xp.ones(senders.shape, np.float32) if edge_weight is None else edge_weight
@@ -96,7 +96,7 @@ def propagate(
       [N, F] in the dtype of ``x``.
     """
     check_floating("x", x, 2)
-    _check_edges(senders, receivers, edge_mask=edge_mask, weights=weights)
+    check_edges(senders, receivers, edge_mask=edge_mask, weights=weights)
     if on_host(x, senders, receivers, weights, self_weights, edge_mask):
         if edge_mask is not None:
             weights = np.where(edge_mask, weights, 0)
@@ -131,9 +131,20 @@ def row_normalize(x: ArrayT) -> ArrayT:
     return x / xp.where(total > 0, total, xp.ones_like(total))
 
 
-def check_symmetric(senders: Array, receivers: Array, weight: Array, num_nodes: int) -> None:
+def check_symmetric(
+    senders: Array,
+    receivers: Array,
+    edge_weight: Array | None = None,
+    edge_mask: Array | None = None,
+    *,
+    num_nodes: int,
+) -> None:
     """Raises InputError unless weights are non-negative and every edge has an equal reverse."""
-    weight = np.asarray(weight, np.float64)
+    check_edges(senders, receivers, edge_weight=edge_weight, edge_mask=edge_mask)
+    ones = np.ones(senders.shape)
+    weight = ones if edge_weight is None else np.asarray(edge_weight, np.float64)
+    if edge_mask is not None:
+        weight = np.where(edge_mask, weight, 0.0)
     if not (weight >= 0).all():
         raise InputError(
             f"edge weights must be non-negative, found {weight[~(weight >= 0)][0]}; "
@@ -160,7 +171,8 @@ def check_floating(name: str, values: Array, ndim: int) -> None:
         )
 
 
-def _check_edges(senders: Array, receivers: Array, **per_edge: Array | None) -> None:
+def check_edges(senders: Array, receivers: Array, **per_edge: Array | None) -> None:
+    """Raises ValueError unless all given arrays have one entry per edge."""
     shapes = {"receivers": receivers.shape}
     shapes |= {name: value.shape for name, value in per_edge.items() if value is not None}
     for name, shape in shapes.items():

@@ -2,9 +2,9 @@
 
 Batches are built on the host from (seed, step) alone and come stacked over devices, [k, ...]. A
 batch lists the rows that view a must encode: its anchors first, then their other neighbours, so
-that anchors are encoded and mixed exactly, over all their neighbours, whatever the batch size. Padded
-sizes depend on the batch alone, never on earlier ones: a resumed run sees the same shapes, and
-with them the same order of summation, as an uninterrupted one.
+that anchors are encoded and mixed exactly, over all their neighbours, whatever the batch size.
+Padded sizes depend on the batch alone, never on earlier ones: a resumed run sees the same shapes,
+and with them the same order of summation, as an uninterrupted one.
 """
 
 from typing import NamedTuple

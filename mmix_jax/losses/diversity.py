@@ -35,7 +35,10 @@ def diversity(
       0.0
     """
     if q.shape != k.shape:
-        raise ValueError(f"q and k must have one shape [N, D], found {q.shape} and {k.shape}; project the same rows")
+        raise ValueError(
+            f"q and k must have one shape [N, D], found {q.shape} and {k.shape}; "
+            "project the same rows"
+        )
     agreement = jnp.maximum(cosine(q, k), margin)
     real = jnp.ones(agreement.shape, bool) if mask is None else mask
     count = jnp.maximum(total(jnp.sum(real), axis_name), 1).astype(agreement.dtype)

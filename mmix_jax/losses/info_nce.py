@@ -1,4 +1,4 @@
-"""InfoNCE with intra-view and cross-view negatives: equations 9–11 and NT-Xent are this one function."""
+"""InfoNCE with intra-view and cross-view negatives: eq. 9–11 and NT-Xent are one function."""
 
 from typing import NamedTuple
 
@@ -32,18 +32,28 @@ class Contrast(NamedTuple):
 
 def _check(u, v, temperature, negatives, mask, segments, block_size) -> None:
     if u.ndim != 2 or u.shape != v.shape:
-        raise ValueError(f"u and v must have one shape [N, D], found {u.shape} and {v.shape}; row i of both is a pair")
+        raise ValueError(
+            f"u and v must have one shape [N, D], found {u.shape} and {v.shape}; "
+            "row i of both is a pair"
+        )
     if negatives not in NEGATIVES:
-        raise ValueError(f"unknown negatives {negatives!r}; expected one of: {', '.join(NEGATIVES)}")
+        raise ValueError(
+            f"unknown negatives {negatives!r}; expected one of: {', '.join(NEGATIVES)}"
+        )
     if isinstance(temperature, (int, float)) and not temperature >= _LOWEST_TEMPERATURE:
         raise ValueError(
-            f"temperature must be at least {_LOWEST_TEMPERATURE} (sums underflow below), found {temperature}; 1.0 is the paper's on graphs"
+            f"temperature must be at least {_LOWEST_TEMPERATURE} (sums underflow below), found "
+            f"{temperature}; 1.0 is the paper's on graphs"
         )
     for name, array in (("mask", mask), ("segments", segments)):
         if array is not None and array.shape != u.shape[:1]:
-            raise ValueError(f"{name} must have an entry for each of {u.shape[0]} rows, found {array.shape}")
+            raise ValueError(
+                f"{name} must have an entry for each of {u.shape[0]} rows, found {array.shape}"
+            )
     if block_size is not None and block_size < 1:
-        raise ValueError(f"block_size must be a positive number of rows, found {block_size}; None is dense")
+        raise ValueError(
+            f"block_size must be a positive number of rows, found {block_size}; None is dense"
+        )
 
 
 def _anchor_weight(mask, segments, axis_name) -> jax.Array:
@@ -109,7 +119,7 @@ def contrast(
     ids = jnp.where(real, 0 if segments is None else segments, -1)
     all_u, all_v, all_ids = gather(u, axis_name), gather(v, axis_name), gather(ids, axis_name)
     scale = 1.0 / temperature
-    # No similarity exceeds the largest squared norm, 1 for unit vectors: sums need no running maximum.
+    # No similarity exceeds the largest squared norm, 1 for unit vectors: no running maximum.
     bound = 1.0
     if not normalise_inputs:
         norms = jnp.maximum(jnp.sum(all_u * all_u, axis=1), jnp.sum(all_v * all_v, axis=1))
@@ -146,7 +156,7 @@ def info_nce(
     block_size: int | None = None,
     normalise: bool = True,
 ) -> jax.Array:
-    """(1/2N) Σ_i [L(u_i) + L(v_i)] with L of eq. 9 (eq. 10 without L_div; NT-Xent of the 2N vectors).
+    """(1/2N) Σ_i [L(u_i) + L(v_i)], L of eq. 9 (eq. 10 without L_div; NT-Xent of 2N vectors).
 
     L(u_i) = −log e^{u_i·v_i/τ} / (Σ_{j≠i} e^{u_i·u_j/τ} + Σ_j e^{u_i·v_j/τ}), L(v_i) its mirror.
     One sample alone has no negatives and loss 0. Padded rows change neither value nor gradient.
@@ -189,7 +199,7 @@ def info_nce(
 
 
 def anchor_info_nce(u: jax.Array, v: jax.Array, **options) -> jax.Array:
-    """(1/N) Σ_i L(u_i): anchors in view a only (the graph level of eq. 11); options of `info_nce`."""
+    """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`."""
     options["normalise_inputs"] = options.pop("normalise", True)
     terms = contrast(u, v, **options)
     return jnp.sum(terms.weight * (terms.lse_u - terms.positive))

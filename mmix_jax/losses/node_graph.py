@@ -19,12 +19,12 @@ def node_graph(
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Discriminate nodes of the graph from nodes with shuffled features, given the other view's summary.
+    """Tell nodes of the graph from nodes with shuffled features by the other view's summary.
 
     Summaries s^a = σ(mean z^a), s^b = σ(mean z^b); scores D(z, s) = zᵀ W s, four groups: (z^b, s^a)
     and (z^a, s^b) true, (z̃^b, s^a) and (z̃^a, s^b) false. `bce`: mean binary cross-entropy over
-    the groups. `jsd`: the Jensen–Shannon form E_false[softplus(−D) + D] − E_true[ln 2 − softplus(−D)],
-    shifted so that a discriminator of 0 scores 0.
+    the groups. `jsd`: E_false[softplus(−D) + D − ln 2] − E_true[ln 2 − softplus(−D)], the
+    Jensen–Shannon form, shifted so that a discriminator of 0 scores 0.
 
     Args:
       z_a, z_b: [N, D] nodes of both views.
@@ -38,7 +38,9 @@ def node_graph(
       Scalar.
     """
     if form not in FORMS:
-        raise ValueError(f"unknown discriminator form {form!r}; expected one of: {', '.join(FORMS)}")
+        raise ValueError(
+            f"unknown discriminator form {form!r}; expected one of: {', '.join(FORMS)}"
+        )
     real = (jnp.ones(z_a.shape[:1], bool) if mask is None else mask).astype(z_a.dtype)
     count = jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
 

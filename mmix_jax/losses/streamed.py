@@ -111,7 +111,5 @@ def streamed_sums(u, v, ids, shift, scale, negatives, block_size, axis_name):
     ids = jnp.pad(ids, (0, padding), constant_values=-1)
     w = jnp.concatenate([u, v])
     shift, scale = jnp.asarray(shift, w.dtype), jnp.asarray(scale, w.dtype)
-    sums = _row_sums(
-        w, jnp.concatenate([ids, ids]), shift, scale, negatives, block_size, axis_name
-    )
+    sums = _row_sums(w, jnp.concatenate([ids, ids]), shift, scale, negatives, block_size, axis_name)
     return sums[:num_rows], sums[u.shape[0] : u.shape[0] + num_rows]

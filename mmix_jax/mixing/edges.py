@@ -1,4 +1,4 @@
-"""Mixing over graph neighbours (`wp`): one weight per edge, softmax over edges that share a receiver."""
+"""Mixing over graph neighbours (`wp`): one weight per edge, rows are edges of one receiver."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,9 @@ class _EdgeRows:
             return weights, jnp.zeros((self.num_rows,), weights.dtype)
         weights = segment_softmax(
             jnp.concatenate([others, own]),
-            jnp.concatenate([self.receivers, jnp.arange(self.num_rows, dtype=self.receivers.dtype)]),
+            jnp.concatenate(
+                [self.receivers, jnp.arange(self.num_rows, dtype=self.receivers.dtype)]
+            ),
             self.num_rows,
             jnp.concatenate([self.mask, jnp.ones((self.num_rows,), bool)]),
         )
@@ -82,7 +84,9 @@ def _check_shapes(z, senders, receivers, edge_mask, q, k) -> None:
             )
     for name, array in (("q", q), ("k", k)):
         if array is not None and array.shape[0] != z.shape[0]:
-            raise ValueError(f"{name} must have a row for each of {z.shape[0]} rows of z, found {array.shape}")
+            raise ValueError(
+                f"{name} must have a row for each of {z.shape[0]} rows of z, found {array.shape}"
+            )
 
 
 def mix_edges(
@@ -105,10 +109,10 @@ def mix_edges(
     mask: jax.Array | None = None,
     labels: jax.Array | None = None,
 ) -> Mixture:
-    """Mix each node with its graph neighbours: ẑ_i = λ_ii z_i + Σ_{j∈N(i)} λ_ij z_j (eq. 2; candidates `wp`).
+    """Mix each node with its neighbours: ẑ_i = λ_ii z_i + Σ_{j∈N(i)} λ_ij z_j (eq. 2; `wp`).
 
     A node without neighbours keeps weight 1 on itself under every rule, `propagate` excepted,
-    whose weights are the entries of Â (1 there too). Padding edges change neither value nor gradient.
+    whose weights are the entries of Â (1 there too). Padding changes neither value nor gradient.
     Cost O(E·D), never N×N.
 
     Args:
@@ -116,7 +120,8 @@ def mix_edges(
       senders, receivers: [E] node indices; receiver i may be mixed with sender j. Self-loops are
         ignored: a node is always a candidate of its own. An edge listed twice counts twice.
       edge_mask: [E] bool, False on padding.
-      rule: `mo` (eq. 5, 7), `mp` (eq. 6), `random`, `binary`, `none`, `neighbour_mean`, `propagate`.
+      rule: `mo` (eq. 5, 7), `mp` (eq. 6), `random`, `binary`, `none`, `neighbour_mean` or
+        `propagate`.
       self_weight: C of mo-mix, 0.2 in the paper; None makes self an ordinary candidate.
       temperature: τ_mix; 1 is the paper's.
       q, k: [N, D'] projections P_m z and P_n z, normalised here; `mp` only.

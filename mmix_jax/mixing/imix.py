@@ -33,7 +33,7 @@ def draw_partners(
 def i_mix_inputs(
     x: jax.Array, key: jax.Array, *, mask: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Inputs mixed in pairs: x̃_i = λ_i x_i + (1 − λ_i) x_π(i), λ_i ~ Beta(1, 1) (METHOD: rule `i_mix`).
+    """Inputs mixed in pairs: x̃_i = λ_i x_i + (1 − λ_i) x_π(i), λ_i ~ Beta(1, 1) (i-mix).
 
     One sample alone is its own partner. Use with `losses.virtual_labels`.
 

@@ -1,4 +1,4 @@
-"""Mixing among the samples of a batch (`op`, `all`): dense rows of weights, streamed where large."""
+"""Mixing among samples of a batch (`op`, `all`): dense rows of weights, streamed where large."""
 
 from dataclasses import dataclass
 
@@ -82,7 +82,7 @@ def mix_pairs(
     block_size: int | None = None,
     labels: jax.Array | None = None,
 ) -> Mixture:
-    """Mix each sample with similar samples of the batch: ẑ_i = Σ_j λ_ij z_j (eq. 2; candidates `op`, `all`).
+    """Mix each sample with similar ones of the batch: ẑ_i = Σ_j λ_ij z_j (eq. 2; `op`, `all`).
 
     A row with no candidate but itself keeps λ_ii = 1 under every rule. Padded rows stay as they
     are and are nobody's candidate. With `axis_name` the batch is that of all devices.
@@ -100,8 +100,8 @@ def mix_pairs(
       key: PRNG key; `random` only.
       mix_normalised: mix z/‖z‖ instead of z.
       stop_gradient: no gradient through the weights (the paper's authors on images).
-      axis_name: the device axis, inside pmap or shard_map; candidates are then those of all devices.
-      block_size: rows at a time; weights are then recomputed in the backward pass and not returned.
+      axis_name: the device axis, inside pmap or shard_map: candidates of all devices.
+      block_size: rows at a time; weights are recomputed in the backward pass, not returned.
       labels: [N] classes, −1 unknown; adds `agreement` to the statistics.
 
     Returns:
@@ -121,7 +121,8 @@ def mix_pairs(
         raise ValueError("rule 'propagate' runs along graph edges; use mix_edges (candidates 'wp')")
     if candidates not in CANDIDATES:
         raise ValueError(
-            f"unknown candidates {candidates!r}; expected one of: {', '.join(CANDIDATES)} (or mix_edges for 'wp')"
+            f"unknown candidates {candidates!r}; expected one of: {', '.join(CANDIDATES)} "
+            "(or mix_edges for 'wp')"
         )
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
@@ -168,9 +169,7 @@ def mix_pairs(
         _, weights, _, similarity = mix_rows(head)
         full = None
     all_labels = None if labels is None else gather(labels, axis_name)
-    stats = _pair_statistics(
-        weights, own, similarity, index, mask, z_mixed, z, all_labels, labels
-    )
+    stats = _pair_statistics(weights, own, similarity, index, mask, z_mixed, z, all_labels, labels)
     return Mixture(z_mixed, full, own, stats)
 
 

@@ -100,10 +100,14 @@ def check_rule(rule: str, *, q=None, k=None, key=None, temperature: float = 1.0)
     if rule == "i_mix":
         raise ValueError("rule 'i_mix' mixes inputs, not embeddings; use mixing.i_mix_inputs")
     if rule not in RULES:
-        raise ValueError(f"unknown mixing rule {rule!r}; expected one of: {', '.join(sorted(RULES))}")
+        raise ValueError(
+            f"unknown mixing rule {rule!r}; expected one of: {', '.join(sorted(RULES))}"
+        )
     if rule == "mp" and (q is None or k is None):
         raise ValueError("rule 'mp' needs both projections, found None; pass q= and k=")
     if rule == "random" and key is None:
         raise ValueError("rule 'random' draws weights, found key=None; pass key=")
     if isinstance(temperature, (int, float)) and not temperature > 0:
-        raise ValueError(f"the mixing temperature must be positive, found {temperature}; 1.0 is the paper's")
+        raise ValueError(
+            f"the mixing temperature must be positive, found {temperature}; 1.0 is the paper's"
+        )

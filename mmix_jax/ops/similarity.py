@@ -18,7 +18,7 @@ def normalise(x: jax.Array) -> jax.Array:
 
 
 def cosine(x: jax.Array, y: jax.Array) -> jax.Array:
-    """H(x_i, y_i), the cosine of each pair of rows: [..., D], [..., D] -> [...]; 0 for zero rows."""
+    """H(x_i, y_i), the cosine of rows: [..., D], [..., D] -> [...]; 0 for zero rows."""
     return jnp.sum(normalise(x) * normalise(y), axis=-1)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Cadence(NamedTuple):
-    """Due every `every` steps (counted from 1), and after the last; `every` 0: only after the last."""
+    """Due every `every` steps (counted from 1) and after the last; `every` 0: only then."""
 
     every: int
     last: int

@@ -46,7 +46,9 @@ class Checkpointer:
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports every save
         self.folder = Path(folder).absolute()
         if read_only and not self.folder.is_dir():
-            raise InputError(f"no checkpoint: {self.folder} is not there; train first, or pass another path")
+            raise InputError(
+                f"no checkpoint: {self.folder} is not there; train first, or pass another path"
+            )
         best = keep.BestN(get_metric_fn=lambda metrics: metrics["score"], n=2)
         try:
             self._manager = ocp.CheckpointManager(
@@ -60,8 +62,8 @@ class Checkpointer:
             )
         except (OSError, ValueError) as error:
             raise InputError(
-                f"checkpoints must be readable and writable at {self.folder}, found {_line(error)}; "
-                "choose another --workdir"
+                f"checkpoints must be readable and writable at {self.folder}, found "
+                f"{_line(error)}; choose another --workdir"
             ) from error
         self._ocp = ocp
 
@@ -120,9 +122,12 @@ class Checkpointer:
                 raise
             except Exception as error:  # Orbax, tensorstore and JSON each raise their own
                 log.warning(
-                    "warning: the checkpoint of step %d in %s is damaged (%s); falling back on the previous one",
-                    step, self.folder, _line(error),
-                )  # fmt: skip
+                    "warning: the checkpoint of step %d in %s is damaged (%s); "
+                    "falling back on the previous one",
+                    step,
+                    self.folder,
+                    _line(error),
+                )
                 continue
             return found
         raise InputError(
@@ -161,7 +166,8 @@ class Checkpointer:
                 f"no array for {differing}; use the config it was trained with"
             )
         state = self._manager.restore(
-            step, args=args.Composite(state=args.StandardRestore(jax.tree.map(np.asarray, template)))
+            step,
+            args=args.Composite(state=args.StandardRestore(jax.tree.map(np.asarray, template))),
         )["state"]
         state = jax.tree.unflatten(wanted, jax.tree.leaves(state))
         if _digest(state) != progress.pop("digest", None):

@@ -27,7 +27,9 @@ def make_optimizer(learning_rate: float, weight_decay: float = 0.0) -> optax.Gra
     return optax.chain(optax.add_decayed_weights(weight_decay), adam)
 
 
-def init_state(params: Any, optimizer: optax.GradientTransformation, batch_stats=None) -> TrainState:
+def init_state(
+    params: Any, optimizer: optax.GradientTransformation, batch_stats=None
+) -> TrainState:
     """The state before the first step."""
     return TrainState(jnp.zeros((), jnp.int32), params, batch_stats or {}, optimizer.init(params))
 

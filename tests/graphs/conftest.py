@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 
 NAMES = [
     "karate",
@@ -54,6 +55,25 @@ def make_case(golden) -> Callable[[str], Case]:
 @pytest.fixture(params=NAMES)
 def case(request, make_case) -> Case:
     return make_case(request.param)
+
+
+@pytest.fixture
+def side_by_side(make_case) -> Callable[[str], Case]:
+    """All golden graphs that have a number of that name, as one graph: JAX compiles once."""
+
+    def join(number: str) -> Case:
+        cases = [case for case in map(make_case, NAMES) if number in case.numbers]
+        offsets = np.cumsum([0, *(case.num_nodes for case in cases)])
+        at = list(zip(cases, offsets[:-1], strict=True))
+        return Case(
+            np.concatenate([case.senders + offset for case, offset in at]),
+            np.concatenate([case.receivers + offset for case, offset in at]),
+            np.concatenate([case.weight for case in cases]),
+            int(offsets[-1]),
+            {number: block_diag(*(case.numbers[number] for case in cases))},
+        )
+
+    return join
 
 
 def _naive_operator(senders, receivers, num_nodes, weight, self_loops=1.0) -> np.ndarray:

@@ -1,70 +1,86 @@
 """Mixing along edges, beyond the contract of all rules."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import naive
 from mmix_jax import mixing
 from tests.mixing import cases
 
 EDGE_RULES = [setting for setting in cases.SETTINGS if setting.candidates == "wp"]
+NUM_ROWS = 3
 # rules whose weights do not depend on how the candidates are stored
-STORED_EITHER_WAY = [s for s in cases.SETTINGS if s.rule != "random" and s.candidates != "wp"]
+STORED_EITHER_WAY = [s for s in cases.SETTINGS if s.rule != "random" and s.candidates == "op"]
+
+
+@functools.cache
+def first_rows():
+    """Edges into the first rows only, mixed for these rows alone; the others are partners."""
+    problem = first_rows_problem()
+    cut = cases.as_arrays(problem._replace(self_edge_weight=problem.self_edge_weight[:NUM_ROWS]))
+    run = jax.jit(lambda p: [cases.mix(p, s, num_rows=NUM_ROWS)[:3] for s in EDGE_RULES])
+    return dict(zip(EDGE_RULES, run(cut), strict=True))
+
+
+def first_rows_problem():
+    problem = cases.make_problem()
+    return problem._replace(edge_mask=problem.edge_mask & (problem.receivers < NUM_ROWS))
 
 
 @pytest.mark.parametrize("setting", EDGE_RULES, ids=str)
-def test_num_rows_gives_the_first_rows(x64, setting):
-    """Receivers below R only; the other rows are partners."""
+def test_num_rows_gives_the_first_rows_of_the_whole(x64, setting):
+    problem, mixture = first_rows_problem(), mixing.Mixture(*first_rows()[setting], stats={})
+    weights = cases.dense_weights(mixture, problem, setting)
+    expected = weights if setting.rule == "random" else cases.naive_weights(problem, setting)
+    np.testing.assert_allclose(weights, expected[:NUM_ROWS], atol=1e-12)
+    np.testing.assert_allclose(mixture.self_weights, np.diag(expected)[:NUM_ROWS], atol=1e-12)
+    expected_mixture = naive.mix(expected[:NUM_ROWS], problem.z)
+    np.testing.assert_allclose(mixture.z_mixed, expected_mixture, atol=1e-12)
+    if setting.rule != "propagate":
+        np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-12)
+
+
+def as_edges(problem, setting):
+    """The same problem with an edge for every pair that the setting admits."""
+    sets = cases.candidate_sets(problem, setting)
+    senders, receivers = np.array([(j, i) for i, row in enumerate(sets) for j in row]).T
+    edges = {"senders": senders, "receivers": receivers, "edge_mask": np.ones(len(senders), bool)}
+    return problem._replace(**edges), setting._replace(candidates="wp")
+
+
+@functools.cache
+def by_edge_and_by_pair():
     problem = cases.make_problem()
-    num_rows = 3
-    first = problem._replace(
-        edge_mask=problem.edge_mask & (problem.receivers < num_rows),
-        self_edge_weight=problem.self_edge_weight,
-    )
-    whole = jax.jit(lambda p: cases.mix(p, setting)[:3])(cases.as_arrays(first))
-    cut = first._replace(self_edge_weight=first.self_edge_weight[:num_rows])
-    rows = jax.jit(lambda p: cases.mix(p, setting, num_rows=num_rows)[:3])(cases.as_arrays(cut))
-    assert rows[0].shape == (num_rows, 5) and rows[2].shape == (num_rows,)
-    if setting.rule == "random":  # the draw of a row itself depends on the number of rows
-        np.testing.assert_allclose(rows[2] + np.bincount(
-            first.receivers, np.asarray(rows[1]), num_rows)[:num_rows], 1.0)  # fmt: skip
-        return
-    np.testing.assert_allclose(rows[0], whole[0][:num_rows], atol=1e-12)
-    np.testing.assert_allclose(rows[1], whole[1], atol=1e-12)
-    np.testing.assert_allclose(rows[2], whole[2][:num_rows], atol=1e-12)
+    cotangent = np.random.default_rng(0).normal(size=(7, 5))
+
+    def run(z, problem, setting):
+        def loss(z):
+            mixture = cases.mix(cases.as_arrays(problem)._replace(z=z), setting)
+            return jnp.sum(mixture.z_mixed * cotangent), mixture[:3]
+
+        return jax.grad(loss, has_aux=True)(z)
+
+    def run_all(z):
+        return [(run(z, *as_edges(problem, s)), run(z, problem, s)) for s in STORED_EITHER_WAY]
+
+    results = jax.jit(run_all)(jnp.asarray(problem.z))
+    return dict(zip(STORED_EITHER_WAY, results, strict=True))
 
 
 @pytest.mark.parametrize("setting", STORED_EITHER_WAY, ids=str)
 def test_edges_equal_pairs_on_the_same_candidates(x64, setting):
-    """An edge for every admissible pair, in value and gradient."""
-    problem = cases.make_problem()
-    sets = cases.candidate_sets(problem, setting)
-    edges = [(j, i) for i, candidates in enumerate(sets) for j in candidates]
-    senders, receivers = np.array(edges).T
-    as_edges = problem._replace(
-        senders=senders, receivers=receivers, edge_mask=np.ones(len(edges), bool)
-    )
-    cotangent = np.random.default_rng(0).normal(size=(7, 5))
-
-    def value_and_gradient(problem, setting):
-        def loss(z):
-            mixture = cases.mix(problem._replace(z=z), setting)
-            return jnp.sum(mixture.z_mixed * cotangent), mixture[:3]
-
-        arrays = cases.as_arrays(problem)
-        gradient, mixture = jax.jit(jax.grad(loss, has_aux=True))(arrays.z)
-        return mixture, gradient
-
-    edge_setting = setting._replace(candidates="wp")
-    by_edge, edge_gradient = value_and_gradient(as_edges, edge_setting)
-    by_pair, pair_gradient = value_and_gradient(problem, setting)
+    (edge_gradient, by_edge), (pair_gradient, by_pair) = by_edge_and_by_pair()[setting]
     np.testing.assert_allclose(by_edge[0], by_pair[0], atol=1e-12)
     np.testing.assert_allclose(by_edge[2], by_pair[2], atol=1e-12)
-    weights = np.diag(np.asarray(by_edge[2]))
-    weights[receivers, senders] += by_edge[1]
-    np.testing.assert_allclose(weights, by_pair[1], atol=1e-12)
     np.testing.assert_allclose(edge_gradient, pair_gradient, atol=1e-12)
+    problem, _ = as_edges(cases.make_problem(), setting)
+    weights = np.diag(np.asarray(by_edge[2]))
+    weights[problem.receivers, problem.senders] += by_edge[1]
+    np.testing.assert_allclose(weights, by_pair[1], atol=1e-12)
 
 
 def test_propagate_computes_the_entries_of_the_normalised_adjacency(x64):
@@ -91,7 +107,7 @@ def test_propagate_computes_the_entries_of_the_normalised_adjacency(x64):
 
 def test_a_graph_without_edges_stays_as_it_is():
     z, none = jnp.ones((3, 2)), jnp.zeros(0, jnp.int32)
-    mixture = mixing.mix_edges(z, none, none, jnp.zeros(0, bool))
+    mixture = jax.jit(mixing.mix_edges)(z, none, none, jnp.zeros(0, bool))
     np.testing.assert_array_equal(mixture.z_mixed, z)
     assert mixture.stats["unmixed"] == 1
 

@@ -20,26 +20,48 @@ determined = pytest.mark.parametrize(
     "setting", [setting for setting in cases.SETTINGS if setting.rule != "random"], ids=str
 )
 COTANGENT = np.random.default_rng(7).normal(size=(7, 5))
-
-
-def mix_with_gradient(problem, setting, **options):
-    """The library's mixture of the padded problem, and the gradient of Σ ẑ · COTANGENT."""
-    padded = cases.as_arrays(cases.pad(problem))
-    cotangent = np.pad(COTANGENT, [(0, 3), (0, 0)]).astype(padded.z.dtype)
-
-    def loss(inputs):
-        mixture = cases.mix(padded._replace(**inputs), setting, **options)
-        return jnp.sum(mixture.z_mixed * cotangent), mixture
-
-    inputs = {name: getattr(padded, name) for name in ("z", "p_m", "p_n")}
-    gradient, mixture = jax.grad(loss, has_aux=True)(inputs)
-    return mixture, gradient, cases.dense_weights(mixture, cases.pad(problem), setting)
+ORDER = np.array([4, 6, 0, 3, 5, 1, 2])
+PROBLEMS = {
+    "none": cases.make_problem,
+    "permuted": lambda: cases.permute(cases.make_problem(), ORDER),
+    "one real row": lambda: cases.make_problem()._replace(mask=np.arange(7) == cases.ISOLATED),
+    "zero rows": lambda: cases.make_problem()._replace(
+        z=np.where(np.arange(7)[:, None] < 3, 0.0, cases.make_problem().z)
+    ),
+}
 
 
 @functools.cache
+def compiled(settings, dtype, **options):
+    """All the settings' mixtures and gradients of Σ ẑ · COTANGENT, in one compilation."""
+    cotangent = np.pad(COTANGENT, [(0, 3), (0, 0)]).astype(dtype)
+
+    def run(padded, setting):
+        def loss(inputs):
+            mixture = cases.mix(padded._replace(**inputs), setting, **options)
+            return jnp.sum(mixture.z_mixed * cotangent), mixture[:3]
+
+        inputs = {name: getattr(padded, name) for name in ("z", "p_m", "p_n")}
+        return jax.grad(loss, has_aux=True)(inputs)
+
+    return jax.jit(lambda padded: [run(padded, setting) for setting in settings])
+
+
+@functools.cache
+def outcomes(change, settings=tuple(cases.SETTINGS), **options):
+    """By setting: the library's mixture of the padded problem, its gradient, and its dense Λ."""
+    padded = cases.pad(PROBLEMS[change]())
+    arrays = cases.as_arrays(padded)
+    results = compiled(settings, arrays.z.dtype, **options)(arrays)
+    by_setting = {}
+    for setting, (gradient, values) in zip(settings, results, strict=True):
+        mixture = mixing.Mixture(*values, stats={})
+        by_setting[setting] = mixture, gradient, cases.dense_weights(mixture, padded, setting)
+    return by_setting
+
+
 def outcome(setting):
-    """For tests in float64 that read the same mixture."""
-    return mix_with_gradient(cases.make_problem(), setting)
+    return outcomes("none")[setting]
 
 
 def naive_gradient(problem, setting, name, fixed_weights=None, mix_normalised=False):
@@ -90,59 +112,58 @@ def test_rows_are_weights_over_the_candidates(x64, setting):
 
 @determined
 def test_permuting_the_nodes_permutes_the_mixture(x64, setting):
-    order = np.array([4, 6, 0, 3, 5, 1, 2])
-    mixture, _, _ = outcome(setting)
-    permuted, _, _ = mix_with_gradient(cases.permute(cases.make_problem(), order), setting)
-    np.testing.assert_allclose(permuted.z_mixed[:7], mixture.z_mixed[order], atol=1e-12)
-    np.testing.assert_allclose(permuted.self_weights[:7], mixture.self_weights[order], atol=1e-12)
-    for name, value in mixture.stats.items():
-        np.testing.assert_allclose(permuted.stats[name], value, atol=1e-12, err_msg=name)
+    mixture, _, weights = outcome(setting)
+    permuted, _, permuted_weights = outcomes("permuted")[setting]
+    np.testing.assert_allclose(permuted.z_mixed[:7], mixture.z_mixed[ORDER], atol=1e-12)
+    np.testing.assert_allclose(permuted.self_weights[:7], mixture.self_weights[ORDER], atol=1e-12)
+    np.testing.assert_allclose(permuted_weights[:7, :7], weights[ORDER][:, ORDER], atol=1e-12)
 
 
 @every_setting
 def test_a_row_without_candidates_keeps_weight_one(x64, setting):
-    problem = cases.make_problem()
-    if setting.candidates == "all":  # only a batch of one leaves a row alone
-        problem = problem._replace(mask=np.arange(7) == cases.ISOLATED)
-    mixture, gradient, _ = mix_with_gradient(problem, setting)
+    # among all of a batch, only a batch of one leaves a row alone
+    change = "one real row" if setting.candidates == "all" else "none"
+    mixture, gradient, _ = outcomes(change)[setting]
+    z = cases.make_problem().z
     assert mixture.self_weights[cases.ISOLATED] == 1
-    np.testing.assert_array_equal(mixture.z_mixed[cases.ISOLATED], problem.z[cases.ISOLATED])
+    np.testing.assert_array_equal(mixture.z_mixed[cases.ISOLATED], z[cases.ISOLATED])
     np.testing.assert_allclose(gradient["z"][cases.ISOLATED], COTANGENT[cases.ISOLATED])
 
 
 @every_setting
-def test_jit_equals_no_jit(x64, setting):
-    padded = cases.as_arrays(cases.pad(cases.make_problem()))
-    jitted = jax.jit(lambda problem: cases.mix(problem, setting)[:3])(padded)
-    for value, expected in zip(jitted, outcome(setting)[0][:3], strict=True):
-        np.testing.assert_allclose(value, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("setting", [s for s in cases.SETTINGS if s.candidates != "op"], ids=str)
-def test_float32_stays_float32(setting):
-    problem = cases.make_problem()
-    mixture, gradient, weights = mix_with_gradient(problem, setting)
-    for array in (mixture.z_mixed, mixture.weights, mixture.self_weights, gradient["z"]):
-        assert array.dtype == jnp.float32
-    if setting.rule != "random":
-        expected = cases.naive_weights(problem, setting)
-        np.testing.assert_allclose(weights[:7, :7], expected, atol=1e-6)
+def test_zero_vectors_give_finite_gradients(x64, setting):
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outcomes("zero rows")[setting]))
 
 
 @every_setting
-def test_zero_vectors_give_finite_gradients(x64, setting):
+def test_jit_equals_no_jit(x64, setting):
+    mixture = cases.mix(cases.as_arrays(cases.pad(cases.make_problem())), setting)
+    for value, expected in zip(mixture[:3], outcome(setting)[0][:3], strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-12)
+
+
+IN_FLOAT32 = tuple(s for s in cases.SETTINGS if s.candidates == "wp" or s.rule in ("mo", "mp"))
+
+
+@pytest.mark.parametrize("setting", IN_FLOAT32, ids=str)
+def test_float32_stays_float32(setting):
+    mixture, gradient, weights = outcomes("none", IN_FLOAT32)[setting]
+    assert {array.dtype for array in (*mixture[:3], gradient["z"])} == {jnp.dtype(jnp.float32)}
     problem = cases.make_problem()
-    problem = problem._replace(z=np.where(np.arange(7)[:, None] < 3, 0.0, problem.z))
-    assert all(
-        np.isfinite(leaf).all() for leaf in jax.tree.leaves(mix_with_gradient(problem, setting))
-    )
+    expected = weights[:7, :7]
+    if setting.rule != "random":
+        expected = cases.naive_weights(problem, setting)
+    np.testing.assert_allclose(weights[:7, :7], expected, atol=1e-6)
+    np.testing.assert_allclose(mixture.z_mixed[:7], naive.mix(expected, problem.z), atol=1e-5)
 
 
-@pytest.mark.parametrize("candidates", ["wp", "op", "all"])
-@pytest.mark.parametrize("rule", ["mo", "mp"])
-def test_stop_gradient_holds_the_weights_fixed(x64, rule, candidates):
-    problem, setting = cases.make_problem(), cases.Setting(rule, candidates)
-    mixture, gradient, _ = mix_with_gradient(problem, setting, stop_gradient=True)
+STOPPED = tuple(cases.Setting(rule, c) for rule in ("mo", "mp") for c in ("wp", "op"))
+
+
+@pytest.mark.parametrize("setting", STOPPED, ids=str)
+def test_stop_gradient_holds_the_weights_fixed(x64, setting):
+    problem = cases.make_problem()
+    mixture, gradient, _ = outcomes("none", STOPPED, stop_gradient=True)[setting]
     weights = cases.naive_weights(problem, setting)
     np.testing.assert_allclose(mixture.z_mixed[:7], naive.mix(weights, problem.z), atol=1e-12)
     numerical = naive_gradient(problem, setting, "z", weights)
@@ -151,10 +172,13 @@ def test_stop_gradient_holds_the_weights_fixed(x64, rule, candidates):
     np.testing.assert_array_equal(gradient["p_n"], 0.0)
 
 
-@pytest.mark.parametrize("setting", [*cases.SETTINGS[:3], cases.SETTINGS[-1]], ids=str)
+OF_UNIT_VECTORS = cases.Setting("mo", "wp"), cases.Setting("none", "op"), cases.Setting("mo", "op")
+
+
+@pytest.mark.parametrize("setting", OF_UNIT_VECTORS, ids=str)
 def test_mix_normalised_mixes_unit_vectors(x64, setting):
     problem = cases.make_problem()
-    mixture, gradient, _ = mix_with_gradient(problem, setting, mix_normalised=True)
+    mixture, gradient, _ = outcomes("none", OF_UNIT_VECTORS, mix_normalised=True)[setting]
     expected = naive.mix(cases.naive_weights(problem, setting), naive.normalise(problem.z))
     np.testing.assert_allclose(mixture.z_mixed[:7], expected, atol=1e-12)
     numerical = naive_gradient(problem, setting, "z", mix_normalised=True)
@@ -163,12 +187,18 @@ def test_mix_normalised_mixes_unit_vectors(x64, setting):
 
 def test_ties_of_binary_take_the_lowest_index(x64):
     z = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-    pairs = mixing.mix_pairs(jnp.asarray(z), rule="binary", candidates="all")
-    expected = naive.binary_weights(z, naive.candidates_all(4))
-    np.testing.assert_array_equal(pairs.weights, expected)
     senders, receivers = jnp.array([3, 2, 1, 3, 1]), jnp.array([0, 0, 0, 2, 2])
-    edges = mixing.mix_edges(jnp.asarray(z), senders, receivers, jnp.ones(5, bool), rule="binary")
-    np.testing.assert_array_equal(edges.weights, [0, 0, 0.5, 0, 0.5])
+
+    @jax.jit
+    def weights(z):
+        pairs = mixing.mix_pairs(z, rule="binary", candidates="all")
+        edges = mixing.mix_edges(z, senders, receivers, jnp.ones(5, bool), rule="binary")
+        return pairs.weights, edges.weights
+
+    pair_weights, edge_weights = weights(jnp.asarray(z))
+    expected = naive.binary_weights(z, naive.candidates_all(4))
+    np.testing.assert_array_equal(pair_weights, expected)
+    np.testing.assert_array_equal(edge_weights, [0, 0, 0.5, 0, 0.5])
 
 
 @pytest.mark.parametrize("candidates", ["wp", "all"])
@@ -178,16 +208,13 @@ def test_random_weights_are_a_softmax_of_standard_normal_draws(candidates):
     z = jnp.ones((num, 2))
     receivers, senders = np.nonzero(~np.eye(num, dtype=bool))
 
+    @jax.jit
     def rows(key):
         if candidates == "all":
             return mixing.mix_pairs(z, rule="random", candidates="all", key=key).weights
-        mixture = mixing.mix_edges(
-            z, jnp.asarray(senders), jnp.asarray(receivers), jnp.ones(len(senders), bool),
-            rule="random", key=key,
-        )  # fmt: skip
-        weights = np.diag(np.asarray(mixture.self_weights))
-        weights[receivers, senders] = mixture.weights
-        return weights
+        edges = jnp.asarray(senders), jnp.asarray(receivers), jnp.ones(len(senders), bool)
+        mixture = mixing.mix_edges(z, *edges, rule="random", key=key)
+        return jnp.diag(mixture.self_weights).at[receivers, senders].set(mixture.weights)
 
     first, again, other = (np.log(rows(jax.random.key(seed))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)

@@ -1,0 +1,134 @@
+"""The losses of the MVGRL-style framework: InfoNCE with mixing, i-mix, the original objective."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mmix_jax.augment.graphs import feature_mask
+from mmix_jax.encoders.gcn import Propagate, along_edges
+from mmix_jax.frameworks.mvgrl import (
+    NodeTables,
+    Settings,
+    apply_method,
+    diffusion_of,
+    encode_views,
+    mix_anchors,
+    num_features_of,
+)
+from mmix_jax.graphs.samplers import NodeBatch
+from mmix_jax.losses import diversity, info_nce, node_graph, virtual_labels
+from mmix_jax.mixing import draw_partners, mix_with
+
+
+class Aux(NamedTuple):
+    """What a loss function returns beside the loss: shares of metrics, and batch statistics."""
+
+    metrics: dict[str, jax.Array]
+    batch_stats: Any
+
+
+def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
+    """`loss_fn(params, batch_stats, (NodeTables, NodeBatch), key) -> (loss, Aux)`.
+
+    J_node = (1/2N) Σ_i [L(u_i) + L(z^b_i)] + w L_div (eq. 8–10) with u_i = g(ẑ^a_i); i-mix's
+    virtual labels for `mixing="i_mix"`; the original MVGRL objective for `objective="mvgrl"`.
+    With `axis_name` loss and metrics are this device's share; their sums over devices count.
+    """
+    contrast = {
+        "temperature": settings.temperature,
+        "negatives": settings.negatives,
+        "axis_name": axis_name,
+        "block_size": settings.block_size,
+    }
+
+    def masks_of(key, num_features):
+        keys = jax.random.split(key)
+        return [feature_mask(k, num_features, settings.feature_mask) for k in keys]
+
+    def node_loss(params, batch_stats, batch, key):
+        tables, shard = batch
+        mask_key, mix_key, partner_key = jax.random.split(key, 3)
+        masks = masks_of(mask_key, num_features_of(tables, shard))
+        real = {"mask": shard.anchor_mask, "segments": shard.segments}
+        if settings.mixing == "i_mix":
+            partner_key = _own_key(partner_key, axis_name)
+            num_anchors = shard.anchor_mask.shape[0]
+            lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
+            mix = _mix_among_anchors(tables, shard, lam, partners)
+            z_a, z_b = encode_views(settings, params, tables, shard, masks, mix)
+            u = apply_method(settings, params, "predict", z_a[:num_anchors])
+            loss = virtual_labels(u, z_b, lam, partners, **contrast, **real)
+            return loss, Aux({"contrast": loss}, batch_stats)
+        z_a, z_b = encode_views(settings, params, tables, shard, masks)
+        mixture, projected = mix_anchors(
+            settings, params, z_a, shard, _own_key(mix_key, axis_name, settings), axis_name
+        )
+        u = apply_method(settings, params, "predict", mixture.z_mixed)
+        loss = info_nce(u, z_b, **contrast, **real)
+        metrics = {"contrast": loss}
+        if projected is not None:
+            metrics["diversity"] = diversity(
+                *projected,
+                mask=shard.anchor_mask,
+                margin=settings.diversity_margin,
+                axis_name=axis_name,
+            )
+            if settings.diversity_weight:
+                loss = loss + settings.diversity_weight * metrics["diversity"]
+        return loss, Aux(metrics, batch_stats)
+
+    def mvgrl_loss(params, batch_stats, batch, key):
+        tables, shard = batch
+        mask_key, shuffle_key = jax.random.split(key)
+        masks = masks_of(mask_key, num_features_of(tables, shard))
+        num_anchors = shard.anchor_mask.shape[0]
+        z_a, z_b = encode_views(settings, params, tables, shard, masks)
+        # Real nodes come first in the padded graph; only they are shuffled.
+        num_nodes = tables.graph.n_node[0]
+        size = tables.graph.nodes.shape[0]
+        order = jnp.where(
+            jnp.arange(size) < num_nodes, jax.random.uniform(shuffle_key, (size,)), 2.0
+        )
+        shuffled = jnp.argsort(order)
+        x = tables.graph.nodes
+        false_a = apply_method(
+            settings, params, "view_a", x * masks[0][None, :],
+            along_edges(tables.graph), lambda h: h[shuffled],
+        )  # fmt: skip
+        false_b = apply_method(
+            settings, params, "view_b", x * masks[1][None, :],
+            diffusion_of(settings, tables), lambda h: h[shuffled],
+        )  # fmt: skip
+        anchors = shard.rows[:num_anchors]
+        loss = node_graph(
+            z_a[:num_anchors],
+            z_b,
+            false_a[anchors],
+            false_b[anchors],
+            bilinear=params["bilinear"],
+            form=settings.discriminator,
+            mask=shard.anchor_mask,
+            axis_name=axis_name,
+        )
+        return loss, Aux({"discrimination": loss}, batch_stats)
+
+    return mvgrl_loss if settings.objective == "mvgrl" else node_loss
+
+
+def _own_key(key, axis_name: str | None, settings: Settings | None = None):
+    """A key of the device's own, except where pairs are drawn over the whole batch."""
+    if axis_name is None or (settings is not None and settings.candidates != "wp"):
+        return key
+    return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+
+
+def _mix_among_anchors(tables: NodeTables, shard: NodeBatch, lam, partners) -> Propagate:
+    """i-mix on x W: anchors are mixed among themselves, other rows stay."""
+    num_anchors = shard.anchor_mask.shape[0]
+    if tables.x_a is not None:
+        return lambda h: h.at[:num_anchors].set(mix_with(h[:num_anchors], lam, partners))
+    # Padding anchors would write to row 0: send them out of range, where `set` drops them.
+    rows = jnp.where(shard.anchor_mask, shard.rows[:num_anchors], tables.graph.nodes.shape[0])
+    return lambda h: h.at[rows].set(mix_with(h[shard.rows[:num_anchors]], lam, partners))

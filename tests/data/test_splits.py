@@ -1,0 +1,117 @@
+"""Splits are disjoint, labelled, reproducible, and refused when they are not."""
+
+import numpy as np
+import pytest
+
+from mmix_jax.data import splits
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Split
+
+LABELS = np.arange(100) % 4
+
+
+def _split(train, valid, test):
+    return Split(*(np.array(part, np.int32) for part in (train, valid, test)))
+
+
+def test_random_split_is_10_10_80_of_the_labelled_nodes():
+    labels = np.where(np.arange(100) < 90, LABELS, -1)
+    split = splits.random_split(labels, seed=1)
+    assert [part.size for part in split] == [9, 9, 72]
+    assert [part.dtype for part in split] == [np.int32] * 3
+    np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(90))
+
+
+def test_random_split_depends_on_its_seed_only():
+    first, again, other = (splits.random_split(LABELS, seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.train, again.train)
+    assert not np.array_equal(first.train, other.train)
+    # NumPy's RandomState never changes its stream: neither may this.
+    np.testing.assert_array_equal(first.train, [2, 16, 26, 54, 55, 73, 75, 86, 93, 95])
+
+
+def test_small_random_split_has_a_node_in_every_part():
+    with pytest.raises(InputError, match="two classes or more"):
+        splits.random_split(np.array([0, 1, 0, 1]))
+    split = splits.random_split(np.array([0, 1, 0, 1]), train=0.5)
+    assert [part.size for part in split] == [2, 1, 1]
+
+
+def test_stratified_split_takes_equally_many_of_every_class():
+    labels = np.where(np.arange(100) < 90, LABELS, -1)
+    split = splits.stratified_split(labels, per_class=5, num_valid=30, seed=2)
+    np.testing.assert_array_equal(np.bincount(labels[split.train]), [5, 5, 5, 5])
+    assert [part.size for part in split] == [20, 30, 40]
+    np.testing.assert_array_equal(np.sort(np.concatenate(split)), np.arange(90))
+
+
+def test_stratified_split_needs_enough_nodes():
+    with pytest.raises(InputError, match="needs 26 nodes of every class, found 25 of class 0"):
+        splits.stratified_split(LABELS, per_class=26)
+    with pytest.raises(InputError, match="'test' must hold one node"):
+        splits.stratified_split(LABELS, per_class=5, num_valid=80)
+
+
+def test_seed_out_of_range_is_refused():
+    with pytest.raises(InputError, match="split_seed must lie in"):
+        splits.random_split(LABELS, seed=-1)
+
+
+@pytest.mark.parametrize(
+    ("split", "told"),
+    [
+        (_split([0, 1], [2], [2, 3]), "must be disjoint, found node 2"),
+        (_split([0, 1, 1], [2], [3]), "must be disjoint, found node 1"),
+        (_split([], [2], [3]), "'train' must hold one node"),
+        (_split([0, 1], [], [3]), "'valid' must hold one node"),
+        (_split([0, 1], [2], []), "'test' must hold one node"),
+        (_split([0, 1], [2], [100]), "'test' must lie in"),
+        (_split([0, 1], [-1], [3]), "'valid' must lie in"),
+        (_split([0, 4], [2], [3]), "training nodes must be of two classes"),
+        (_split([0, 1], [99], [3]), "'valid' must have labels, found node 99"),
+        (Split(np.array([0.0, 1.0]), np.array([2]), np.array([3])), "must hold node indices"),
+        (Split(np.array([[0, 1]]), np.array([2]), np.array([3])), "found shape"),
+    ],
+)
+def test_bad_splits_are_refused(split, told):
+    labels = LABELS.copy()
+    labels[99] = -1
+    with pytest.raises(InputError, match=told):
+        splits.validate_split(split, labels, 100)
+
+
+def test_without_labels_only_indices_are_checked():
+    splits.validate_split(_split([0, 4], [2], [99]), None, 100)
+    with pytest.raises(InputError, match="disjoint"):
+        splits.validate_split(_split([0, 4], [2], [4]), None, 100)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+def test_masks_mark_nodes(dtype):
+    masks = np.eye(3, dtype=dtype)
+    split = splits.split_from_masks(*masks, 3)
+    np.testing.assert_array_equal(np.concatenate(split), [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "mask", [np.ones(2), np.ones((3, 2)), np.array([0, 1, 2]), np.array(list("abc"))]
+)
+def test_bad_masks_are_refused(mask):
+    with pytest.raises(InputError, match="val_mask must"):
+        splits.split_from_masks(np.ones(3), mask, np.ones(3), 3)
+
+
+def test_choose_split():
+    given = _split([0, 1], [2], [3])
+    assert splits.choose_split("default", given, LABELS) is given
+    assert splits.choose_split("public", given, LABELS) is given
+    drawn = splits.random_split(LABELS, seed=5)
+    for split, source in (("random", given), ("default", None)):
+        found = splits.choose_split(split, source, LABELS, seed=5)
+        np.testing.assert_array_equal(found.test, drawn.test)
+    assert splits.choose_split("default", given, None) is None
+    for split, source, labels in (("public", None, LABELS), ("random", given, None)):
+        with pytest.raises(InputError, match="found none"):
+            splits.choose_split(split, source, labels)
+    with pytest.raises(InputError, match="expected one of: default, public, random"):
+        splits.choose_split("publik", given, LABELS)
