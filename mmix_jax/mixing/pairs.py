@@ -124,6 +124,8 @@ def mix_pairs(
             f"unknown candidates {candidates!r}; expected one of: {', '.join(CANDIDATES)} "
             "(or mix_edges for 'wp')"
         )
+    if block_size is not None and block_size < 1:
+        raise ValueError(f"block_size must be positive, found {block_size}; None is dense")
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
     mask = jnp.ones((z.shape[0],), bool) if mask is None else mask

@@ -228,9 +228,9 @@ def test_permuting_nodes_permutes_the_result(to, x64):
 
 
 def padded_example():
-    """The example with two nodes and three edges among them more, and the mask of real edges."""
+    """The example with two nodes and three edges more, and the mask that hides these edges."""
     x, senders, receivers, weight = example()
-    ends = [np.append(end, [15, 16, 15]) for end in (senders, receivers)]
+    ends = np.append(senders, [0, 14, 15]), np.append(receivers, [14, 0, 3])
     mask = np.arange(len(weight) + 3) < len(weight)
     return np.vstack([x, np.ones((2, 3))]), *ends, np.append(weight, [3.0, 4.0, 5.0]), mask
 

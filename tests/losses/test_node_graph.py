@@ -72,6 +72,6 @@ def test_true_pairs_pull_and_false_ones_push(form):
 
 def test_unknown_forms_are_named():
     nodes, _ = make_nodes()
-    with pytest.raises(ValueError, match="hinge.*bce, jsd") as caught:
+    with pytest.raises(ValueError, match=r"hinge.*bce, jsd") as caught:
         losses.node_graph(*jnp.asarray(nodes), form="hinge")
     assert "\n" not in str(caught.value)

@@ -1,0 +1,263 @@
+"""Batches of nodes: complete neighbourhoods with Â's entries, and every anchor exactly once."""
+
+import numpy as np
+import pytest
+
+from mmix_jax.errors import InputError
+from mmix_jax.graphs import samplers
+from mmix_jax.graphs.padding import padded_size
+from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
+from mmix_jax.graphs.types import Graph, make_graph
+
+N = 23
+ALPHA = 0.2
+SAMPLERS = {
+    "full": {"sampler": "full"},
+    "nodes": {"sampler": "nodes", "batch_size": 9},
+}
+
+
+def make(num_nodes: int = N, num_edges: int = 60) -> Graph:
+    """A weighted random graph whose last node is isolated."""
+    draw = np.random.default_rng(0)
+    senders, receivers = draw.integers(0, num_nodes - 1, size=(2, num_edges))
+    x = draw.normal(size=(num_nodes, 4))
+    return make_graph(x, senders, receivers, draw.uniform(0.5, 2.0, size=num_edges))
+
+
+GRAPH = make()
+
+
+@pytest.fixture
+def operator(naive_operator) -> np.ndarray:
+    """Â of `GRAPH`, dense."""
+    return naive_operator(GRAPH.senders, GRAPH.receivers, N, GRAPH.edge_weight)
+
+
+def shards(batch):
+    """The batch of each device."""
+    for device in range(len(batch.rows)):
+        yield type(batch)(*(None if field is None else field[device] for field in batch))
+
+
+def anchors_of(shard) -> np.ndarray:
+    return shard.rows[: len(shard.anchor_mask)][shard.anchor_mask]
+
+
+def rows_of(shard, num_nodes: int) -> dict[int, np.ndarray]:
+    """What each anchor collects, put together as a dense row over all nodes."""
+    found = {}
+    for place, node in enumerate(shard.rows[: len(shard.anchor_mask)]):
+        if shard.anchor_mask[place]:
+            row = np.zeros(num_nodes)
+            mine = shard.edge_mask & (shard.receivers == place)
+            np.add.at(row, shard.rows[shard.senders[mine]], shard.edge_weight[mine])
+            row[node] += shard.self_edge_weight[place]
+            found[int(node)] = row
+    return found
+
+
+@pytest.mark.parametrize("num_devices", [1, 3, 4])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_anchor_comes_once_with_its_whole_row_of_the_operator(name, num_devices, operator):
+    sampler = NodeSampler(GRAPH, num_devices=num_devices, **SAMPLERS[name])
+    for step in range(3):
+        found = [rows_of(shard, N) for shard in shards(sampler.batch(step))]
+        nodes = [node for rows in found for node in rows]
+        assert len(found) == num_devices
+        assert len(nodes) == len(set(nodes)) == SAMPLERS[name].get("batch_size", N)
+        for rows in found:
+            for node, row in rows.items():
+                np.testing.assert_allclose(row, operator[node], atol=1e-6)
+
+
+@pytest.mark.parametrize("num_devices", [1, 4])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_padding_is_masked_and_in_range(name, num_devices):
+    sampler = NodeSampler(GRAPH, num_devices=num_devices, **SAMPLERS[name])
+    for shard in shards(sampler.batch(0)):
+        num_anchors = len(shard.anchor_mask)
+        num_real = np.count_nonzero(shard.anchor_mask)
+        assert shard.anchor_mask[:num_real].all()  # real anchors come first
+        assert ((shard.rows >= 0) & (shard.rows < N)).all()
+        assert ((shard.senders >= 0) & (shard.senders < len(shard.rows))).all()
+        assert ((shard.receivers >= 0) & (shard.receivers < num_anchors)).all()
+        assert (shard.edge_weight[~shard.edge_mask] == 0).all()
+        assert (shard.edge_weight[shard.edge_mask] > 0).all()
+        assert (shard.self_edge_weight[~shard.anchor_mask] == 0).all()
+        # no real edge reads or feeds a padding anchor
+        real_edges = shard.senders[shard.edge_mask], shard.receivers[shard.edge_mask]
+        assert not ((real_edges[0] >= num_real) & (real_edges[0] < num_anchors)).any()
+        assert (real_edges[1] < num_real).all()
+
+
+@pytest.mark.parametrize("num_devices", [2, 3, 4])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_devices_share_the_anchors_that_one_device_has(name, num_devices):
+    one = NodeSampler(GRAPH, seed=5, **SAMPLERS[name])
+    many = NodeSampler(GRAPH, seed=5, num_devices=num_devices, **SAMPLERS[name])
+    for step in (0, 7):
+        (whole,) = shards(one.batch(step))
+        parts = [anchors_of(shard) for shard in shards(many.batch(step))]
+        np.testing.assert_array_equal(np.concatenate(parts), anchors_of(whole))
+
+
+def test_more_devices_than_nodes_leave_some_without_anchors():
+    graph = make_graph(np.eye(3), [0, 1], [1, 2])
+    batch = NodeSampler(graph, num_devices=4).batch(0)
+    np.testing.assert_array_equal(batch.anchor_mask.sum(axis=1), [1, 1, 1, 0])
+
+
+def test_a_graph_without_edges():
+    graph = make_graph(np.eye(5), [], [])
+    (shard,) = shards(NodeSampler(graph).batch(0))
+    assert not shard.edge_mask.any()
+    np.testing.assert_array_equal(shard.self_edge_weight, np.ones(5))
+
+
+SAMPLED = {
+    "nodes": {"sampler": "nodes", "batch_size": 9},
+    "window": {"sampler": "window", "batch_size": 6, "num_windows": 2},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_a_batch_is_a_function_of_seed_and_step(name):
+    first, again = (NodeSampler(GRAPH, seed=3, **SAMPLED[name]) for _ in range(2))
+    forward = [first.batch(step) for step in range(4)]
+    backward = [again.batch(step) for step in (3, 2, 1, 0)][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_steps_and_seeds_draw_other_nodes(name):
+    sampler, other = (NodeSampler(GRAPH, seed=seed, **SAMPLED[name]) for seed in (3, 4))
+    drawn = {tuple(anchors_of(shard)) for step in range(8) for shard in shards(sampler.batch(step))}
+    assert len(drawn) > 5
+    assert any(
+        not np.array_equal(sampler.batch(step).rows, other.batch(step).rows) for step in range(4)
+    )
+
+
+def test_the_draw_of_nodes_is_uniform():
+    sampler = NodeSampler(GRAPH, sampler="nodes", batch_size=9)
+    batches = [sampler.batch(step) for step in range(400)]
+    counts = np.bincount(
+        np.concatenate([anchors_of(shard) for batch in batches for shard in shards(batch)])
+    )
+    expected = 400 * 9 / N
+    assert len(counts) == N
+    assert (np.abs(counts - expected) < 5 * np.sqrt(expected)).all()
+
+
+def test_padded_sizes_are_few_and_depend_on_the_batch_alone():
+    graph = make(num_nodes=400, num_edges=1500)
+    sampler = NodeSampler(graph, sampler="nodes", batch_size=50, num_devices=2)
+    sizes = set()
+    for step in range(60):
+        batch = sampler.batch(step)
+        sizes.add((batch.rows.shape, batch.senders.shape))
+        fresh = NodeSampler(graph, sampler="nodes", batch_size=50, num_devices=2).batch(step)
+        assert (fresh.rows.shape, fresh.senders.shape) == (batch.rows.shape, batch.senders.shape)
+    assert len(sizes) <= 6
+
+
+def test_cut_pads_to_the_sizes_it_is_given():
+    anchors = np.array([2, 5, 11])
+    table = NeighbourTable(GRAPH)
+    num_rows, num_edges = table.sizes(anchors, 8)
+    assert (num_rows - 8, num_edges) == (padded_size(num_rows - 8), padded_size(num_edges))
+    tight, loose = table.cut(anchors, 8), table.cut(anchors, 8, (num_rows + 9, num_edges + 5))
+    assert (len(loose.rows), len(loose.senders)) == (num_rows + 9, num_edges + 5)
+    for node, row in rows_of(tight, N).items():
+        np.testing.assert_array_equal(rows_of(loose, N)[node], row)
+
+
+# Windows
+
+
+def window_starts(shard, batch_size: int) -> list[int]:
+    return [int(start) for start in shard.rows[::batch_size]]
+
+
+def dense_diffusion(operator: np.ndarray) -> np.ndarray:
+    return ALPHA * np.linalg.inv(np.eye(len(operator)) - (1 - ALPHA) * operator)
+
+
+def check_windows(batch, operator, diffusion, batch_size: int, tolerance: float) -> None:
+    for shard in shards(batch):
+        rows = rows_of(shard, N)
+        for place, start in enumerate(window_starts(shard, batch_size)):
+            window = slice(start, start + batch_size)
+            mine = slice(place * batch_size, (place + 1) * batch_size)
+            np.testing.assert_array_equal(shard.rows[mine], np.arange(N)[window])
+            sliced = operator[window, window]
+            if len(batch.rows) == 1 and len(set(shard.rows)) == len(shard.rows):
+                for node in range(start, start + batch_size):
+                    np.testing.assert_allclose(rows[node][window], sliced[node - start], atol=1e-6)
+                    assert np.count_nonzero(np.delete(rows[node], np.arange(N)[window])) == 0
+            np.testing.assert_allclose(shard.x_a[mine], sliced @ GRAPH.x[window], atol=1e-6)
+            expected = diffusion[window, window] @ GRAPH.x[window]
+            np.testing.assert_allclose(shard.x_b[mine], expected, atol=tolerance)
+        assert shard.anchor_mask.all()
+
+
+def test_a_window_is_the_slice_of_operator_and_diffusion(operator):
+    options = {"sampler": "window", "batch_size": 7, "num_windows": 2}
+    sampler = NodeSampler(GRAPH, diffusion={"kind": "ppr", "alpha": ALPHA}, **options)
+    for step in range(6):
+        check_windows(sampler.batch(step), operator, dense_diffusion(operator), 7, 1e-6)
+
+
+def test_windows_of_a_large_graph_need_no_dense_diffusion(operator, monkeypatch):
+    monkeypatch.setattr(samplers, "_DENSE_WINDOW_NODES", N - 1)
+    monkeypatch.setattr(samplers, "diffusion_matrix", None)
+    options = {"sampler": "window", "batch_size": 7, "num_windows": 2}
+    diffusion = {"kind": "ppr", "alpha": ALPHA, "tol": 1e-7}
+    sampler = NodeSampler(GRAPH, diffusion=diffusion, **options)
+    check_windows(sampler.batch(0), operator, dense_diffusion(operator), 7, 1e-5)
+
+
+def test_the_window_over_all_nodes_is_the_graph(operator):
+    sampler = NodeSampler(GRAPH, sampler="window", batch_size=N, diffusion={"alpha": ALPHA})
+    (shard,) = shards(sampler.batch(0))
+    for node, row in rows_of(shard, N).items():
+        np.testing.assert_allclose(row, operator[node], atol=1e-6)
+    np.testing.assert_allclose(shard.x_b, dense_diffusion(operator) @ GRAPH.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_devices", [1, 2, 4])
+def test_windows_of_all_devices_are_the_same_and_told_apart(operator, num_devices):
+    options = {"sampler": "window", "batch_size": 6, "num_windows": 4, "seed": 2}
+    one, many = (NodeSampler(GRAPH, num_devices=k, **options) for k in (1, num_devices))
+    for step in range(8):
+        batch = many.batch(step)
+        np.testing.assert_array_equal(batch.rows.reshape(-1), one.batch(step).rows.reshape(-1))
+        np.testing.assert_array_equal(batch.x_b.reshape(-1, 4), one.batch(step).x_b.reshape(-1, 4))
+        # only equal ids are contrasted: a window's is its own, on whichever device it lies
+        ids = batch.segments.reshape(4, 6)
+        assert (ids == ids[:, :1]).all()
+        assert len(np.unique(ids)) == 4
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"sampler": "subgraphs"}, "unknown sampler 'subgraphs'; expected one of: full, nodes"),
+        ({"sampler": "nodes", "batch_size": 1}, r"batch_size .* in 2 … 23 .* found 1;"),
+        ({"sampler": "nodes", "batch_size": 24}, "found 24; "),
+        ({"sampler": "window", "batch_size": 0}, "found 0; "),
+        (
+            {"sampler": "window", "batch_size": 5, "num_windows": 3, "num_devices": 2},
+            "num_windows must be a multiple of the 2 devices, found 3",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_graph_is_told(options, told):
+    with pytest.raises(InputError, match=told):
+        NodeSampler(GRAPH, **options)
