@@ -125,7 +125,7 @@ def print_info_nce(args) -> None:
     print(
         f"\nstreamed info_nce with gradient, D={args.dimension}, blocks of {args.block_size}, one "
         "call each (n=1)\n"
-        "       N   peak MB   above floor   / linear growth   KB per added row   s (with compilation)"
+        "       N   peak MB   above floor   / linear growth   KB per added row   s (with compiling)"
     )
     first, before = None, None
     for rows in args.rows:

@@ -17,11 +17,12 @@ def fetch(folder: str, files: list[dict], *, progress: bool = False) -> dict[str
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import units
+    from tensorflow_datasets.core.download import checksums
 
     if not progress:
         tfds.disable_progress_bar()
     pinned = {
-        file["url"]: tfds.download.checksums.UrlInfo(
+        file["url"]: checksums.UrlInfo(
             size=units.Size(file["size"]), checksum=file["sha256"], filename=file["name"]
         )
         for file in files

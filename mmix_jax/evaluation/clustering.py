@@ -44,7 +44,7 @@ def clustering(
     known = labels >= 0
     nmi, ari = [], []
     for state in np.random.SeedSequence(seed).generate_state(num_repeats):
-        kmeans = KMeans(num_clusters, n_init=1, random_state=int(state))
+        kmeans = KMeans(num_clusters, n_init="auto", random_state=int(state))
         found = kmeans.fit_predict(z)[known]
         nmi.append(normalized_mutual_info_score(labels[known], found))
         ari.append(adjusted_rand_score(labels[known], found))

@@ -1,14 +1,13 @@
 """The fields of a config and their defaults: the paper's, unless a comment says otherwise."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mmix_jax.errors import InputError
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
+Config = Any  # an ml_collections.ConfigDict, whose fields have no static types
 
 
-def node_config(dataset: str) -> "ConfigDict":
+def node_config(dataset: str) -> Config:
     """Settings of a node task; a config file changes what its data set wants and locks the keys."""
     from ml_collections import ConfigDict
 
@@ -167,7 +166,7 @@ VARIANTS = {
 }
 
 
-def finish(config: "ConfigDict", variant: str | None) -> "ConfigDict":
+def finish(config: Config, variant: str | None) -> Config:
     """Apply a variant and lock the keys, so that a misspelt one is an error.
 
     Raises:

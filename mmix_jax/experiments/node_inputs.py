@@ -1,34 +1,30 @@
 """From a data set to what lies on the device: propagated features, adjacency, diffusion."""
 
-from typing import TYPE_CHECKING
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks.mvgrl import NodeTables
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
 from mmix_jax.graphs.normalize import gcn_weights, propagate, row_normalize
-from mmix_jax.graphs.padding import pad_graph
+from mmix_jax.graphs.padding import pad_graph, padded_size
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
 from mmix_jax.graphs.types import Graph
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 _EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
-def normalised_graph(config: "ConfigDict", dataset: NodeDataset) -> Graph:
+def normalised_graph(config: Config, dataset: NodeDataset) -> Graph:
     """The graph, its feature rows L1-normalised where config or bag-of-words data want it."""
     wanted = {"on": True, "off": False, "auto": dataset.bag_of_words}[config.normalise_features]
     graph = dataset.graph
     return graph._replace(x=row_normalize(graph.x)) if wanted else graph
 
 
-def _diffusion_options(config: "ConfigDict", graph: Graph) -> dict:
+def _diffusion_options(config: Config, graph: Graph) -> dict:
     return {
         "edge_weight": graph.edge_weight,
         "kind": config.diffusion,
@@ -37,7 +33,7 @@ def _diffusion_options(config: "ConfigDict", graph: Graph) -> dict:
     }
 
 
-def _diffusion_operator(config: "ConfigDict", graph: Graph):
+def _diffusion_operator(config: Config, graph: Graph):
     """Dense [N, N], edges (senders, receivers, weights), or None for Chebyshev steps."""
     edges = (graph.senders, graph.receivers, graph.num_nodes)
     if config.diffusion_form == "features":
@@ -55,7 +51,7 @@ def _diffusion_operator(config: "ConfigDict", graph: Graph):
     )
 
 
-def make_tables(config: "ConfigDict", graph: Graph) -> NodeTables:
+def make_tables(config: Config, graph: Graph) -> NodeTables:
     """What stays on the device: ÂX and SX for one layer; the graph itself where a loss needs it."""
     operator = _diffusion_operator(config, graph)
     own = config.depth > 1 or config.objective == "mvgrl" or config.mixing == "i_mix"
@@ -66,25 +62,27 @@ def make_tables(config: "ConfigDict", graph: Graph) -> NodeTables:
         )
         x_a = propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
         x_b = _diffused_features(config, graph, operator)
-    tables = NodeTables(x_a, x_b)
+    padded = None
     if own:
-        padded = pad_graph(graph)
+        size = padded_size(graph.num_nodes + 1)
+        padded = pad_graph(graph, num_nodes=size)
         if isinstance(operator, np.ndarray):
-            missing = len(padded.nodes) - graph.num_nodes
+            missing = size - graph.num_nodes
             operator = np.pad(operator, ((0, missing), (0, missing)))
-        tables = tables._replace(graph=padded, diffusion=operator)
-    return jax.tree.map(jnp.asarray, tables)
+    tables = (x_a, x_b, padded, operator if own else None)
+    return NodeTables(*jax.tree.map(jnp.asarray, tables))
 
 
-def _diffused_features(config: "ConfigDict", graph: Graph, operator) -> np.ndarray:
+def _diffused_features(config: Config, graph: Graph, operator):
     if operator is None:
         return diffuse(graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph))
     if isinstance(operator, np.ndarray):
         return operator @ graph.x
-    return propagate(graph.x, *operator, None)
+    senders, receivers, weights = operator
+    return propagate(graph.x, senders, receivers, weights, None)
 
 
-def make_sampler(config: "ConfigDict", graph: Graph, seed: int, num_devices: int) -> NodeSampler:
+def make_sampler(config: Config, graph: Graph, seed: int, num_devices: int) -> NodeSampler:
     """The sampler of one training."""
     options = _diffusion_options(config, graph)
     del options["edge_weight"]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +14,7 @@ from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.logistic import logistic, protocol_l2
+from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.node_inputs import (
     make_sampler,
     make_tables,
@@ -30,16 +31,13 @@ from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
 from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer, make_step
 
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
-
 REPRESENTATIONS = ("a", "b", "mean")
 
 
 class NodeTask(NamedTuple):
     """A config with its data and model; `represent(params, key)` is `embed` of all nodes."""
 
-    config: "ConfigDict"
+    config: Config
     dataset: NodeDataset
     graph: Graph
     settings: Settings
@@ -48,7 +46,7 @@ class NodeTask(NamedTuple):
     represent: Callable
 
 
-def load(config: "ConfigDict") -> NodeTask:
+def load(config: Config) -> NodeTask:
     """Read the data and lay it on the device."""
     dataset = load_nodes(
         config.dataset,
@@ -95,16 +93,17 @@ def _folder(workdir: Path, seed: int) -> Path:
 def _judge(task: NodeTask, seed: int) -> Callable:
     """`evaluate(state) -> (score, metrics)`: validation accuracy where labels allow."""
     config, key = task.config, _keys(seed)[2]
+    labels, split = task.dataset.labels, task.dataset.split
 
     def evaluate(state: TrainState):
         representations, mixture = task.represent(state.params, key)
         metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
-        if task.dataset.split is None or config.selection != "validation":
+        if labels is None or split is None or config.selection != "validation":
             return None, metrics
         found = logistic(
             representations[config.representation],
-            task.dataset.labels,
-            task.dataset.split,
+            labels,
+            split,
             num_runs=config.num_probes,
             key=key,
             num_classes=task.dataset.num_classes,
@@ -175,6 +174,8 @@ def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
     config, dataset, key = task.config, task.dataset, _keys(seed)[2]
     representations, _ = task.represent(params, key)
     scores = {}
+    if dataset.labels is None:
+        return scores
     for name in REPRESENTATIONS:
         z = np.asarray(representations[name])
         if dataset.split is not None:
@@ -260,7 +261,7 @@ def evaluate(
     ]  # fmt: skip
 
 
-def run_train(config: "ConfigDict", workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
+def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate."""
     task = load(config)
     seeds = range(config.seed, config.seed + config.num_seeds)
@@ -269,14 +270,14 @@ def run_train(config: "ConfigDict", workdir: Path, interrupted: Callable[[], boo
     return evaluate(task, {seed: _folder(workdir, seed) for seed in seeds}, interrupted)
 
 
-def _folders(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> dict[int, Path]:
+def _folders(config: Config, workdir: Path, checkpoint: str | None) -> dict[int, Path]:
     if checkpoint:
         return {config.seed: Path(checkpoint)}
     seeds = range(config.seed, config.seed + config.num_seeds)
     return {seed: _folder(workdir, seed) for seed in seeds}
 
 
-def run_eval(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> list[Result]:
+def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
     task = load(config)
     if task.dataset.labels is None:
@@ -286,7 +287,7 @@ def run_eval(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> lis
     return evaluate(task, _folders(config, workdir, checkpoint))
 
 
-def run_embed(config: "ConfigDict", workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
+def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [N, D] of the first seed, labels and ids where known."""
     task = load(config)
     seed, folder = next(iter(_folders(config, workdir, checkpoint).items()))

@@ -3,18 +3,15 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
 from mmix_jax.losses.node_graph import FORMS
 from mmix_jax.mixing.pairs import CANDIDATES
 from mmix_jax.mixing.rules import RULES
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 _CHOICES = {
     "task": ("node",),
@@ -87,7 +84,7 @@ _EVALUATION = (
 )
 
 
-def check(config: "ConfigDict") -> None:
+def check(config: Config) -> None:
     """Raise InputError where a value is unknown, out of range or contradicts another."""
     for name, choices in _CHOICES.items():
         if config[name] not in choices:
@@ -134,7 +131,7 @@ def check(config: "ConfigDict") -> None:
         )
 
 
-def static_settings(config: "ConfigDict", num_nodes: int) -> Settings:
+def static_settings(config: Config, num_nodes: int) -> Settings:
     """The framework's settings; `num_nodes` decides between dense and streamed losses."""
     contrasted = {
         "full": num_nodes,
@@ -167,7 +164,7 @@ def static_settings(config: "ConfigDict", num_nodes: int) -> Settings:
     )
 
 
-def record(config: "ConfigDict", workdir: Path, *, mode: str) -> bool:
+def record(config: Config, workdir: Path, *, mode: str) -> bool:
     """Write `config.json` into a fresh workdir, or compare with the one that is there.
 
     Returns whether the workdir was in use before.

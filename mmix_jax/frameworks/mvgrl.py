@@ -93,7 +93,8 @@ def init_params(settings: Settings, num_features: int, key: jax.Array) -> Any:
     return MVGRL(settings.widths).init(key, x, x)["params"]
 
 
-def apply_method(settings: Settings, params, method: str, *args):
+def apply_method(settings: Settings, params, method: str, *args) -> Any:
+    """A method of the module on these parameters."""
     return MVGRL(settings.widths).apply({"params": params}, *args, method=method)
 
 
@@ -223,6 +224,7 @@ def mix_anchors(
 
 
 def num_features_of(tables: NodeTables, shard: NodeBatch) -> int:
+    """F, whichever table holds the features."""
     x = shard.x_a if shard.x_a is not None else tables.x_a
     return (tables.graph.nodes if x is None else x).shape[1]
 

@@ -7,8 +7,9 @@ Padded sizes depend on the batch alone, never on earlier ones: a resumed run see
 and with them the same order of summation, as an uninterrupted one.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
@@ -17,6 +18,7 @@ from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.types import Graph
 
+Array = Any  # NumPy where a batch is built, JAX inside the step
 SAMPLERS = ("full", "nodes", "window")
 _DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix
 
@@ -30,16 +32,16 @@ class NodeBatch(NamedTuple):
     None. x_a [R, F], x_b [B, F]: a window's own propagated features, else None.
     """
 
-    rows: np.ndarray
-    senders: np.ndarray
-    receivers: np.ndarray
-    edge_mask: np.ndarray
-    edge_weight: np.ndarray
-    self_edge_weight: np.ndarray
-    anchor_mask: np.ndarray
-    segments: np.ndarray | None = None
-    x_a: np.ndarray | None = None
-    x_b: np.ndarray | None = None
+    rows: Array
+    senders: Array
+    receivers: Array
+    edge_mask: Array
+    edge_weight: Array
+    self_edge_weight: Array
+    anchor_mask: Array
+    segments: Array | None = None
+    x_a: Array | None = None
+    x_b: Array | None = None
 
 
 class NeighbourTable:
@@ -97,8 +99,7 @@ class NeighbourTable:
 
 
 def _stack(batches: list[NodeBatch]) -> NodeBatch:
-    columns = zip(*batches, strict=True)
-    return NodeBatch(*(None if c[0] is None else np.stack(c) for c in columns))
+    return jax.tree.map(lambda *parts: np.stack(parts), *batches)
 
 
 class NodeSampler:

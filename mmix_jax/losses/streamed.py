@@ -8,6 +8,7 @@ devices share out the blocks like cards and add their parts.
 """
 
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -111,5 +112,8 @@ def streamed_sums(u, v, ids, shift, scale, negatives, block_size, axis_name):
     ids = jnp.pad(ids, (0, padding), constant_values=-1)
     w = jnp.concatenate([u, v])
     shift, scale = jnp.asarray(shift, w.dtype), jnp.asarray(scale, w.dtype)
-    sums = _row_sums(w, jnp.concatenate([ids, ids]), shift, scale, negatives, block_size, axis_name)
+    ids = jnp.concatenate([ids, ids])
+    sums = cast(
+        jax.Array, _row_sums(w, ids, shift, scale, negatives, block_size, axis_name)
+    )  # custom_vjp has no result type
     return sums[:num_rows], sums[u.shape[0] : u.shape[0] + num_rows]

@@ -14,9 +14,9 @@ _PANEL = 1.1  # inches
 
 
 def tsne_scatter(
-    z: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None, seed: int = 0
+    z: ArrayLike, labels: ArrayLike, *, names: Sequence[str] | None = None
 ) -> "Figure":
-    """Representations laid out in the plane by t-SNE, one colour per class.
+    """Representations laid out in the plane by t-SNE, one colour per class; the same each time.
 
     Only who is near whom means anything: axes, sizes of groups and distances between them do not.
 
@@ -24,7 +24,6 @@ def tsne_scatter(
       z: [N, D] representations, N ≥ 2; perplexity is scikit-learn's 30, less for few points.
       labels: [N] classes; −1, unknown, is grey.
       names: of the classes 0, 1, ..., for the legend; numbers where absent.
-      seed: of t-SNE, the only thing random here.
 
     Raises:
       ValueError: `labels` has not an entry for each row of `z`, or a class has no name.
@@ -46,10 +45,10 @@ def tsne_scatter(
             "give one per class"
         )
     perplexity = min(30.0, (len(z) - 1) / 3)
-    points = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(z)
+    points = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(z)
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
-    palette = matplotlib.colormaps["tab10" if classes.size <= 10 else "tab20"]
+    palette = matplotlib.colormaps["tab10" if classes[-1] < 10 else "tab20"]
     for value in classes:
         chosen = points[labels == value]
         colour = "lightgrey" if value < 0 else palette(int(value) % palette.N)

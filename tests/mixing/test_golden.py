@@ -54,7 +54,7 @@ def edges_of(adjacency):
 
 
 def prelu(x, slope):
-    return jnp.where(x > 0, x, slope * x)
+    return jnp.where(x > 0, x, slope[0] * x)
 
 
 def attention_block(parameters, x, edges, entries, variant):

@@ -47,13 +47,12 @@ def test_clusters_stay_together_in_the_plane():
     assert apart.min() > spread
 
 
-def test_the_scatter_is_a_function_of_its_seed():
-    first, again, other = (
+def test_the_scatter_is_the_same_each_time():
+    first, again = (
         np.concatenate([np.asarray(c.get_offsets()) for c in figure.axes[0].collections])
-        for figure in (tsne_scatter(*_clusters(), seed=seed) for seed in (1, 1, 2))
+        for figure in (tsne_scatter(*_clusters()) for _ in range(2))
     )
     np.testing.assert_array_equal(first, again)
-    assert not np.allclose(first, other)
 
 
 def test_few_points_are_drawn_too():
