@@ -10,4 +10,8 @@ def get_config(variant: str = ""):
     config.sampler = "nodes"
     config.batch_size = 677
     config.eval_every = 20
-    return finish(config, variant)
+    config = finish(config, variant)
+    if variant == "mvgrl":  # its shuffled features are diffused anew each step
+        config.diffusion_form = "exact"
+        config.num_steps = 200
+    return config

@@ -6,5 +6,10 @@ from mmix_jax.experiments.defaults import finish, node_config
 def get_config(variant: str = ""):
     config = node_config("digits_graph")
     config.learning_rate = 1e-3
-    config.num_steps = 200
-    return finish(config, variant)
+    config.num_steps = 100
+    config.sampler = "nodes"
+    config.batch_size = 600
+    config = finish(config, variant)
+    if variant == "paper":
+        config.batch_size = 1000  # the graph has 1,797 nodes, the paper's windows 2,000
+    return config

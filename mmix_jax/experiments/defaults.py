@@ -151,6 +151,7 @@ VARIANTS = {
         "learning_rate": 3e-4,
         "width": 512,
         "sampler": "window",
+        "batch_size": 2000,
         "num_steps": 2000,
     },
     # Finishes on a CPU in seconds.

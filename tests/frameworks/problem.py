@@ -1,4 +1,4 @@
-"""A graph of ten nodes, the framework's inputs on it, and its embeddings and loss as float64 loops."""
+"""A graph of ten nodes, the framework's inputs on it, and its embeddings and loss as loops."""
 
 from typing import Any
 
@@ -15,6 +15,24 @@ from mmix_jax.graphs.types import Graph, make_graph
 N, F, D = 10, 5, 4
 ALPHA = 0.2
 ISOLATED = 9
+KEY = jax.random.key(7)
+BASE = Settings(widths=(D,), alpha=ALPHA, diffusion_tolerance=1e-12)
+# Settings that draw nothing.
+CASES = {
+    "none": {"mixing": "none"},
+    "mo": {"mixing": "mo", "mixing_temperature": 0.5},
+    "mo_no_C": {"mixing": "mo", "self_weight": None},
+    "mo_unit": {"mixing": "mo", "mix_normalised": True},
+    "mo_op": {"mixing": "mo", "candidates": "op", "threshold": 0.4},
+    "mo_all": {"mixing": "mo", "candidates": "all", "temperature": 0.7},
+    "mp": {"mixing": "mp", "mixing_temperature": 0.3},
+    "mp_nodiv": {"mixing": "mp", "diversity_weight": 0.0},
+    "mp_margin": {"mixing": "mp", "diversity_weight": 0.3, "diversity_margin": 0.0},
+    "mp_op": {"mixing": "mp", "candidates": "op", "threshold": 0.0},
+    "binary": {"mixing": "binary", "candidates": "all"},
+    "neighbour_mean": {"mixing": "neighbour_mean"},
+    "propagate": {"mixing": "propagate"},
+}
 
 
 def make() -> Graph:

@@ -1,0 +1,190 @@
+"""The notebook colab/nodes.ipynb: clean as committed, careful on Colab, executed as a whole."""
+
+import base64
+import importlib.metadata
+import json
+import pathlib
+import subprocess
+import sys
+import tomllib
+import types
+from importlib.metadata import PackageNotFoundError
+
+import nbclient
+import nbformat
+import pytest
+from ipykernel.kernelspec import write_kernel_spec
+
+ROOT = pathlib.Path(__file__).parents[2]
+NOTEBOOK = ROOT / "colab" / "nodes.ipynb"
+DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+    "dependencies"
+]
+FIGURES = ["map", "mixtures-show", "mixtures-sharp", "own-run"]  # cells that draw one
+
+# Appended to the notebook: what its variables hold at the end, as JSON.
+FACTS = """
+import json
+
+print(json.dumps({
+    "steps": int(config.num_steps),
+    "trained": sorted({result.trained for result in results}),
+    "z": embeddings["z"].shape,
+    "rows": [float(own) + float(w.sum()) for _, own, _, w in map(mixture_of, anchors, [sharp] * 3)],
+    "partners": [len(mixture_of(anchor, sharp)[2]) for anchor in anchors],
+    "losses": losses,
+}))
+"""
+
+
+def _read():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def _cell(name: str, notebook=None):
+    (found,) = [cell for cell in (notebook or _read()).cells if cell.id == name]
+    return found
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The notebook after a run in colab/ by a kernel of this interpreter, and its facts."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    write_kernel_spec(str(folder / "kernels" / "python3"))
+    notebook = _read()
+    notebook.cells.append(nbformat.v4.new_code_cell(FACTS, id="facts"))
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+            patch.setenv(variable, str(folder))  # nothing of the user's own set-up
+        patch.setenv("TMPDIR", str(folder))  # where the notebook's run is written
+        patch.setenv("MMIX_NOTEBOOK_STEPS", "4")
+        client = nbclient.NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=900,
+            resources={"metadata": {"path": str(NOTEBOOK.parent)}},
+        )
+        client.execute()
+    return notebook, json.loads(_cell("facts", notebook).outputs[0].text)
+
+
+def _images(cell) -> list[bytes]:
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    return [base64.b64decode(one["image/png"]) for one in data if "image/png" in one]
+
+
+def test_it_is_valid_and_committed_without_outputs_or_addresses():
+    notebook = _read()
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.outputs for cell in code] == [[]] * len(code)
+    assert {cell.execution_count for cell in code} == {None}
+    assert "://" not in NOTEBOOK.read_text("utf-8")
+
+
+def test_the_steps_come_from_the_environment(executed):
+    assert executed[1]["steps"] == 4
+
+
+def test_the_scores_stand_beside_those_of_the_random_encoder(executed):
+    assert executed[1]["trained"] == [False, True]
+    table = _cell("scores", executed[0]).outputs[0].text
+    assert [table.count(word) for word in ("random-init", "accuracy %", "nmi")] == [3, 2, 2]
+
+
+def test_every_figure_is_shown_once(executed):
+    drawn = {cell.id: _images(cell) for cell in executed[0].cells if _images(cell)}
+    assert list(drawn) == FIGURES
+    assert [len(images) for images in drawn.values()] == [1] * len(FIGURES)
+    assert all(len(images[0]) > 5_000 for images in drawn.values())
+
+
+def test_the_mixtures_shown_are_whole(executed):
+    assert executed[1]["z"] == [1797, 128]
+    assert executed[1]["rows"] == pytest.approx([1.0] * 3, abs=1e-5)
+    assert min(executed[1]["partners"]) >= 10
+
+
+def test_the_loop_of_ones_own_learns_with_every_mixing(executed):
+    losses = executed[1]["losses"]
+    assert list(losses) == ["no mixing", "similar samples", "graph neighbours"]
+    for curve in losses.values():
+        assert sum(curve[-10:]) / 10 < 0.9 * curve[0]
+    # Mixing took place: the same start, another loss.
+    assert len({curve[0] for curve in losses.values()}) == 3
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "colab"], ids=["root", "colab"])
+def test_the_first_cell_finds_the_package_of_the_checkout(folder):
+    source = _cell("install").source + "\nimport mmix_jax; print(mmix_jax.__file__)"
+    # -I: neither the current folder nor PYTHONPATH helps.
+    command = [sys.executable, "-I", "-c", source]
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert pathlib.Path(found.stdout.strip()) == ROOT / "mmix_jax" / "__init__.py"
+
+
+@pytest.fixture
+def colab(monkeypatch):
+    """`run(source, installed)` executes the first cell as on Colab and returns pip's arguments."""
+    calls = []
+
+    def pip(command, check):
+        assert check
+        arguments = command[command.index("install") + 1 :]
+        if "--constraint" in arguments:
+            held = pathlib.Path(arguments[arguments.index("--constraint") + 1])
+            arguments.append(held.read_text())
+        else:
+            installed["mmix-jax"] = "0.1.0"
+        calls.append(arguments)
+
+    def version(package):
+        try:
+            return installed[package.lower().replace("_", "-")]
+        except KeyError:
+            raise PackageNotFoundError(package) from None
+
+    installed = {}
+    extra = ["matplotlib<4,>=3.9; extra == 'plots'"]
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr(subprocess, "run", pip)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: DEPENDENCIES + extra)
+
+    def run(source, **there):
+        installed.update({name.lower().replace("_", "-"): found for name, found in there.items()})
+        exec(compile(source, "install", "exec"), {})
+        return calls
+
+    return run
+
+
+def _all_but(*names: str) -> dict[str, str]:
+    listed = [line.split(">=")[0].split("[")[0].replace("-", "_") for line in DEPENDENCIES]
+    assert set(names) <= set(listed)
+    return {name: "1.2.3" for name in listed if name not in names}
+
+
+def _with_repository() -> str:
+    source = _cell("install").source
+    assert 'REPOSITORY = ""' in source
+    return source.replace('REPOSITORY = ""', 'REPOSITORY = "somewhere/mmix_jax"')
+
+
+def test_colab_gets_the_package_and_what_is_missing_with_jax_held(colab):
+    calls = colab(_with_repository(), **_all_but("jraph", "tensorboardX"))
+    (package, others) = calls
+    assert package == ["--quiet", "--no-deps", "git+somewhere/mmix_jax"]
+    assert others[:2] == ["--quiet", "--constraint"]
+    wanted = [line for line in DEPENDENCIES if line.startswith(("jraph", "tensorboardX"))]
+    assert others[3:] == [*wanted, "jax==1.2.3\njaxlib==1.2.3\n"]
+
+
+def test_colab_installs_nothing_twice(colab):
+    assert colab(_with_repository(), mmix_jax="0.1.0", **_all_but()) == []
+
+
+def test_colab_without_an_address_says_so(colab):
+    with pytest.raises(SystemExit, match="REPOSITORY is empty"):
+        colab(_cell("install").source, **_all_but())

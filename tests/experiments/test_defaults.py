@@ -1,0 +1,73 @@
+"""Every config file in every variant, and the keys that others rely on."""
+
+import pytest
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments import settings
+from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
+from tests.experiments import configs
+
+# Keys with one meaning everywhere (README, docs and scripts name them).
+KEYS = (
+    "dataset framework encoder mixing candidates objective negatives temperature "
+    "mixing_temperature self_weight threshold diversity_weight embed_from width num_steps "
+    "batch_size sampler learning_rate weight_decay seed num_seeds data_dir protocol selection "
+    "eval_every checkpoint_every"
+)
+NAMED_VARIANTS = "none mo mp mp_nodiv mo_op random binary i_mix mvgrl paper smoke"
+
+
+def test_every_data_set_has_a_config_of_its_name():
+    assert {"cora", "citeseer", "pubmed", "digits_graph", "graph_file"} <= set(configs.NAMES)
+    for name in configs.NAMES:
+        assert configs.load(name).dataset == name
+
+
+@pytest.mark.parametrize("variant", ["", *sorted(VARIANTS)])
+def test_every_variant_of_every_config_is_valid(variant):
+    for name in configs.NAMES:
+        config = configs.load(name, variant)
+        settings.check(config)
+        assert set(KEYS.split()) <= set(config.keys())
+        for num_nodes in (100, 20_000):
+            assert settings.static_settings(config, num_nodes).widths == (config.width,)
+
+
+def test_the_variants_that_are_promised_exist():
+    assert set(NAMED_VARIANTS.split()) <= set(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("none", {"mixing": "none"}),
+        ("mo", {"mixing": "mo", "candidates": "wp"}),
+        ("mp", {"mixing": "mp", "candidates": "wp"}),
+        ("mp_nodiv", {"mixing": "mp", "diversity_weight": 0.0}),
+        ("mo_op", {"mixing": "mo", "candidates": "op"}),
+        ("mvgrl", {"mixing": "none", "objective": "mvgrl"}),
+        ("paper", {"mixing": "mp", "learning_rate": 3e-4, "mixing_temperature": 1.0}),
+    ],
+)
+def test_a_variant_changes_what_its_name_says(variant, expected):
+    config = configs.load("digits_graph", variant)
+    assert {name: config[name] for name in expected} == expected
+
+
+def test_the_defaults_are_the_papers():
+    config = node_config("cora")
+    paper = {"temperature": 1.0, "mixing_temperature": 1.0, "self_weight": 0.2, "depth": 1}
+    paper |= {"learning_rate": 3e-4, "diversity_weight": 1.0, "alpha": 0.2, "negatives": "full"}
+    paper |= {"num_steps": 2000, "patience": 30, "stop_gradient": False, "threshold": 0.9}
+    assert {name: config[name] for name in paper} == paper
+
+
+def test_an_unknown_variant_is_told_with_those_that_exist():
+    with pytest.raises(InputError, match=r"unknown variant 'mo_mix'; expected one of: .*mo, mo_op"):
+        finish(node_config("cora"), "mo_mix")
+
+
+def test_a_misspelt_key_is_no_new_one():
+    config = configs.load("cora")
+    with pytest.raises(AttributeError, match="temprature"):
+        config.temprature = 0.5
