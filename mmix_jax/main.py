@@ -87,7 +87,7 @@ def _run(argv: list[str], interrupted) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
     from mmix_jax.experiments import nodes, settings
     from mmix_jax.report.tables import text_table
-    from mmix_jax.results import write_results
+    from mmix_jax.results import RESULTS_FILE, write_results
 
     settings.check(config)
     settings.record(config, workdir, mode=mode)
@@ -104,7 +104,7 @@ def _run(argv: list[str], interrupted) -> None:
         print("no labels, so no scores; --mode=embed writes the embeddings")
         return
     try:
-        write_results(workdir / "results.jsonl", results)
+        write_results(workdir / RESULTS_FILE, results)
     except OSError as error:
         raise InputError(
             f"results must be writable at {workdir}, found {_one_line(error)}; "
@@ -135,8 +135,13 @@ def main(argv: list[str] | None = None) -> int:
     from mmix_jax.training.loop import Interrupted
 
     asked = []
+
+    def ask(number, _frame):
+        asked.append(True)
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the program at once
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked.append(True))
+        signal.signal(number, ask)
     argv = sys.argv if argv is None else argv
     try:
         _run(argv, lambda: bool(asked))

@@ -25,7 +25,7 @@ from mmix_jax.experiments.settings import static_settings
 from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import Result, score, versions
+from mmix_jax.results import RESULTS_FILE, Result, read_results, score, versions
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
@@ -118,8 +118,8 @@ def _judge(task: NodeTask, seed: int) -> Callable:
     return evaluate
 
 
-def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> None:
-    """Train one seed from its latest checkpoint (or the start) to the end."""
+def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
+    """Train one seed from its latest checkpoint to the end; False if it was there already."""
     config = task.config
     state, optimizer = _start(task, seed)
     sampler = make_sampler(config, task.graph, seed, len(task.devices))
@@ -142,7 +142,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
         if found is not None:
             state, progress = found
         if progress["stopped"] or int(state.step) >= config.num_steps:
-            return
+            return False
         state = jax.tree.map(jax.numpy.asarray, state)
         with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
             train(
@@ -156,6 +156,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
                 interrupted=interrupted,
                 description=f"{config.dataset} {config.mixing} seed {seed}",
             )
+    return True
 
 
 def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
@@ -262,11 +263,12 @@ def evaluate(
 
 
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
-    """Pretrain every seed, then evaluate."""
+    """Pretrain every seed, then evaluate; a finished run only reports."""
     task = load(config)
     seeds = range(config.seed, config.seed + config.num_seeds)
-    for seed in seeds:
-        pretrain(task, workdir, seed, interrupted)
+    trained = [pretrain(task, workdir, seed, interrupted) for seed in seeds]
+    if not any(trained) and (workdir / RESULTS_FILE).exists():
+        return read_results(workdir / RESULTS_FILE)
     return evaluate(task, {seed: _folder(workdir, seed) for seed in seeds}, interrupted)
 
 

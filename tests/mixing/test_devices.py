@@ -15,7 +15,6 @@ NUM_DEVICES = 4
 SETTINGS = (
     cases.Setting("mo", "op"),
     cases.Setting("mp", "op"),
-    cases.Setting("binary", "all"),
     cases.Setting("random", "all"),
 )
 LABELS = np.array([0, 1, 0, 1, 1, 1, 0, 1])

@@ -14,7 +14,7 @@ from tests.mixing import cases
 EDGE_RULES = [setting for setting in cases.SETTINGS if setting.candidates == "wp"]
 NUM_ROWS = 3
 # rules whose weights do not depend on how the candidates are stored
-STORED_EITHER_WAY = [s for s in cases.SETTINGS if s.rule != "random" and s.candidates == "op"]
+STORED_EITHER_WAY = [cases.Setting(r, "op") for r in ("mo", "mp", "binary", "neighbour_mean")]
 
 
 @functools.cache

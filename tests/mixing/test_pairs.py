@@ -11,8 +11,8 @@ import naive
 from mmix_jax import mixing
 from tests.mixing import cases
 
-PAIR_RULES = [setting for setting in cases.SETTINGS if setting.candidates == "op"]
-PAIR_RULES += [cases.Setting("mp", "all")]
+PAIR_RULES = [cases.Setting(rule, "op") for rule in ("mo", "mp", "random")]
+PAIR_RULES += [cases.Setting("binary", "all")]
 
 
 @functools.cache
@@ -43,7 +43,7 @@ def test_streamed_equals_dense(x64, setting):
         np.testing.assert_allclose(gradient[name], value, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("block_size", [1, 5, 10, 64])
+@pytest.mark.parametrize("block_size", [1, 10, 64])
 def test_any_block_size_gives_the_same_mixture(x64, block_size):
     problem, setting = cases.pad(cases.make_problem()), cases.Setting("mp", "op")
     arrays = cases.as_arrays(problem)

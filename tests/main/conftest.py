@@ -1,0 +1,41 @@
+"""One finished run, and a cache of programs, for all tests of the command line."""
+
+import pathlib
+import shutil
+
+import pytest
+
+from tests.experiments import small
+from tests.main import program
+
+
+@pytest.fixture(scope="session")
+def program_cache(tmp_path_factory) -> pathlib.Path:
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compile_once(program_cache):
+    with small.compile_cache(program_cache):
+        yield
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> list[str]:
+    """Flags of a training that takes seconds."""
+    graph = small.save(tmp_path_factory.mktemp("data") / "rings.npz")
+    config = f"--config={program.CONFIGS}/graph_file.py:smoke"
+    return [config, f"--config.data_path={graph}", *program.QUICK]
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory, smoke) -> tuple[pathlib.Path, program.Ran]:
+    """The workdir of a finished run, to be looked at only, and what it printed."""
+    workdir = tmp_path_factory.mktemp("first") / "new" / "run"
+    return workdir, program.run(*smoke, f"--workdir={workdir}")
+
+
+@pytest.fixture
+def trained(first_run, tmp_path) -> pathlib.Path:
+    """A copy of a finished run's workdir, to be spoilt."""
+    return shutil.copytree(first_run[0], tmp_path / "trained")
