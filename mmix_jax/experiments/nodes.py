@@ -29,7 +29,14 @@ from mmix_jax.results import RESULTS_FILE, Result, read_results, score, versions
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
-from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer, make_step
+from mmix_jax.training.step import (
+    AXIS,
+    TrainState,
+    init_state,
+    make_optimizer,
+    make_step,
+    replicate,
+)
 
 REPRESENTATIONS = ("a", "b", "mean")
 
@@ -125,9 +132,10 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
     sampler = make_sampler(config, task.graph, seed, len(task.devices))
     step_fn = make_step(make_loss(task.settings, AXIS), optimizer, devices=task.devices)
     key = _keys(seed)[1]
+    tables = replicate(task.tables, task.devices)
 
     def step(state: TrainState, number: int):
-        return step_fn(state, task.tables, sampler.batch(number), key)
+        return step_fn(state, tables, sampler.batch(number), key)
 
     last = config.selection == "last"
     schedule = Schedule(

@@ -63,13 +63,15 @@ def mixture_images(
     images: ArrayLike,
     mixtures: Sequence[tuple[int, float, ArrayLike, ArrayLike]],
     *,
+    names: Sequence[object] | None = None,
     max_partners: int = 8,
 ) -> "Figure":
-    """One row per mixture: the anchor, then its partners by falling weight, λ below each.
+    """One row per mixture: the anchor, framed, then its partners by falling weight, λ below each.
 
     Args:
       images: [N, H, W] in grey or [N, H, W, 3].
       mixtures: (anchor, its weight on itself, partners [P], their weights [P]) for each row.
+      names: [N] what to write above each image, such as its class.
       max_partners: partners of smaller weight than these are left out; those of weight 0 always.
 
     Raises:
@@ -86,20 +88,21 @@ def mixture_images(
         order = order[weights[order] > 0]
         rows.append([(anchor, self_weight), *zip(partners[order], weights[order], strict=True)])
     columns = max(map(len, rows))
-    figure = Figure(figsize=(_PANEL * columns, 1.3 * _PANEL * len(rows)), layout="constrained")
+    figure = Figure(figsize=(_PANEL * columns, 1.45 * _PANEL * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         for axes, (index, weight) in zip(line, row, strict=False):
-            _image(axes, images[index], f"λ = {weight:.3f}")
+            above = "" if names is None else str(names[index])
+            _image(axes, images[index], above=above, below=f"λ = {weight:.3f}")
         for axes in line[len(row) :]:
             axes.set_axis_off()
         for spine in line[0].spines.values():
             spine.set(color="tab:red", linewidth=2.5)
-    grid[0, 0].set_title("anchor", fontsize=10)
     return figure
 
 
-def _image(axes: "Axes", image: np.ndarray, text: str) -> None:
+def _image(axes: "Axes", image: np.ndarray, *, above: str, below: str) -> None:
     axes.imshow(image, cmap="gray_r")
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel(text, fontsize=9)
+    axes.set_title(above, fontsize=9)
+    axes.set_xlabel(below, fontsize=9)

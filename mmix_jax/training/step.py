@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 AXIS = "devices"
@@ -34,6 +35,13 @@ def init_state(
     return TrainState(jnp.zeros((), jnp.int32), params, batch_stats or {}, optimizer.init(params))
 
 
+def replicate(tree: Any, devices: Sequence) -> Any:
+    """The arrays on every device, once, so that a step need not copy them there each time."""
+    mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    return jax.tree.map(lambda x: jax.device_put(x, everywhere), tree)
+
+
 def make_step(
     loss_fn: Callable, optimizer: optax.GradientTransformation, *, devices: Sequence | None = None
 ) -> Callable:
@@ -41,8 +49,8 @@ def make_step(
 
     `loss_fn(params, batch_stats, (tables, shard), key) -> (loss, Aux)` returns its device's share
     of the loss; shares, gradients and metrics are summed over devices. `tables` are the same on
-    every device, `shards` has a leading device axis. The randomness of a step is a function of
-    (key, state.step).
+    every device (`replicate` them), `shards` has a leading device axis. The randomness of a step
+    is a function of (key, state.step).
     """
 
     def on_device(state: TrainState, tables, shard, key):

@@ -124,7 +124,8 @@ def test_i_mix_against_loops(x64, monkeypatch):
 
 @pytest.mark.parametrize("form", ["bce", "jsd"])
 def test_mvgrl_objective_is_that_of_some_shuffle(x64, form):
-    graph = make_graph(problem.GRAPH.x[:5], [0, 1, 2, 0], [1, 2, 3, 3])  # node 4 is isolated
+    edges = [0, 1, 2, 0], [1, 2, 3, 3], [0.7, 1.1, 1.6, 0.9]  # node 4 is isolated
+    graph = make_graph(problem.GRAPH.x[:5], *edges)
     settings = problem.BASE._replace(mixing="none", objective="mvgrl", discriminator=form)
     params = problem.parameters(settings)
     tables = problem.propagated(graph)._replace(graph=problem.padded(graph).graph)

@@ -82,14 +82,18 @@ IMAGES = np.arange(6.0)[:, None, None] * np.ones((1, 8, 8))
 
 
 def test_a_mixture_is_the_anchor_and_its_partners_by_falling_weight():
-    figure = mixture_images(IMAGES, [(2, 0.2, [5, 0, 4, 1], [0.1, 0.4, 0.0, 0.3])])
+    figure = mixture_images(
+        IMAGES, [(2, 0.2, [5, 0, 4, 1], [0.1, 0.4, 0.0, 0.3])], names=[9, 8, 7, 6, 5, 4]
+    )
     assert _panels(figure) == [
         (2, "λ = 0.200"),
         (0, "λ = 0.400"),
         (1, "λ = 0.300"),
         (5, "λ = 0.100"),
     ]
-    assert figure.axes[0].get_title() == "anchor"
+    assert [axes.get_title() for axes in figure.axes] == ["7", "9", "8", "4"]
+    frames = [axes.spines["left"].get_edgecolor() for axes in figure.axes]
+    assert len({frames[0], *frames[1:]}) == 2 and len(set(frames[1:])) == 1
     assert _png(figure).startswith(b"\x89PNG")
 
 
