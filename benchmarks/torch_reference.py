@@ -5,7 +5,7 @@ constant, cosines of all pairs. `tests/golden/node_model.npz` holds numbers of t
 functions; `golden_difference` compares with them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -107,12 +107,6 @@ def training_step(
     return step
 
 
-def to_views(arrays: Sequence[np.ndarray], device: str) -> Views:
-    """One graph's features [N, F], adjacency and diffusion [N, N] as a batch of one."""
-    x, adj, diffusion = (torch.as_tensor(array, device=device)[None] for array in arrays)
-    return x, adj, diffusion
-
-
 def load_weights(model: NodeModel, weights: dict[str, np.ndarray]) -> None:
     """Copy parameters by name; those that the forward pass does not use may be missing."""
     own = {name: parameter.shape for name, parameter in model.named_parameters()}
@@ -137,7 +131,7 @@ def golden_difference(path: str) -> float:
     model = NodeModel(golden["seq"].shape[-1], golden["w_gcn1.bias"].shape[0], mixing=True).double()
     names = [name for name, _ in model.named_parameters()]
     load_weights(model, {name: golden[f"w_{name}"] for name in names})
-    views = tuple(torch.tensor(golden[name]) for name in ("seq", "adj", "diff"))
+    views = torch.tensor(golden["seq"]), torch.tensor(golden["adj"]), torch.tensor(golden["diff"])
     loss, gradients = loss_and_gradients(model, views, "cross")
     pairs = [(loss, golden[f"{prefix}loss"])]
     pairs += [(found, golden[f"{prefix}grad_{name}"]) for name, found in gradients.items()]
