@@ -1,6 +1,6 @@
 """What the scripts share: a citation graph, real or drawn, and the library's step on it."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,9 +13,6 @@ from mmix_jax.frameworks.mvgrl import init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs import Graph, Split, make_graph
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step
-
-if TYPE_CHECKING:
-    from ml_collections import ConfigDict
 
 
 class Shape(NamedTuple):
@@ -73,7 +70,7 @@ def describe(dataset: NodeDataset) -> str:
 class LibraryStep:
     """The training step of a config on one device, as `mmix_jax.main` runs it: a call is a step."""
 
-    def __init__(self, config: "ConfigDict", graph: Graph):
+    def __init__(self, config: Any, graph: Graph):
         self.settings = static_settings(config, graph.num_nodes)
         self.tables = make_tables(config, graph)
         self.sampler = make_sampler(config, graph, config.seed, num_devices=1)

@@ -6,7 +6,7 @@ from mmix_jax.experiments.defaults import finish, node_config
 def get_config(variant: str = ""):
     config = node_config("pubmed")
     config.learning_rate = 3e-3
-    config.num_steps = 150
+    config.num_steps = 100
     config.embed_from = "mixed"
     config.sampler = "nodes"
     config.batch_size = 2048

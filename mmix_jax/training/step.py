@@ -60,7 +60,7 @@ def make_step(
         loss, gradient, metrics = jax.lax.psum((loss, gradient, aux.metrics), AXIS)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "gradient_norm": optax.global_norm(gradient), **metrics}
+        metrics = {"loss": loss, "gradient_norm": optax.tree.norm(gradient), **metrics}
         return TrainState(state.step + 1, params, aux.batch_stats, opt_state), metrics
 
     return jax.pmap(

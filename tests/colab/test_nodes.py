@@ -101,7 +101,7 @@ def test_every_figure_is_shown_once(executed):
 
 
 def test_the_mixtures_shown_are_whole(executed):
-    assert executed[1]["z"] == [1797, 128]
+    assert executed[1]["z"] == [1797, 64]
     assert executed[1]["rows"] == pytest.approx([1.0] * 3, abs=1e-5)
     assert min(executed[1]["partners"]) >= 10
 

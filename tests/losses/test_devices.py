@@ -14,8 +14,7 @@ MASK = np.arange(NUM) % 5 != 2  # devices hold unequal numbers of real rows
 SEGMENTS = np.array([0, 1, 1, 0, 2, 1, 0, 0, 2, 2, 1, 1])  # segments lie across devices
 LOSSES = {
     "info_nce full": (losses.info_nce, {"negatives": "full"}),
-    "info_nce cross": (losses.info_nce, {"negatives": "cross"}),
-    "info_nce segments": (losses.info_nce, {"segments": SEGMENTS}),
+    "info_nce cross segments": (losses.info_nce, {"negatives": "cross", "segments": SEGMENTS}),
     "virtual_labels": (losses.virtual_labels, {"negatives": "full"}),
 }
 

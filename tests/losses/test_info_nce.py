@@ -55,7 +55,6 @@ CASES = (
 STREAMED = CASES[:4]
 IN_FLOAT32 = CASES[1:3]
 FORMS = [(case, None) for case in CASES] + [(case, 3) for case in STREAMED]
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def make_views(seed=0):
@@ -116,7 +115,7 @@ def test_float32_stays_float32(case, block_size):
         np.testing.assert_allclose(gradient, numerical, rtol=1e-4, atol=1e-6)
 
 
-@every_case
+@pytest.mark.parametrize("case", STREAMED, ids=str)
 def test_jit_equals_no_jit(x64, case):
     u, v = map(jnp.asarray, make_views())
     expected = outcome(case, None, np.float64)[0]

@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import sys
+import warnings
 from typing import NamedTuple
 
 from mmix_jax import main
@@ -30,16 +31,25 @@ class Ran(NamedTuple):
         return [line for line in lines if line.strip() and not BAR.search(line)]
 
 
-def run(*arguments) -> Ran:
-    """The program in this process, with its exit status and all that it prints."""
+def run(*arguments, process: tuple[str, ...] = ()) -> Ran:
+    """The program in this process, with its exit status and all that it prints.
+
+    `process` is what sys.argv holds meanwhile; the same arguments without it.
+    """
     argv = ["mmix_jax.main", *map(str, arguments)]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = argv
+    sys.argv = list(process) or argv
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            # ml_collections loads config files in an old way
+            warnings.filterwarnings("ignore", "the load_module", DeprecationWarning)
             try:
-                status = main.main()
+                status = main.main(argv)
             except SystemExit as stop:
                 status = stop.code
     finally:

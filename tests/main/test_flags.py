@@ -3,7 +3,6 @@
 import contextlib
 import io
 import signal
-import sys
 
 import pytest
 
@@ -50,13 +49,9 @@ def test_calls_do_not_hear_of_each_other(smoke, tmp_path):
         signal.signal(signal.SIGINT, before)
 
 
-def test_the_arguments_count_and_not_the_process(smoke, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["notebook"])
-    err = io.StringIO()
-    argv = ["mmix_jax.main", *smoke, f"--workdir={tmp_path}/run", "--mode=eval"]
-    with contextlib.redirect_stderr(err):
-        assert main.main(argv) == 2
-    assert "no checkpoint" in err.getvalue()
+def test_the_arguments_count_and_not_those_of_the_process(smoke, tmp_path):
+    ran = run(*smoke, f"--workdir={tmp_path}/run", "--mode=eval", process=("notebook", "-f", "x"))
+    refused(ran, "no checkpoint")
 
 
 GRAPH_FILE = f"--config={CONFIGS}/graph_file.py"

@@ -135,8 +135,10 @@ def test_zero_vectors_give_finite_gradients(x64, setting):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(outcomes("zero rows")[setting]))
 
 
-@every_setting
-def test_jit_equals_no_jit(x64, setting):
+@pytest.mark.parametrize("rule", ["mo", "mp", "binary", "random"])
+@pytest.mark.parametrize("candidates", ["wp", "op"])
+def test_jit_equals_no_jit(x64, rule, candidates):
+    setting = cases.Setting(rule, candidates)
     mixture = cases.mix(cases.as_arrays(cases.pad(cases.make_problem())), setting)
     for value, expected in zip(mixture[:3], outcome(setting)[0][:3], strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-12)
