@@ -151,7 +151,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
             state, progress = found
         if progress["stopped"] or int(state.step) >= config.num_steps:
             return False
-        state = jax.tree.map(jax.numpy.asarray, state)
+        state = replicate(state, task.devices)
         with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
             train(
                 state,

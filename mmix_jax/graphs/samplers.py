@@ -161,7 +161,7 @@ class NodeSampler:
         last = self.table.graph.num_nodes - self.batch_size
         starts = draw.integers(0, last + 1, self.num_windows)
         per_device = np.split(starts, self.num_devices)
-        return _stack([self._windows(mine) for mine in per_device])
+        return _stack([self._windows(mine, place) for place, mine in enumerate(per_device)])
 
     def _split(self, nodes: np.ndarray) -> NodeBatch:
         num_anchors = -(-len(nodes) // self.num_devices)
@@ -173,8 +173,9 @@ class NodeSampler:
             [self.table.cut(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in parts]
         )
 
-    def _windows(self, starts: np.ndarray) -> NodeBatch:
-        """Slices side by side as one batch; the loss contrasts within equal `segments`."""
+    def _windows(self, starts: np.ndarray, device: int) -> NodeBatch:
+        """Slices side by side as one batch; the loss contrasts within equal `segments`, whose ids
+        are those of all devices."""
         graph, size = self.table.graph, self.batch_size
         senders, receivers, weights = [], [], []
         for place, start in enumerate(starts):
@@ -200,7 +201,7 @@ class NodeSampler:
             edge_weight=pad(w),
             self_edge_weight=own,
             anchor_mask=np.ones(len(nodes), bool),
-            segments=np.repeat(np.arange(len(starts), dtype=np.int32), size),
+            segments=np.repeat(device * len(starts) + np.arange(len(starts), dtype=np.int32), size),
             x_a=propagate(graph.x[nodes], s, r, w, own),
             x_b=np.concatenate([self._diffused_window(start) for start in starts]),
         )

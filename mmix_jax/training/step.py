@@ -36,7 +36,7 @@ def init_state(
 
 
 def replicate(tree: Any, devices: Sequence) -> Any:
-    """The arrays on every device, once, so that a step need not copy them there each time."""
+    """The arrays on every device: a step then neither copies them anew nor compiles twice."""
     mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     return jax.tree.map(lambda x: jax.device_put(x, everywhere), tree)
@@ -48,9 +48,9 @@ def make_step(
     """`step(state, tables, shards, key) -> (state, metrics)`, one program on all `devices`.
 
     `loss_fn(params, batch_stats, (tables, shard), key) -> (loss, Aux)` returns its device's share
-    of the loss; shares, gradients and metrics are summed over devices. `tables` are the same on
-    every device (`replicate` them), `shards` has a leading device axis. The randomness of a step
-    is a function of (key, state.step).
+    of the loss; shares, gradients and metrics are summed over devices. State and `tables` are the
+    same on every device (`replicate` them first), `shards` has a leading device axis. The
+    randomness of a step is a function of (key, state.step).
     """
 
     def on_device(state: TrainState, tables, shard, key):

@@ -7,7 +7,7 @@ import pytest
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.samplers import NodeSampler
-from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step
+from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 from tests.frameworks import problem
 
 BASE = Settings(widths=(problem.D,), alpha=problem.ALPHA)
@@ -43,7 +43,9 @@ def step_on(num_devices: int, settings: Settings, sampling: dict):
     tables = problem.propagated()
     if settings.objective == "mvgrl":
         tables = tables._replace(graph=problem.padded().graph)
-    state, metrics = init_state(problem.parameters(settings), optimizer), []
+    devices = jax.devices()[:num_devices]
+    state = replicate(init_state(problem.parameters(settings), optimizer), devices)
+    tables, metrics = replicate(tables, devices), []
     for number in range(2):
         batch = problem.to_device(sampler.batch(number))
         state, measured = step(state, tables, batch, jax.random.key(0))

@@ -46,7 +46,8 @@ def run(*arguments, process: tuple[str, ...] = ()) -> Ran:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            # ml_collections loads config files in an old way
+            # ml_collections loads config files in an old way, one into the other's module
+            sys.modules.pop("config_config", None)
             warnings.filterwarnings("ignore", "the load_module", DeprecationWarning)
             try:
                 status = main.main(argv)
