@@ -71,7 +71,7 @@ def measure_training(args) -> dict[str, float]:
     config.sampler = "full"
     dataset = nodes.load(config.dataset, args.data_dir, args.synthetic)
     step = nodes.LibraryStep(config, normalised_graph(config, dataset))
-    loaded = peak_mb()
+    ready = peak_mb()
     seconds = []
     for _ in range(WARM_UP + args.steps):
         begin = time.perf_counter()
@@ -82,7 +82,7 @@ def measure_training(args) -> dict[str, float]:
         nodes=dataset.graph.num_nodes,
         width=config.width,
         block_size=step.settings.block_size or 0,
-        loaded_mb=loaded,
+        ready_mb=ready,
         warm_up_seconds=sum(seconds[:WARM_UP]),
         seconds=statistics.median(seconds[WARM_UP:]),
     )
@@ -95,11 +95,11 @@ def measure_diffusion(args) -> dict[str, float]:
 
     floor = peak_mb()
     graph = nodes.load("pubmed", args.data_dir, args.synthetic).graph
-    loaded = peak_mb()
+    ready = peak_mb()
     begin = time.perf_counter()
     diffuse(graph.x, graph.senders, graph.receivers, edge_weight=graph.edge_weight)
     seconds = time.perf_counter() - begin
-    return report(floor, nodes=graph.num_nodes, loaded_mb=loaded, seconds=seconds)
+    return report(floor, nodes=graph.num_nodes, ready_mb=ready, seconds=seconds)
 
 
 MEASUREMENTS = {
@@ -147,7 +147,7 @@ def print_info_nce(args) -> None:
 def print_one(title: str, found: dict) -> None:
     print(
         f"\n{title}\n  peak {found['peak_mb']:.0f} MB, import floor {found['floor_mb']:.0f} MB, "
-        f"data loaded {found['loaded_mb']:.0f} MB{device_part(found)}"
+        f"inputs ready {found['ready_mb']:.0f} MB{device_part(found)}"
     )
 
 

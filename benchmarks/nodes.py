@@ -45,7 +45,8 @@ def load(name: str, data_dir: str | None, num_nodes: int | None) -> NodeDataset:
     low = pairs - high * (high - 1) // 2
     x = draw.random((num_nodes, shape.features), np.float32) < shape.density
     order = draw.permutation(num_nodes).astype(np.int32)
-    sizes = np.minimum([shape.train, 500, 1000], num_nodes // 4)
+    quarter = num_nodes // 4
+    sizes = np.minimum([shape.train, 500, 1000], [quarter, quarter, 2 * quarter])
     ends = np.cumsum(sizes)
     return NodeDataset(
         name=f"random graph like {name}",

@@ -5,6 +5,8 @@
 Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved.
 """
 
+import contextlib
+import logging
 import os
 import signal
 import sys
@@ -45,32 +47,62 @@ def _define_flags() -> flags.FlagValues:
     return values
 
 
-def _parse(argv: list[str]) -> Command:
-    """Read the flags; every way in which they can be wrong is an InputError."""
-    values = _define_flags()
-    given = next((a.partition("=")[2] for a in argv if a.startswith("--config=")), "")
-    path, _, variant = given.partition(":")
-    if given and not Path(path).is_file():
-        raise InputError(f"a config must be a file, found no '{path}'; see the folder configs/")
+def _given_config(argv: list[str]) -> str:
+    """PATH[:VARIANT] as it stands in the arguments, whichever way absl lets it be written."""
+    for place, argument in enumerate(argv):
+        name, equals, value = argument.partition("=")
+        if name in ("--config", "-config"):
+            return value if equals else "".join(argv[place + 1 : place + 2])
+    return ""
+
+
+@contextlib.contextmanager
+def _arguments(argv: list[str]):
+    """`argv` in place of the process's own, where ml_collections looks for the config's path."""
+    own, sys.argv = sys.argv, argv
     try:
-        rest = values(argv)
-        if values["help"].value:
-            print(__doc__, values.main_module_help(), sep="\n")
-            raise SystemExit(0)
-        config = values["config"].value
-    except (InputError, SystemExit):
-        raise
+        yield
+    finally:
+        sys.argv = own
+
+
+def _read_flags(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
+    """Flags and what is left over; every way in which they can be wrong is an InputError."""
+    try:
+        with _arguments(argv):
+            values = _define_flags()
+            return values, values(argv)
     except Exception as error:  # absl, ml_collections and the config file each raise their own
-        raise InputError(f"a flag or config cannot be read: {_one_line(error)}") from error
+        chain: list[BaseException] = [error]
+        while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+            chain.append(cause)
+        # ml_collections wraps what a config file raises, its traceback in the text.
+        own = next((e for e in reversed(chain) if isinstance(e, InputError)), None)
+        if own is not None:
+            raise own from error
+        told = chain[-1] if "Traceback" in str(error) else error
+        raise InputError(f"a flag or config cannot be read: {_one_line(told)}") from error
+
+
+def _parse(argv: list[str]) -> Command:
+    """What the arguments ask for, or an InputError."""
+    path, _, variant = _given_config(argv).partition(":")
+    if path and not Path(path).is_file():
+        raise InputError(f"a config must be a file, found no '{path}'; see the folder configs/")
+    if not path and not {"--help", "-h", "--h", "-help"} & set(argv):
+        raise InputError("no config given; pass --config=configs/digits_graph.py")
+    values, rest = _read_flags(argv)
+    if values["help"].value:
+        print(__doc__, values.main_module_help(), sep="\n")
+        raise SystemExit(0)
+    config = values["config"].value
+    if config is None or "task" not in config:
+        raise InputError("get_config must return a config with a task; start from one in configs/")
     if len(rest) > 1:
         raise InputError(f"flags only, found '{rest[1]}'; write --name=value")
-    if config is None:
-        raise InputError("no config given; pass --config=configs/digits_graph.py")
     mode = values["mode"].value
     if mode not in MODES:
         raise InputError(f"unknown mode '{mode}'; expected one of: {', '.join(MODES)}")
-    if "task" not in config:
-        raise InputError("a config must have a task, found none; start from a file in configs/")
     if values["workdir"].value:
         workdir = Path(values["workdir"].value)
     else:
@@ -90,7 +122,7 @@ def _run(argv: list[str], interrupted) -> None:
     from mmix_jax.results import RESULTS_FILE, write_results
 
     settings.check(config)
-    settings.record(config, workdir, mode=mode)
+    settings.compare(config, workdir, mode=mode)
     if mode == "embed":
         arrays = nodes.run_embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)
@@ -123,6 +155,8 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
         np.savez_compressed(temporary, **arrays)
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise InputError(
             f"embeddings must be writable at {path}, found {_one_line(error)}; "
             "choose another --workdir"
@@ -130,31 +164,45 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
     return path
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the program; returns its exit status."""
-    from mmix_jax.training.loop import Interrupted
-
-    asked = []
+@contextlib.contextmanager
+def _listening():
+    """Take interrupts and the package's warnings for the time of a run; yields what was asked."""
+    asked: list[bool] = []
 
     def ask(number, _frame):
         asked.append(True)
         signal.signal(number, signal.SIG_DFL)  # a second signal ends the program at once
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
-    argv = sys.argv if argv is None else argv
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    log, handler = logging.getLogger("mmix_jax"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.propagate = False  # absl would print the line again
     try:
-        _run(argv, lambda: bool(asked))
-    except InputError as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
-    except Interrupted as stop:
-        print(
-            f"interrupted after step {stop.step}, a checkpoint was saved; "
-            "start the same command again to resume",
-            file=sys.stderr,
-        )
-        return 130
+        yield asked
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    from mmix_jax.training.loop import Interrupted
+
+    with _listening() as asked:
+        try:
+            _run(sys.argv if argv is None else argv, lambda: bool(asked))
+        except InputError as error:
+            print(f"error: {_one_line(error)}", file=sys.stderr)
+            return 2
+        except Interrupted as stop:
+            print(
+                f"interrupted after step {stop.step}, a checkpoint was saved; "
+                "start the same command again to resume",
+                file=sys.stderr,
+            )
+            return 130
     return 0
 
 

@@ -21,7 +21,7 @@ from mmix_jax.experiments.node_inputs import (
     normalised_graph,
     whole_graph,
 )
-from mmix_jax.experiments.settings import static_settings
+from mmix_jax.experiments.settings import record, static_settings
 from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
@@ -273,6 +273,7 @@ def evaluate(
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
     task = load(config)
+    record(config, workdir)  # only now: a config whose data cannot be read leaves no trace
     seeds = range(config.seed, config.seed + config.num_seeds)
     trained = [pretrain(task, workdir, seed, interrupted) for seed in seeds]
     if not any(trained) and (workdir / RESULTS_FILE).exists():

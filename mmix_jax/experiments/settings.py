@@ -1,11 +1,12 @@
 """Checks of a config, its record in the workdir, and the static settings made from it."""
 
 import json
+import math
 import os
 from pathlib import Path
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.defaults import Config, node_config
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
@@ -86,6 +87,12 @@ _EVALUATION = (
 
 def check(config: Config) -> None:
     """Raise InputError where a value is unknown, out of range or contradicts another."""
+    missing = sorted(set(node_config("")) - set(config))
+    if missing:
+        raise InputError(
+            f"a config must have every field, missing here: {', '.join(missing)}; start from "
+            "experiments.defaults.node_config, as the files in configs/ do"
+        )
     for name, choices in _CHOICES.items():
         if config[name] not in choices:
             raise InputError(
@@ -100,6 +107,9 @@ def check(config: Config) -> None:
     for name, (low, high) in _RANGES.items():
         if not low <= config[name] <= high:
             raise InputError(f"{name} must lie in [{low}, {high}], found {config[name]}")
+    for name, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{name} must be a finite number, found {value}")
     if config.mixing == "propagate" and config.candidates != "wp":
         raise InputError(
             "mixing 'propagate' runs along graph edges, found candidates "
@@ -164,26 +174,28 @@ def static_settings(config: Config, num_nodes: int) -> Settings:
     )
 
 
-def record(config: Config, workdir: Path, *, mode: str) -> bool:
-    """Write `config.json` into a fresh workdir, or compare with the one that is there.
-
-    Returns whether the workdir was in use before.
+def compare(config: Config, workdir: Path, *, mode: str) -> None:
+    """Refuse a workdir that holds checkpoints of other settings; without any there is no harm.
 
     Raises:
-      InputError: the workdir cannot be written, or belongs to a run with other settings.
+      InputError: names the fields that differ; or `config.json` is damaged.
     """
     path = workdir / "config.json"
-    mine = json.loads(config.to_json())
-    if path.exists():
-        _compare(mine, _read(path), workdir, mode)
-        if mode != "train":
-            return True
-    elif mode != "train":
-        return False
-    known = path.exists()
+    if path.exists() and (workdir / "checkpoints").exists():
+        _compare(json.loads(config.to_json()), _read(path), workdir, mode)
+
+
+def record(config: Config, workdir: Path) -> None:
+    """Write `config.json`, whole or not at all.
+
+    Raises:
+      InputError: the workdir cannot be written.
+    """
+    path = workdir / "config.json"
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
+        mine = json.loads(config.to_json())
         temporary.write_text(json.dumps(mine, indent=2, sort_keys=True) + "\n")
         os.replace(temporary, path)
     except OSError as error:
@@ -191,7 +203,6 @@ def record(config: Config, workdir: Path, *, mode: str) -> bool:
             f"the workdir must be writable, found {workdir}: {error.strerror}; "
             "choose another --workdir"
         ) from error
-    return known
 
 
 def _read(path: Path) -> dict:

@@ -4,12 +4,17 @@ import json
 import os
 from pathlib import Path
 
+from mmix_jax.errors import InputError
+
 
 class MetricsWriter:
     """Appends a JSON line per logged step to `workdir/metrics.jsonl` and writes TensorBoard events.
 
     Opened at `step` of a resumed training, lines of the same `seed` beyond that step are dropped:
     they will be written again. Use as a context manager.
+
+    Raises:
+      InputError: the workdir cannot be written.
     """
 
     def __init__(self, workdir: str | Path, *, seed: int, step: int = 0):
@@ -17,10 +22,16 @@ class MetricsWriter:
 
         self.path = Path(workdir) / "metrics.jsonl"
         self.seed = seed
-        if self.path.exists():
-            self._drop_after(step)
-        self._file = self.path.open("a")
         events = Path(workdir) / "tensorboard" / f"seed_{seed}"
+        try:
+            if self.path.exists():
+                self._drop_after(step)
+            events.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a")
+        except OSError as error:
+            raise InputError(
+                f"metrics must be writable at {workdir}, found {error}; choose another --workdir"
+            ) from error
         self._events = SummaryWriter(str(events), purge_step=step + 1)
 
     def _drop_after(self, step: int) -> None:

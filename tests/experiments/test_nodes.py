@@ -9,6 +9,7 @@ import pytest
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import nodes
+from mmix_jax.results import RESULTS_FILE, write_results
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted
 from tests.experiments import small
@@ -104,6 +105,16 @@ def test_more_steps_go_on_where_fewer_ended(tmp_path, graph_file, whole):
     results = train(config, tmp_path)
     assert checkpoints(config, tmp_path) == checkpoints(config, whole[0])
     assert timeless(results) == timeless(whole[1])
+
+
+def test_results_of_fewer_steps_are_not_reported_for_more(tmp_path, graph_file, whole):
+    short = train(small.config(graph_file, **(DRAWN | {"num_steps": 4})), tmp_path)
+    write_results(tmp_path / RESULTS_FILE, short)
+    asked = iter([False] * 2 + [True])  # two more steps, then while evaluating
+    config = small.config(graph_file, **DRAWN)
+    with pytest.raises(Interrupted):
+        train(config, tmp_path, lambda: next(asked))
+    assert timeless(train(config, tmp_path)) == timeless(whole[1])
 
 
 def test_the_seed_decides(tmp_path, graph_file, whole):

@@ -82,8 +82,8 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
 @pytest.mark.parametrize(
     ("changes", "num_nodes", "block"),
     [
-        ({}, 4096, None),
-        ({}, 20_000, 1024),
+        ({"sampler": "full"}, 4096, None),
+        ({"sampler": "full"}, 20_000, 1024),
         ({"block_size": 512}, 100, 512),
         ({"sampler": "nodes", "batch_size": 2048}, 20_000, None),
         ({"sampler": "window", "batch_size": 2500, "num_windows": 2}, 20_000, 1024),
@@ -98,27 +98,28 @@ def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
 # The record
 
 
+def recorded(config, workdir):
+    """A workdir as a run with a checkpoint leaves it."""
+    settings.record(config, workdir)
+    (workdir / "checkpoints").mkdir(exist_ok=True)
+
+
 def test_a_fresh_workdir_gets_the_full_config(tmp_path):
     config = config_with(width=32)
-    assert not settings.record(config, tmp_path / "a" / "run", mode="train")
+    settings.compare(config, tmp_path / "a" / "run", mode="train")
+    assert not (tmp_path / "a").exists()
+    settings.record(config, tmp_path / "a" / "run")
     found = json.loads((tmp_path / "a" / "run" / "config.json").read_text())
     assert found == json.loads(config.to_json())
-    assert settings.record(config, tmp_path / "a" / "run", mode="train")
     assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == ["config.json"]
-
-
-@pytest.mark.parametrize("mode", ["eval", "embed"])
-def test_only_training_writes_a_record(tmp_path, mode):
-    assert not settings.record(config_with(), tmp_path / "run", mode=mode)
-    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("mode", ["train", "eval", "embed"])
 def test_other_settings_are_told_by_name(tmp_path, mode):
-    settings.record(config_with(), tmp_path, mode="train")
+    recorded(config_with(), tmp_path)
     other = config_with(width=32, mixing="mo", learning_rate=0.5)
     with pytest.raises(InputError) as caught:
-        settings.record(other, tmp_path, mode=mode)
+        settings.compare(other, tmp_path, mode=mode)
     told = str(caught.value)
     for words in ("width (256 there, 32 asked)", "mixing ('mp' there, 'mo' asked)", str(tmp_path)):
         assert words in told
@@ -128,39 +129,44 @@ def test_other_settings_are_told_by_name(tmp_path, mode):
     assert json.loads((tmp_path / "config.json").read_text())["width"] == 256
 
 
+def test_without_a_checkpoint_a_workdir_is_free(tmp_path):
+    settings.record(config_with(), tmp_path)
+    settings.compare(config_with(width=32), tmp_path, mode="train")
+
+
 def test_steps_may_grow_and_not_shrink(tmp_path):
-    settings.record(config_with(num_steps=10), tmp_path, mode="train")
-    settings.record(config_with(num_steps=20), tmp_path, mode="train")
-    assert json.loads((tmp_path / "config.json").read_text())["num_steps"] == 20
+    recorded(config_with(num_steps=10), tmp_path)
+    settings.compare(config_with(num_steps=20), tmp_path, mode="train")
+    recorded(config_with(num_steps=20), tmp_path)
     with pytest.raises(InputError, match="found 20 there and 10 asked"):
-        settings.record(config_with(num_steps=10), tmp_path, mode="train")
-    settings.record(config_with(num_steps=10), tmp_path, mode="eval")
-    assert json.loads((tmp_path / "config.json").read_text())["num_steps"] == 20
+        settings.compare(config_with(num_steps=10), tmp_path, mode="train")
+    settings.compare(config_with(num_steps=10), tmp_path, mode="eval")
 
 
 def test_the_data_may_lie_elsewhere_when_it_goes_on(tmp_path):
-    settings.record(config_with(), tmp_path, mode="train")
-    assert settings.record(config_with(data_dir="/elsewhere"), tmp_path, mode="train")
+    recorded(config_with(), tmp_path)
+    settings.compare(config_with(data_dir="/elsewhere"), tmp_path, mode="train")
 
 
 def test_a_checkpoint_may_be_evaluated_otherwise_than_its_run_was(tmp_path):
-    settings.record(config_with(), tmp_path, mode="train")
+    recorded(config_with(), tmp_path)
     other = config_with(num_classifiers=3, protocol="reference", num_clusterings=0)
-    assert settings.record(other, tmp_path, mode="eval")
+    settings.compare(other, tmp_path, mode="eval")
     with pytest.raises(InputError, match="num_classifiers"):
-        settings.record(other, tmp_path, mode="train")
+        settings.compare(other, tmp_path, mode="train")
 
 
 def test_a_workdir_below_a_file_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="the workdir must be writable") as caught:
-        settings.record(config_with(), tmp_path / "file" / "run", mode="train")
+        settings.record(config_with(), tmp_path / "file" / "run")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '"text"', "{}", '{"num_steps": "many"}'])
 def test_a_damaged_record_is_told(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
+    (tmp_path / "checkpoints").mkdir()
     with pytest.raises(InputError, match=r"config\.json|belongs to one set of settings"):
-        settings.record(config_with(), tmp_path, mode="train")
+        settings.compare(config_with(), tmp_path, mode="train")
     assert (tmp_path / "config.json").read_text() == content

@@ -70,7 +70,8 @@ def attention_block(parameters, x, edges, entries, variant):
     q, k = hidden @ parameters["to_q.weight"].T, hidden @ parameters["to_k.weight"].T
     mixture = mixing.mix_edges(
         hidden,
-        *map(jnp.asarray, edges),
+        jnp.asarray(edges[0]),
+        jnp.asarray(edges[1]),
         jnp.ones(edges[0].shape, bool),
         rule=rule,
         q=q,
