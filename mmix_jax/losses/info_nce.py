@@ -56,9 +56,9 @@ def _check(u, v, temperature, negatives, mask, segments, block_size) -> None:
         )
 
 
-def _anchor_weight(mask, segments, axis_name) -> jax.Array:
+def _anchor_weight(mask, segments, axis_name, dtype) -> jax.Array:
     """1/N on real anchors; with segments 1/(number of segments × real anchors in the segment)."""
-    real = mask.astype(jnp.float32)
+    real = mask.astype(dtype)
     if segments is None:
         return real / jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
     all_real, all_segments = gather(real, axis_name), gather(segments, axis_name)
@@ -116,7 +116,9 @@ def contrast(
         u, v = normalise(u), normalise(v)
     num_rows = u.shape[0]
     real = jnp.ones((num_rows,), bool) if mask is None else mask
-    ids = jnp.where(real, 0 if segments is None else segments, -1)
+    ids = jnp.where(real, 0, -1)  # −1 is padding, so segment ids are counted from 0
+    if segments is not None:
+        ids = jnp.where(real, segments - jnp.min(gather(segments, axis_name)), -1)
     all_u, all_v, all_ids = gather(u, axis_name), gather(v, axis_name), gather(ids, axis_name)
     scale = 1.0 / temperature
     # No similarity exceeds the largest squared norm, 1 for unit vectors: no running maximum.
@@ -140,7 +142,7 @@ def contrast(
     lse_u = jnp.log(jnp.where(real, sum_u, 1.0)) + shift
     lse_v = jnp.log(jnp.where(real, sum_v, 1.0)) + shift
     positive = jnp.sum(u * v, axis=-1) * scale
-    weight = _anchor_weight(real, segments, axis_name).astype(u.dtype)
+    weight = _anchor_weight(real, segments, axis_name, u.dtype)
     return Contrast(u, v, all_v, lse_u, lse_v, positive, weight)
 
 
@@ -171,7 +173,8 @@ def info_nce(
       axis_name: the device axis inside pmap or shard_map. Every device then returns its own share
         of the loss over all devices' rows: sum (psum) the shares, and the gradients, over devices.
       block_size: rows per block of the streamed form, O(N·D) memory, same numbers; None is dense.
-      normalise: False contrasts the vectors as they are.
+      normalise: False contrasts the vectors as they are; meant for norms around 1 (mixtures of unit
+        vectors): sums underflow once a squared norm over τ passes 40.
 
     Returns:
       Scalar loss, nats.

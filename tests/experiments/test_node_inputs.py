@@ -5,15 +5,15 @@ import pytest
 
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import node_inputs
-from tests.experiments import configs
+from mmix_jax.experiments import node_inputs, settings
+from mmix_jax.experiments.defaults import finish, node_config
 from tests.frameworks import problem
 
 X = problem.GRAPH.x
 
 
 def config_with(**changes):
-    config = configs.load("digits_graph")
+    config = finish(node_config("digits_graph"), None)
     config.update({"alpha": problem.ALPHA, "diffusion_time": 3.0, "mixing": "mo"} | changes)
     return config
 
@@ -135,8 +135,6 @@ def test_windows_get_the_diffusion_of_the_config():
 @pytest.mark.parametrize("name", ["top_k", "epsilon"])
 def test_windows_have_no_sparse_diffusion(name):
     """A window is cut from the exact matrix: another form would be passed over in silence."""
-    from mmix_jax.experiments import settings
-
     options, _ = DIFFUSIONS[name]
     with pytest.raises(InputError, match="window"):
         settings.check(config_with(sampler="window", **options))

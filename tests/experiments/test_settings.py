@@ -6,11 +6,11 @@ import pytest
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
-from tests.experiments import configs
+from mmix_jax.experiments.defaults import finish, node_config
 
 
 def config_with(**changes):
-    config = configs.load("digits_graph")
+    config = finish(node_config("digits_graph"), None)
     config.update(changes)
     return config
 
