@@ -120,6 +120,11 @@ def check(config: Config) -> None:
             f"sampler 'window' needs one-layer encoders, found depth {config.depth}; "
             "use full or nodes"
         )
+    if config.sampler == "window" and config.diffusion_form in ("top_k", "epsilon"):
+        raise InputError(
+            "sampler 'window' cuts its diffusion from the whole matrix, found diffusion_form "
+            f"'{config.diffusion_form}'; use features or exact"
+        )
     if config.diffusion == "heat_elementwise" and config.diffusion_form != "exact":
         raise InputError(
             "diffusion 'heat_elementwise' exists as a dense matrix only, found diffusion_form "
