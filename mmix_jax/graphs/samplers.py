@@ -161,7 +161,14 @@ class NodeSampler:
         last = self.table.graph.num_nodes - self.batch_size
         starts = draw.integers(0, last + 1, self.num_windows)
         per_device = np.split(starts, self.num_devices)
-        return _stack([self._windows(mine, place) for place, mine in enumerate(per_device)])
+        edges = [self._window_edges(mine) for mine in per_device]
+        num_edges = padded_size(max(len(senders) for senders, _, _ in edges))
+        return _stack(
+            [
+                self._windows(mine, place, edges[place], num_edges)
+                for place, mine in enumerate(per_device)
+            ]
+        )
 
     def _split(self, nodes: np.ndarray) -> NodeBatch:
         num_anchors = -(-len(nodes) // self.num_devices)
@@ -173,9 +180,8 @@ class NodeSampler:
             [self.table.cut(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in parts]
         )
 
-    def _windows(self, starts: np.ndarray, device: int) -> NodeBatch:
-        """Slices side by side as one batch; the loss contrasts within equal `segments`, whose ids
-        are those of all devices."""
+    def _window_edges(self, starts: np.ndarray):
+        """Senders, receivers and Â's entries of the edges within each slice, side by side."""
         graph, size = self.table.graph, self.batch_size
         senders, receivers, weights = [], [], []
         for place, start in enumerate(starts):
@@ -185,10 +191,14 @@ class NodeSampler:
             senders.append(s[inside] - start + place * size)
             receivers.append(graph.receivers[low:high][inside] - start + place * size)
             weights.append(self.table.weights[low:high][inside])
+        return tuple(np.concatenate(parts) for parts in (senders, receivers, weights))
+
+    def _windows(self, starts: np.ndarray, device: int, edges, num_edges: int) -> NodeBatch:
+        """Slices side by side as one batch; the loss contrasts within equal `segments`, whose ids
+        are those of all devices."""
+        graph, size, (s, r, w) = self.table.graph, self.batch_size, edges
         nodes = np.concatenate([np.arange(start, start + size) for start in starts])
-        s, r, w = (np.concatenate(parts) for parts in (senders, receivers, weights))
         own = self.table.self_weights[nodes]
-        num_edges = padded_size(len(s))
 
         def pad(x):
             return np.concatenate([x, np.zeros(num_edges - len(x), x.dtype)])

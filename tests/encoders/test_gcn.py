@@ -40,7 +40,7 @@ def test_initial_parameters():
         np.testing.assert_array_equal(params[f"prelu_{layer}"]["negative_slope"], 0.25)
 
 
-@pytest.mark.parametrize("widths", [(4,), (6, 4), (6, 5, 4)])
+@pytest.mark.parametrize("widths", [(4,), (6, 4)])
 def test_layers_against_loops(x64, widths):
     params = moved(init(widths))
     tables = problem.padded()
@@ -55,8 +55,7 @@ def test_features_propagated_beforehand_give_the_same(x64):
     np.testing.assert_allclose(found, problem.encode(params, X, problem.adjacency()), atol=1e-12)
 
 
-@pytest.mark.parametrize("sizes", [(11, 24), (16, 40), (64, 100)])
-def test_padding_changes_neither_value_nor_gradient(x64, sizes):
+def test_padding_changes_neither_value_nor_gradient(x64):
     params = moved(init((6, 4)))
     cotangent = np.random.default_rng(1).normal(size=(problem.N, 4))
 
@@ -68,11 +67,12 @@ def test_padding_changes_neither_value_nor_gradient(x64, sizes):
             z = apply(p, (6, 4), x, along_edges(graph))[: problem.N]
             return jnp.sum(z * cotangent), z
 
-        gradient, z = jax.grad(value, argnums=(0, 1), has_aux=True)(params, graph.nodes)
+        gradient_of = jax.jit(jax.grad(value, argnums=(0, 1), has_aux=True))
+        gradient, z = gradient_of(params, graph.nodes)
         return z, gradient[0], gradient[1][: problem.N]
 
-    tight = run(11, problem.GRAPH.num_edges)
-    for found, expected in zip(jax.tree.leaves(run(*sizes)), jax.tree.leaves(tight), strict=True):
+    tight, loose = run(problem.N + 1, problem.GRAPH.num_edges), run(16, 40)
+    for found, expected in zip(jax.tree.leaves(loose), jax.tree.leaves(tight), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
