@@ -1,6 +1,7 @@
-"""Orbax checkpoints: the two latest and the two best, each checked by a digest when it is read."""
+"""Orbax checkpoints: the two latest and the two best, their files checked by digests before they are read."""
 
 import hashlib
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,18 @@ import numpy as np
 from mmix_jax.errors import InputError
 
 _NO_SCORE = -1e30  # the metric of a checkpoint that was no improvement: never among the best
+_DIGESTS = "digests.json"
 log = logging.getLogger(__name__)
 
 
-def _digest(tree: Any) -> str:
-    """SHA-256 over paths, shapes, types and bytes of every leaf."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)}{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a checkpoint, by its path in the folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.name != _DIGESTS
+    }
 
 
 def _shapes(tree: Any) -> list[tuple[str, tuple[int, ...]]]:
@@ -79,7 +81,6 @@ class Checkpointer:
 
     def save(self, step: int, state: Any, progress: dict, *, score: float | None = None) -> None:
         """Write a checkpoint; with a `score` it counts as an improvement on all earlier ones."""
-        arrays = jax.tree.map(np.asarray, state)
         args = self._ocp.args
         if step in self.steps():  # the replay of a step whose checkpoint was found damaged
             self._manager.delete(step)
@@ -87,12 +88,14 @@ class Checkpointer:
             self._manager.save(
                 step,
                 args=args.Composite(
-                    state=args.StandardSave(arrays),
-                    progress=args.JsonSave({**progress, "digest": _digest(arrays)}),
+                    state=args.StandardSave(jax.tree.map(np.asarray, state)),
+                    progress=args.JsonSave(progress),
                 ),
                 metrics={"score": _NO_SCORE if score is None else float(score)},
             )
             self._manager.wait_until_finished()
+            folder = self.folder / str(step)
+            (folder / _DIGESTS).write_text(json.dumps(_digests(folder), indent=1))
         except OSError as error:
             raise InputError(
                 f"a checkpoint must be writable at {self.folder}, found {_line(error)}; free the "
@@ -120,7 +123,7 @@ class Checkpointer:
                 found = self._read(step, template)
             except InputError:
                 raise
-            except Exception as error:  # Orbax, tensorstore and JSON each raise their own
+            except Exception as error:  # the digests, Orbax and JSON each raise their own
                 log.warning(
                     "warning: the checkpoint of step %d in %s is damaged (%s); "
                     "falling back on the previous one",
@@ -144,6 +147,12 @@ class Checkpointer:
         return None
 
     def _restore_progress(self, step: int) -> dict:
+        # Before Orbax reads: a failed read leaves threads behind that print their own tracebacks.
+        folder = self.folder / str(step)
+        if not (folder / _DIGESTS).is_file():
+            raise ValueError("its save was cut short")
+        if json.loads((folder / _DIGESTS).read_text()) != _digests(folder):
+            raise ValueError("its digests differ")
         args = self._ocp.args
         found = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))
         return found["progress"]
@@ -169,10 +178,7 @@ class Checkpointer:
             step,
             args=args.Composite(state=args.StandardRestore(jax.tree.map(np.asarray, template))),
         )["state"]
-        state = jax.tree.unflatten(wanted, jax.tree.leaves(state))
-        if _digest(state) != progress.pop("digest", None):
-            raise ValueError("its digest differs")
-        return state, progress
+        return jax.tree.unflatten(wanted, jax.tree.leaves(state)), progress
 
 
 def _line(error: BaseException) -> str:

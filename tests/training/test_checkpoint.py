@@ -204,6 +204,14 @@ def test_all_damaged_is_told(tmp_path, how, caplog):
     assert str(tmp_path) in str(told.value)
 
 
+def test_a_save_that_was_cut_short_before_its_digests_falls_back(tmp_path, caplog):
+    save(tmp_path, [1, 2])
+    (tmp_path / "2" / "digests.json").unlink()
+    with caplog.at_level(logging.WARNING, "mmix_jax"):
+        assert_same(restore(tmp_path)[0], state_at(1))
+    assert "cut short" in caplog.text
+
+
 # Another model's
 
 
