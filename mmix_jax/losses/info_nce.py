@@ -201,25 +201,64 @@ def info_nce(
     return jnp.sum(terms.weight * (0.5 * (terms.lse_u + terms.lse_v) - terms.positive))
 
 
-def anchor_info_nce(u: jax.Array, v: jax.Array, **options) -> jax.Array:
+def anchor_info_nce(
+    u: jax.Array,
+    v: jax.Array,
+    *,
+    temperature: float = 1.0,
+    negatives: str = "full",
+    mask: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+    normalise: bool = True,
+) -> jax.Array:
     """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`."""
-    options["normalise_inputs"] = options.pop("normalise", True)
-    terms = contrast(u, v, **options)
+    terms = contrast(
+        u,
+        v,
+        temperature=temperature,
+        negatives=negatives,
+        mask=mask,
+        segments=segments,
+        axis_name=axis_name,
+        block_size=block_size,
+        normalise_inputs=normalise,
+    )
     return jnp.sum(terms.weight * (terms.lse_u - terms.positive))
 
 
 def virtual_labels(
-    u: jax.Array, v: jax.Array, coefficients: jax.Array, partners: jax.Array, **options
+    u: jax.Array,
+    v: jax.Array,
+    coefficients: jax.Array,
+    partners: jax.Array,
+    *,
+    temperature: float = 1.0,
+    negatives: str = "full",
+    mask: jax.Array | None = None,
+    segments: jax.Array | None = None,
+    axis_name: str | None = None,
+    block_size: int | None = None,
+    normalise: bool = True,
 ) -> jax.Array:
     """i-mix: (1/N) Σ_i [λ_i ℓ(i→i) + (1 − λ_i) ℓ(i→π(i))], anchors u_i in view a only.
 
     ℓ(i→j) = −u_i·v_j/τ + log of eq. 9's denominator for u_i. `coefficients [N]`, `partners [N]`
     come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`.
     """
-    options["normalise_inputs"] = options.pop("normalise", True)
-    terms = contrast(u, v, **options)
-    scale = 1.0 / options.get("temperature", 1.0)
-    other = jnp.sum(terms.u * terms.v[partners], axis=-1) * scale
+    terms = contrast(
+        u,
+        v,
+        temperature=temperature,
+        negatives=negatives,
+        mask=mask,
+        segments=segments,
+        axis_name=axis_name,
+        block_size=block_size,
+        normalise_inputs=normalise,
+    )
+    other = jnp.sum(terms.u * terms.v[partners], axis=-1) / temperature
     coefficients = coefficients.astype(other.dtype)
     target = coefficients * terms.positive + (1.0 - coefficients) * other
     return jnp.sum(terms.weight * (terms.lse_u - target))

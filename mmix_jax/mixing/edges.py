@@ -93,7 +93,7 @@ def mix_edges(
     z: jax.Array,
     senders: jax.Array,
     receivers: jax.Array,
-    edge_mask: jax.Array,
+    edge_mask: jax.Array | None = None,
     *,
     rule: str = "mo",
     self_weight: float | None = 0.2,
@@ -119,7 +119,7 @@ def mix_edges(
       z: [N, D] embeddings.
       senders, receivers: [E] node indices; receiver i may be mixed with sender j. Self-loops are
         ignored: a node is always a candidate of its own. An edge listed twice counts twice.
-      edge_mask: [E] bool, False on padding.
+      edge_mask: [E] bool, False on padding; None where there is none.
       rule: `mo` (eq. 5, 7), `mp` (eq. 6), `random`, `binary`, `none`, `neighbour_mean` or
         `propagate`.
       self_weight: C of mo-mix, 0.2 in the paper; None makes self an ordinary candidate.
@@ -143,10 +143,11 @@ def mix_edges(
     Example:
       >>> z = jax.random.normal(jax.random.key(0), (3, 8))
       >>> senders, receivers = jnp.array([0, 1, 1, 2]), jnp.array([1, 0, 2, 1])
-      >>> mix_edges(z, senders, receivers, jnp.ones(4, bool)).z_mixed.shape
+      >>> mix_edges(z, senders, receivers).z_mixed.shape
       (3, 8)
     """
     check_rule(rule, q=q, k=k, key=key, temperature=temperature)
+    edge_mask = jnp.ones(senders.shape, bool) if edge_mask is None else edge_mask
     _check_shapes(z, senders, receivers, edge_mask, q, k)
     num_rows = z.shape[0] if num_rows is None else num_rows
     real = edge_mask & (senders != receivers)

@@ -106,7 +106,8 @@ def mix_pairs(
 
     Returns:
       A `Mixture` with `weights [N, k N]`, diagonal included (None where streamed), and
-      `self_weights [N]`. Rank correlation and agreement are those of the first 128 rows.
+      `self_weights [N]`. The statistics are of the first 128 rows, except `partners` and
+      `unmixed` where weights are returned.
 
     Raises:
       ValueError: unknown rule or candidates, a missing q, k or key, shapes that do not fit.

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: the two latest and the two best, their files checked by digests before they are read."""
+"""Orbax checkpoints: the two latest and two best, checked by digests before they are read."""
 
 import hashlib
 import json

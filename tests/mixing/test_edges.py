@@ -120,3 +120,19 @@ def test_edge_arrays_of_unequal_length_are_named(receivers, edge_mask):
     with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)") as caught:
         mixing.mix_edges(jnp.ones((4, 2)), jnp.zeros(2, int), receivers, edge_mask)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_mask_every_edge_counts():
+    z = jax.random.normal(jax.random.key(0), (4, 3))
+    senders, receivers = jnp.array([1, 2, 0]), jnp.array([0, 0, 3])
+    found = mixing.mix_edges(z, senders, receivers)
+    expected = mixing.mix_edges(z, senders, receivers, jnp.ones(3, bool))
+    np.testing.assert_array_equal(found.z_mixed, expected.z_mixed)
+    np.testing.assert_allclose(found.weights, [0.8 * x for x in naive_softmax(z)] + [0.8], 1e-5)
+
+
+def naive_softmax(z):
+    """Two neighbours of node 0, weighted by cosine."""
+    unit = np.asarray(z) / np.linalg.norm(z, axis=1, keepdims=True)
+    powers = np.exp([unit[0] @ unit[1], unit[0] @ unit[2]])
+    return powers / powers.sum()
