@@ -12,7 +12,7 @@ from mmix_jax.experiments.settings import static_settings
 from mmix_jax.frameworks.mvgrl import init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs import Graph, Split, make_graph
-from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step
+from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 
 
 class Shape(NamedTuple):
@@ -73,14 +73,15 @@ class LibraryStep:
 
     def __init__(self, config: Any, graph: Graph):
         self.settings = static_settings(config, graph.num_nodes)
-        self.tables = make_tables(config, graph)
+        devices = jax.local_devices()[:1]
+        self.tables = replicate(make_tables(config, graph), devices)
         self.sampler = make_sampler(config, graph, config.seed, num_devices=1)
         self.key = jax.random.key(config.seed)
         self.params = init_params(self.settings, graph.x.shape[1], self.key)
         optimizer = make_optimizer(config.learning_rate, config.weight_decay)
         loss_fn = make_loss(self.settings, AXIS)
-        self._step = make_step(loss_fn, optimizer, devices=jax.local_devices()[:1])
-        self._state = init_state(self.params, optimizer)
+        self._step = make_step(loss_fn, optimizer, devices=devices)
+        self._state = replicate(init_state(self.params, optimizer), devices)
         self._number = 0
 
     def __call__(self) -> float:

@@ -122,11 +122,15 @@ def diffusion_of(settings: Settings, tables: NodeTables) -> Propagate:
     return lambda x: tables.diffusion @ x
 
 
-def _inputs(table: jax.Array | None, own: jax.Array | None, rows: jax.Array) -> jax.Array | None:
-    """Propagated features of `rows`: the batch's own (a window), or taken from the table."""
+def _encode(settings: Settings, params, view: str, table, own, rows, mask) -> jax.Array:
+    """Encoded `rows` from propagated features: a batch's `own` (a window), or the table's."""
+    mask = mask[None, :]
     if own is not None:
-        return own
-    return None if table is None else table[rows]
+        return apply_method(settings, params, view, own * mask)
+    if rows.shape[0] < table.shape[0]:
+        return apply_method(settings, params, view, table[rows] * mask)
+    # As many rows as nodes: taking them from the output moves D numbers a row, not F.
+    return apply_method(settings, params, view, table * mask)[rows]
 
 
 def encode_views(
@@ -144,9 +148,7 @@ def encode_views(
     """
     num_anchors = batch.anchor_mask.shape[0]
     anchors = batch.rows[:num_anchors]
-    x_a = _inputs(tables.x_a, batch.x_a, batch.rows)
-    x_b = _inputs(tables.x_b, batch.x_b, anchors)
-    if x_a is None or x_b is None:
+    if tables.x_a is None and batch.x_a is None:
         x = tables.graph.nodes
         z_a = apply_method(
             settings, params, "view_a", x * masks[0][None, :], along_edges(tables.graph), mix
@@ -155,9 +157,10 @@ def encode_views(
             settings, params, "view_b", x * masks[1][None, :], diffusion_of(settings, tables)
         )
         return z_a[batch.rows], z_b[anchors]
-    z_b = apply_method(settings, params, "view_b", x_b * masks[1][None, :])
+    z_b = _encode(settings, params, "view_b", tables.x_b, batch.x_b, anchors, masks[1])
     if mix is identity:
-        return apply_method(settings, params, "view_a", x_a * masks[0][None, :]), z_b
+        x_a = (tables.x_a, batch.x_a, batch.rows)
+        return _encode(settings, params, "view_a", *x_a, masks[0]), z_b
 
     def to_anchors(h):  # Â restricted to the rows that the anchors read
         gathered = batch.edge_weight[:, None] * h[batch.senders] * batch.edge_mask[:, None]

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.losses.dense import dense_sums
 from mmix_jax.losses.streamed import streamed_sums
-from mmix_jax.ops.collectives import device_index, gather, total
-from mmix_jax.ops.similarity import gram, normalise
+from mmix_jax.ops.collectives import device_count, device_index, gather, total
+from mmix_jax.ops.similarity import normalise
 
 NEGATIVES = ("full", "cross")
 _LOWEST_TEMPERATURE = 0.03  # below it e^{-2/τ} leaves float32
@@ -76,28 +77,6 @@ def _anchor_weight(mask, segments, axis_name, dtype) -> jax.Array:
     )
 
 
-def _dense_sums(u, v, all_u, all_v, ids, all_ids, index, scale, shift, negatives, alone):
-    """Σ e^{s − shift} over each anchor's denominator, with the similarity matrices in memory."""
-    allowed = (ids[:, None] == all_ids[None, :]) & (all_ids[None, :] >= 0)
-    own = index[:, None] == jnp.arange(all_u.shape[0])[None, :]
-
-    def powers(products, keep):
-        return jnp.where(keep, jnp.exp(jnp.where(keep, products * scale - shift, 0.0)), 0.0)
-
-    if alone:  # one device: uv serves both anchors, and the intra-view matrices are symmetric
-        cross = powers(u @ v.T, allowed | own)
-        sum_u, sum_v = jnp.sum(cross, axis=1), jnp.sum(cross, axis=0)
-        intra_u, intra_v = (gram(u), gram(v)) if negatives == "full" else (None, None)
-    else:
-        sum_u = jnp.sum(powers(u @ all_v.T, allowed | own), axis=1)
-        sum_v = jnp.sum(powers(v @ all_u.T, allowed | own), axis=1)
-        intra_u, intra_v = (u @ all_u.T, v @ all_v.T) if negatives == "full" else (None, None)
-    if intra_u is not None and intra_v is not None:
-        sum_u = sum_u + jnp.sum(powers(intra_u, allowed & ~own), axis=1)
-        sum_v = sum_v + jnp.sum(powers(intra_v, allowed & ~own), axis=1)
-    return sum_u, sum_v
-
-
 def contrast(
     u: jax.Array,
     v: jax.Array,
@@ -126,16 +105,13 @@ def contrast(
     if not normalise_inputs:
         norms = jnp.maximum(jnp.sum(all_u * all_u, axis=1), jnp.sum(all_v * all_v, axis=1))
         bound = jax.lax.stop_gradient(jnp.max(norms))
-    shift = bound * scale
+    shift = jax.lax.stop_gradient(bound * scale)  # it cancels in the loss
     start = device_index(axis_name) * num_rows
-    if block_size is None:
-        index = start + jnp.arange(num_rows)
-        sum_u, sum_v = _dense_sums(
-            u, v, all_u, all_v, ids, all_ids, index, scale, shift, negatives, axis_name is None
-        )
-    else:
+    if block_size is None and device_count(axis_name) == 1:
+        sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
+    else:  # several devices share out the blocks, at least one row of blocks each
         sums_u, sums_v = streamed_sums(
-            all_u, all_v, all_ids, shift, scale, negatives, block_size, axis_name
+            all_u, all_v, all_ids, shift, scale, negatives, block_size or num_rows, axis_name
         )
         sum_u = jax.lax.dynamic_slice_in_dim(sums_u, start, num_rows)
         sum_v = jax.lax.dynamic_slice_in_dim(sums_v, start, num_rows)

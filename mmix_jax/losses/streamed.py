@@ -93,7 +93,8 @@ def _row_sums_backward(negatives, block_size, axis_name, saved, cotangent):
         add, jnp.zeros_like(w), _my_pairs(w, negatives, block_size, axis_name)
     )
     zero_ids = np.zeros(ids.shape, jax.dtypes.float0)
-    return gradient, zero_ids, jnp.zeros_like(shift), jnp.zeros_like(scale)
+    of_scale = 0.5 * jnp.sum(gradient * w) / scale  # every product is bilinear in two vectors
+    return gradient, zero_ids, jnp.zeros_like(shift), of_scale
 
 
 _row_sums.defvjp(_row_sums_forward, _row_sums_backward)
@@ -103,7 +104,7 @@ def streamed_sums(u, v, ids, shift, scale, negatives, block_size, axis_name):
     """Sums of e^{s − shift} over each anchor's denominator: [N, D], [N, D] -> [N], [N].
 
     `ids [N]`: rows are contrasted where ids are equal and not negative. `u, v, ids` are those of
-    all devices; the sums are the same on every device.
+    all devices; the sums are the same on every device. `shift` is a constant: no gradient.
     """
     num_rows = u.shape[0]
     block_size = min(block_size, num_rows)

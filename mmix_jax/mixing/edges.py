@@ -163,9 +163,9 @@ def mix_edges(
     if stop_gradient:
         weights, own = jax.lax.stop_gradient((weights, own))
     source = normalise(z) if mix_normalised else z
-    z_mixed = own[:, None] * source[:num_rows] + jax.ops.segment_sum(
-        weights[:, None] * source[senders], receivers, num_rows
-    )
+    z_mixed = own[:, None] * source[:num_rows]
+    if rule != "none":  # whose weights are zeros that the compiler would still multiply by
+        z_mixed += jax.ops.segment_sum(weights[:, None] * source[senders], receivers, num_rows)
     stats = mixing_statistics(
         weights=weights,
         self_weights=own,

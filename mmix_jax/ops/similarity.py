@@ -1,4 +1,4 @@
-"""Safe L2 normalisation, cosines and the Gram matrix."""
+"""Safe L2 normalisation and cosines."""
 
 import jax
 import jax.numpy as jnp
@@ -20,20 +20,3 @@ def normalise(x: jax.Array) -> jax.Array:
 def cosine(x: jax.Array, y: jax.Array) -> jax.Array:
     """H(x_i, y_i), the cosine of rows: [..., D], [..., D] -> [...]; 0 for zero rows."""
     return jnp.sum(normalise(x) * normalise(y), axis=-1)
-
-
-@jax.custom_vjp
-def gram(w: jax.Array) -> jax.Array:
-    """w wᵀ: [N, D] -> [N, N], whose gradient (G + Gᵀ) w costs one product instead of two."""
-    return w @ w.T
-
-
-def _gram_forward(w):
-    return w @ w.T, w
-
-
-def _gram_backward(w, cotangent):
-    return ((cotangent + cotangent.T) @ w,)
-
-
-gram.defvjp(_gram_forward, _gram_backward)

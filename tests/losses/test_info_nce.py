@@ -260,6 +260,24 @@ def test_zero_vectors_give_finite_gradients(block_size):
     assert np.isfinite(gradients[0]).all() and np.isfinite(gradients[1]).all()
 
 
+@pytest.mark.parametrize("negatives", ["full", "cross"])
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_the_temperature_may_be_learned(x64, block_size, negatives):
+    u, v = (jnp.asarray(view, float) for view in make_views())
+
+    def loss(temperature):
+        return losses.info_nce(
+            u, v, temperature=temperature, negatives=negatives, block_size=block_size
+        )
+
+    step = 1e-5
+    above, below = (
+        naive.info_nce(u, v, temperature=0.5 + sign * step, negatives=negatives) for sign in (1, -1)
+    )
+    found = jax.jit(jax.grad(loss))(jnp.asarray(0.5))
+    np.testing.assert_allclose(found, (above - below) / (2 * step), rtol=1e-7)
+
+
 @pytest.mark.parametrize("loss", ["info_nce", "anchor_info_nce"])
 @pytest.mark.parametrize(
     ("options", "found", "way_out"),

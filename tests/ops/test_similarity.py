@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import naive
-from mmix_jax.ops.similarity import cosine, gram, normalise
+from mmix_jax.ops.similarity import cosine, normalise
 
 Z = np.random.default_rng(0).normal(size=(5, 3))
 
@@ -44,13 +44,3 @@ def test_cosine_against_loops():
     expected = [naive.cosine(u, v) for u, v in zip(z, z[::-1], strict=True)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found[-1] == 0
-
-
-def test_gram_and_its_gradient_are_those_of_the_product(x64):
-    cotangent = np.random.default_rng(1).normal(size=(5, 5))  # not symmetric
-
-    def through(product):
-        return jax.value_and_grad(lambda z: jnp.sum(product(z) * cotangent))(jnp.asarray(Z))
-
-    for ours, expected in zip(through(gram), through(lambda z: z @ z.T), strict=True):
-        np.testing.assert_allclose(ours, expected, atol=1e-12)

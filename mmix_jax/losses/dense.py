@@ -1,0 +1,61 @@
+"""Denominators of InfoNCE with the similarity matrices in memory: fastest where they fit.
+
+The gradient is written by hand for what automatic differentiation does not see: the intra-view
+matrices are symmetric, so their two gradients are one product, seven products in all instead of
+nine, and each matrix of slopes is made in one pass from the powers that the sums left behind.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def _powers(x, y, keep, scale, shift):
+    """e^{x·y·scale − shift} where `keep`, else 0."""
+    products = x @ y.T * scale - shift
+    return jnp.where(keep, jnp.exp(jnp.where(keep, products, 0.0)), 0.0)
+
+
+def _forward(u, v, ids, shift, scale, negatives):
+    own = jnp.arange(ids.shape[0])[:, None] == jnp.arange(ids.shape[0])[None, :]
+    allowed = (ids[:, None] == ids[None, :]) & (ids[:, None] >= 0)
+    cross = _powers(u, v, allowed | own, scale, shift)
+    sum_u, sum_v = jnp.sum(cross, axis=1), jnp.sum(cross, axis=0)
+    if negatives == "cross":
+        return (sum_u, sum_v), (u, v, shift, scale, cross, None)
+    intra = tuple(_powers(x, x, allowed & ~own, scale, shift) for x in (u, v))
+    sums = sum_u + jnp.sum(intra[0], axis=1), sum_v + jnp.sum(intra[1], axis=1)
+    return sums, (u, v, shift, scale, cross, intra)
+
+
+def _backward(negatives, saved, cotangents):
+    u, v, shift, scale, cross, intra = saved
+    of_u, of_v = cotangents
+    slope = cross * (of_u[:, None] + of_v[None, :]) * scale
+    gradient_u, gradient_v = slope @ v, slope.T @ u
+    if intra is not None:
+        gradient_u += (intra[0] * (of_u[:, None] + of_u[None, :]) * scale) @ u
+        gradient_v += (intra[1] * (of_v[:, None] + of_v[None, :]) * scale) @ v
+    # Sums depend on scale through products s alone, and every s is bilinear in two vectors.
+    of_scale = 0.5 * (jnp.sum(gradient_u * u) + jnp.sum(gradient_v * v)) / scale
+    zero_ids = np.zeros(of_u.shape, jax.dtypes.float0)
+    return gradient_u, gradient_v, zero_ids, jnp.zeros_like(shift), of_scale
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _sums(u, v, ids, shift, scale, negatives):
+    return _forward(u, v, ids, shift, scale, negatives)[0]
+
+
+_sums.defvjp(_forward, _backward)
+
+
+def dense_sums(u, v, ids, shift, scale, negatives) -> tuple[jax.Array, jax.Array]:
+    """Sums of e^{s − shift} over each anchor's denominator: [N, D], [N, D] -> [N], [N].
+
+    Arguments as of `streamed_sums`, on one device.
+    """
+    shift, scale = jnp.asarray(shift, u.dtype), jnp.asarray(scale, u.dtype)
+    return _sums(u, v, ids, shift, scale, negatives)
