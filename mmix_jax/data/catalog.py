@@ -2,14 +2,17 @@
 
 import os
 
-from mmix_jax.data import planetoid
+from mmix_jax.data import planetoid, tudataset
 from mmix_jax.data.custom import read_graph_file
+from mmix_jax.data.custom_graphs import read_graph_folder
 from mmix_jax.data.digits import load_digits_graph
+from mmix_jax.data.graph_sets import MAX_DEGREE
 from mmix_jax.data.splits import check_split_name
-from mmix_jax.data.types import NodeDataset
+from mmix_jax.data.types import GraphDataset, NodeDataset
 from mmix_jax.errors import InputError
 
 NODE_DATASETS = (*planetoid.NAMES, "digits_graph", "graph_file")
+GRAPH_DATASETS = (*tudataset.NAMES, "graph_folder")
 
 
 def load_nodes(
@@ -48,3 +51,41 @@ def load_nodes(
     if name == "digits_graph":
         return load_digits_graph(split=split, split_seed=split_seed)
     return planetoid.load_planetoid(name, data_dir=data_dir, split=split, split_seed=split_seed)
+
+
+def load_graphs(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    path: str | os.PathLike | None = None,
+    features: str = "auto",
+    max_degree: int = MAX_DEGREE,
+) -> GraphDataset:
+    """A set of graphs with their labels.
+
+    Args:
+      name: one of ``GRAPH_DATASETS``, or the official name of any TUDataset, ``"PROTEINS"``.
+      data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
+      path: of ``graph_folder`` only: your graphs, see ``custom_graphs.read_graph_folder``.
+      features: node features: ``"auto"``: what the data has; ``"degree"``: the one-hot degree;
+        for more see ``tudataset.read_tudataset``.
+      max_degree: of one-hot degrees: all from here on share a column.
+
+    Raises:
+      InputError: unknown name or features, or data that is missing, damaged or badly formed.
+    """
+    if name in NODE_DATASETS:
+        raise InputError(
+            f"{name} is one graph, found it where a set of graphs is needed; expected one of: "
+            f"{', '.join(sorted(GRAPH_DATASETS))}, or the official name of a TUDataset"
+        )
+    if (name == "graph_folder") != bool(path):
+        raise InputError(
+            f"path is needed by graph_folder and by no other, found {name} with path {path!r}; "
+            "give the path of your graphs, or leave it out"
+        )
+    if path:
+        return read_graph_folder(path, features=features, max_degree=max_degree)
+    return tudataset.load_tudataset(
+        name, data_dir=data_dir, features=features, max_degree=max_degree
+    )

@@ -1,15 +1,17 @@
 """Graphs from other libraries' objects: networkx, SciPy and PyTorch Geometric."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from mmix_jax.data.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
 from mmix_jax.data.raw import MASKS, RawGraph, check_raw, edge_ends
-from mmix_jax.data.types import NodeDataset
+from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
 from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph
 
 
 def from_scipy(
@@ -98,14 +100,13 @@ def from_networkx(
       InputError: features are missing or of unequal length, or a part is not as described.
     """
     nodes = list(graph.nodes(data=True))
-    number = {node: i for i, (node, _) in enumerate(nodes)}
-    edges = list(graph.edges(data=True))
+    senders, receivers, edge_weight = _networkx_edges(graph, weight)
     marked = [mask for mask in MASKS if any(mask in data for _, data in nodes)]
     raw = RawGraph(
         x=_stack([_feature(node, data, features) for node, data in nodes], features),
-        senders=np.array([number[source] for source, _, _ in edges], np.int64),
-        receivers=np.array([number[target] for _, target, _ in edges], np.int64),
-        edge_weight=_array([data.get(weight, 1.0) for _, _, data in edges], weight),
+        senders=senders,
+        receivers=receivers,
+        edge_weight=edge_weight,
         labels=_array([data.get(label, -1) for _, data in nodes], label),
         masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
         ids=_names([node for node, _ in nodes]),
@@ -118,6 +119,54 @@ def from_networkx(
         undirected=undirected,
         bag_of_words=bag_of_words,
     )
+
+
+def from_networkx_graphs(
+    graphs: Iterable[Any],
+    labels: ArrayLike | None = None,
+    *,
+    features: str | None = "x",
+    weight: str = "weight",
+    ids: ArrayLike | None = None,
+    name: str = "networkx",
+    max_degree: int = MAX_DEGREE,
+    undirected: bool = True,
+) -> GraphDataset:
+    """A set of graphs from networkx graphs; one without nodes is legal beside others.
+
+    Args:
+      graphs: any networkx graphs; of parallel edges the largest weight counts.
+      labels: one class per graph, 0 … C − 1; None without labels.
+      features: node attribute with a number or a vector, on every node, of one length in all
+        graphs; None for the one-hot degree.
+      weight: edge attribute; edges without it weigh 1.
+      ids: names of the graphs.
+      name: of the data set.
+      max_degree: see ``graph_sets.degree_features``.
+      undirected: store every edge in both directions, also those of a ``DiGraph``.
+
+    Raises:
+      InputError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
+        fit the graphs.
+    """
+    graphs = list(graphs)
+    converted = []
+    for i, graph in enumerate(graphs):
+        try:
+            converted.append(_networkx_graph(graph, features, weight, undirected))
+        except InputError as error:
+            raise InputError(f"graph {i}: {error}") from error
+    if features is None:
+        converted = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in converted]
+        kind = "degree"
+    else:
+        # A graph without nodes cannot say how many features they would have.
+        width = next((g.x.shape[1] for g in converted if g.num_nodes), 0)
+        converted = [
+            g if g.num_nodes else g._replace(x=np.zeros((0, width), np.float32)) for g in converted
+        ]
+        kind = "given"
+    return make_graph_dataset(name, converted, labels, features=kind, ids=ids)
 
 
 def from_pyg(
@@ -167,6 +216,26 @@ def from_pyg(
         split_seed=split_seed,
         undirected=undirected,
         bag_of_words=bag_of_words,
+    )
+
+
+def _networkx_graph(graph: Any, features: str | None, weight: str, undirected: bool) -> Graph:
+    """One graph of a set; ``x`` has no columns without ``features`` or without nodes."""
+    nodes = list(graph.nodes(data=True))
+    x = np.zeros((len(nodes), 0))
+    if features is not None and nodes:
+        x = _stack([_feature(node, data, features) for node, data in nodes], features)
+    return make_graph_or_empty(x, *_networkx_edges(graph, weight), undirected=undirected)
+
+
+def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Senders, receivers and weights, with nodes numbered in the graph's order."""
+    number = {node: i for i, node in enumerate(graph.nodes)}
+    edges = list(graph.edges(data=True))
+    return (
+        np.array([number[source] for source, _, _ in edges], np.int64),
+        np.array([number[target] for _, target, _ in edges], np.int64),
+        _array([data.get(weight, 1.0) for _, _, data in edges], weight),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph
 
 
 class Statistics(NamedTuple):
@@ -79,6 +80,70 @@ EXPECTED = {
 }
 
 
+class GraphSetStatistics(NamedTuple):
+    """Counts of a set of labelled graphs, over all of them; None where not known.
+
+    Fields:
+      num_edges: undirected, without self-loops and repeats.
+      class_sizes: graphs per class.
+      num_node_labels: different labels of nodes; 0 without.
+      num_attributes: numbers given per node; 0 without.
+      num_isolated: nodes without an edge.
+    """
+
+    num_graphs: int
+    num_nodes: int
+    num_edges: int
+    class_sizes: tuple[int, ...]
+    num_node_labels: int = 0
+    num_attributes: int = 0
+    num_isolated: int | None = None
+
+
+EXPECTED_GRAPHS = {
+    "mutag": GraphSetStatistics(
+        num_graphs=188,
+        num_nodes=3371,
+        num_edges=3721,
+        class_sizes=(63, 125),
+        num_node_labels=7,
+    ),
+    "ptc_mr": GraphSetStatistics(
+        num_graphs=344,
+        num_nodes=4915,
+        num_edges=5054,
+        class_sizes=(192, 152),
+        num_node_labels=18,
+    ),
+    "imdb_binary": GraphSetStatistics(
+        num_graphs=1000,
+        num_nodes=19_773,
+        num_edges=96_531,
+        class_sizes=(500, 500),
+    ),
+    "imdb_multi": GraphSetStatistics(
+        num_graphs=1500,
+        num_nodes=19_502,
+        num_edges=98_903,
+        class_sizes=(500, 500, 500),
+    ),
+    "reddit_binary": GraphSetStatistics(
+        num_graphs=2000,
+        num_nodes=859_254,
+        num_edges=995_508,
+        class_sizes=(1000, 1000),
+        num_isolated=21,
+    ),
+    "coil_del": GraphSetStatistics(
+        num_graphs=3900,
+        num_nodes=83_995,
+        num_edges=211_524,
+        class_sizes=(39,) * 100,
+        num_attributes=2,
+    ),
+}
+
+
 def measure(
     dataset: NodeDataset, *, list_entries: int | None = None, self_loops: int | None = None
 ) -> Statistics:
@@ -100,16 +165,50 @@ def measure(
     )
 
 
-def check_statistics(name: str, found: Statistics) -> None:
-    """Compares with ``EXPECTED[name]`` what is known there.
+def measure_graphs(
+    union: Graph,
+    labels: np.ndarray,
+    *,
+    num_node_labels: int = 0,
+    num_attributes: int = 0,
+) -> GraphSetStatistics:
+    """The statistics of a set of labelled graphs.
+
+    Args:
+      union: all graphs as one, without edges between them.
+      labels: class of every graph, 0 … C − 1.
+      num_node_labels: different labels of nodes.
+      num_attributes: numbers given per node.
+    """
+    return GraphSetStatistics(
+        num_graphs=labels.size,
+        num_nodes=union.num_nodes,
+        num_edges=union.num_edges // 2,
+        class_sizes=tuple(np.bincount(labels).tolist()),
+        num_node_labels=num_node_labels,
+        num_attributes=num_attributes,
+        num_isolated=union.num_nodes - np.unique(union.receivers).size,
+    )
+
+
+def check_statistics(name: str, found: Statistics | GraphSetStatistics) -> None:
+    """Compares with what ``EXPECTED`` or ``EXPECTED_GRAPHS`` knows of this set.
 
     Raises:
       InputError: a count differs: the files are damaged or another set's.
     """
-    for field, wanted in EXPECTED[name]._asdict().items():
+    expected = EXPECTED[name] if isinstance(found, Statistics) else EXPECTED_GRAPHS[name]
+    for field, wanted in expected._asdict().items():
         value = getattr(found, field)
         if wanted is not None and value != wanted:
             raise InputError(
-                f"{name} must have {field} {wanted}, found {value}: swapped or damaged file; "
-                "get the original files again"
+                f"{name} must have {field} {_short(wanted)}, found {_short(value)}: swapped or "
+                "damaged file; get the original files again"
             )
+
+
+def _short(value: int | tuple[int, ...]) -> str:
+    """A count as a message shows it; the sizes of a hundred classes are cut."""
+    if isinstance(value, int) or len(value) <= 12:
+        return str(value)
+    return f"{value[:12]} and {len(value) - 12} more"

@@ -1,5 +1,6 @@
-"""What every loader and converter of one graph returns, and the one way to put it together."""
+"""What every loader and converter returns, and the one way to put it together."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,72 @@ class NodeDataset(NamedTuple):
     split: Split | None
     ids: np.ndarray | None
     bag_of_words: bool
+
+
+class GraphDataset(NamedTuple):
+    """A set of graphs with what is known of each.
+
+    Fields:
+      name: the data set's name, for reports.
+      graphs: M graphs with the same number of features F.
+      labels: classes 0 … C − 1, int32 [M]; None where there are none.
+      num_classes: C; 0 without labels.
+      features: what x holds: ``"labels"``, ``"attributes"``, ``"labels+attributes"``, ``"degree"``
+        or ``"given"``.
+      ids: the graphs' own names [M], None where they are just 0 … M − 1.
+    """
+
+    name: str
+    graphs: tuple[Graph, ...]
+    labels: np.ndarray | None
+    num_classes: int
+    features: str
+    ids: np.ndarray | None
+
+
+def make_graph_dataset(
+    name: str,
+    graphs: Sequence[Graph],
+    labels: ArrayLike | None = None,
+    *,
+    features: str = "given",
+    ids: ArrayLike | None = None,
+) -> GraphDataset:
+    """Puts a checked ``GraphDataset`` together.
+
+    Args:
+      name: for reports.
+      graphs: from ``make_graph``; one or more.
+      labels: integers [M], one class per graph; None means no labels.
+      features: see ``GraphDataset``.
+      ids: names of the graphs [M].
+
+    Raises:
+      InputError: no graph, differing numbers of features, labels or ids that do not fit.
+    """
+    graphs = tuple(graphs)
+    if not graphs:
+        raise InputError("a set of graphs must have one or more, found none; name another source")
+    widths = sorted({graph.x.shape[1] for graph in graphs})
+    if len(widths) > 1:
+        raise InputError(
+            f"all graphs must have the same number of features, found {widths[0]} and "
+            f"{widths[-1]}; give every node the same features"
+        )
+    classes = check_labels(labels, len(graphs), of="graph")
+    if classes is not None and (classes < 0).any():
+        raise InputError(
+            f"graph labels must be known for all or for none, found {np.sum(classes < 0)} unknown "
+            f"of {len(graphs)}; leave those graphs out, or all labels"
+        )
+    if ids is not None:
+        ids = np.asarray(ids)
+        if ids.shape != (len(graphs),):
+            raise InputError(
+                f"ids must have shape ({len(graphs)},), found {ids.shape}; give one per graph"
+            )
+    num_classes = 0 if classes is None else int(classes.max()) + 1
+    return GraphDataset(name, graphs, classes, num_classes, features, ids)
 
 
 def make_dataset(
@@ -73,8 +140,10 @@ def make_dataset(
     return NodeDataset(name, graph, labels, num_classes, chosen, ids, bag_of_words)
 
 
-def check_labels(labels: ArrayLike | None, num_nodes: int) -> np.ndarray | None:
-    """Labels as int32 [N], −1 where unknown; None if none is known.
+def check_labels(
+    labels: ArrayLike | None, num_items: int, *, of: str = "node"
+) -> np.ndarray | None:
+    """Labels of nodes (or graphs) as int32 [N], −1 where unknown; None if none is known.
 
     Whole numbers stored as floats are taken; a trailing axis of length one is dropped.
 
@@ -84,17 +153,17 @@ def check_labels(labels: ArrayLike | None, num_nodes: int) -> np.ndarray | None:
     if labels is None:
         return None
     values = np.asarray(labels)
-    if values.shape == (num_nodes, 1):
+    if values.shape == (num_items, 1):
         values = values[:, 0]
-    if values.shape != (num_nodes,):
+    if values.shape != (num_items,):
         raise InputError(
-            f"labels must have shape ({num_nodes},), found {values.shape}; give one class per node"
+            f"labels must have shape ({num_items},), found {values.shape}; give one class per {of}"
         )
     rule = "labels must be integers 0, 1, 2, …, or −1 for unknown"
     if values.dtype.kind not in "biuf":
         raise InputError(f"{rule}, found dtype {values.dtype}; number the classes")
-    # Classes are never more than nodes; far larger numbers are ids or hashes in the wrong place.
-    wrong = ~((values >= -1) & (values < num_nodes) & (np.floor(values) == values))
+    # Classes are never more than items; far larger numbers are ids or hashes in the wrong place.
+    wrong = ~((values >= -1) & (values < num_items) & (np.floor(values) == values))
     if wrong.any():
         raise InputError(f"{rule}, found {values[wrong][0]}; number the classes from zero")
     known = np.unique(values[values >= 0])

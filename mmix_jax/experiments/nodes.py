@@ -14,6 +14,7 @@ from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.logistic import logistic, protocol_l2
+from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.node_inputs import (
     make_sampler,
@@ -25,18 +26,9 @@ from mmix_jax.experiments.settings import record, static_settings
 from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import RESULTS_FILE, Result, read_results, score, versions
-from mmix_jax.training.checkpoint import Checkpointer
-from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
-from mmix_jax.training.metrics import MetricsWriter
-from mmix_jax.training.step import (
-    AXIS,
-    TrainState,
-    init_state,
-    make_optimizer,
-    make_step,
-    replicate,
-)
+from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+from mmix_jax.training.loop import Interrupted
+from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer
 
 REPRESENTATIONS = ("a", "b", "mean")
 
@@ -72,34 +64,18 @@ def load(config: Config) -> NodeTask:
     def represent(params, key):
         return compute(params, tables, everything, key, labels)
 
-    devices = jax.local_devices()
-    if config.num_devices > len(devices):
-        raise InputError(
-            f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
-        )
-    devices = devices[: config.num_devices or None]
-    return NodeTask(config, dataset, graph, settings, tables, devices, represent)
-
-
-def _keys(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Keys of initialisation, training and evaluation: functions of the seed alone."""
-    init, training, evaluation = jax.random.split(jax.random.key(seed), 3)
-    return init, training, evaluation
+    return NodeTask(config, dataset, graph, settings, tables, runs.devices_of(config), represent)
 
 
 def _start(task: NodeTask, seed: int):
     optimizer = make_optimizer(task.config.learning_rate, task.config.weight_decay)
-    params = init_params(task.settings, task.graph.x.shape[1], _keys(seed)[0])
+    params = init_params(task.settings, task.graph.x.shape[1], runs.keys_of(seed)[0])
     return init_state(params, optimizer), optimizer
-
-
-def _folder(workdir: Path, seed: int) -> Path:
-    return workdir / "checkpoints" / f"seed_{seed}"
 
 
 def _judge(task: NodeTask, seed: int) -> Callable:
     """`evaluate(state) -> (score, metrics)`: validation accuracy where labels allow."""
-    config, key = task.config, _keys(seed)[2]
+    config, key = task.config, runs.keys_of(seed)[2]
     labels, split = task.dataset.labels, task.dataset.split
 
     def evaluate(state: TrainState):
@@ -127,60 +103,31 @@ def _judge(task: NodeTask, seed: int) -> Callable:
 
 def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already."""
-    config = task.config
     state, optimizer = _start(task, seed)
-    sampler = make_sampler(config, task.graph, seed, len(task.devices))
-    step_fn = make_step(make_loss(task.settings, AXIS), optimizer, devices=task.devices)
-    key = _keys(seed)[1]
-    tables = replicate(task.tables, task.devices)
-
-    def step(state: TrainState, number: int):
-        return step_fn(state, tables, sampler.batch(number), key)
-
-    last = config.selection == "last"
-    schedule = Schedule(
-        config.num_steps,
-        config.eval_every,
-        config.checkpoint_every,
-        0 if last else config.patience,
+    sampler = make_sampler(task.config, task.graph, seed, len(task.devices))
+    return runs.pretrain(
+        task.config,
+        workdir,
+        seed,
+        state=state,
+        optimizer=optimizer,
+        loss_fn=make_loss(task.settings, AXIS),
+        tables=task.tables,
+        batch=sampler.batch,
+        evaluate=_judge(task, seed),
+        devices=task.devices,
+        interrupted=interrupted,
     )
-    with Checkpointer(_folder(workdir, seed)) as checkpointer:
-        progress = new_progress()
-        found = checkpointer.restore(state)
-        if found is not None:
-            state, progress = found
-        if progress["stopped"] or int(state.step) >= config.num_steps:
-            return False
-        state = replicate(state, task.devices)
-        with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
-            train(
-                state,
-                progress,
-                step_fn=step,
-                evaluate=_judge(task, seed),
-                schedule=schedule,
-                checkpointer=checkpointer,
-                writer=writer,
-                interrupted=interrupted,
-                description=f"{config.dataset} {config.mixing} seed {seed}",
-            )
-    return True
 
 
 def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
-    """Parameters to evaluate and the progress record behind them."""
-    template, _ = _start(task, seed)
-    with Checkpointer(folder, read_only=True) as checkpointer:
-        found = checkpointer.restore(template, best=task.config.selection != "last")
-    if found is None:
-        raise InputError(f"no checkpoint: {folder} is empty; train first, or pass another path")
-    state, progress = found
-    return state.params, {**progress, "step": int(state.step)}
+    best = task.config.selection != "last"
+    return runs.restore(_start(task, seed)[0], folder, best=best)
 
 
 def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
     """Scores of one encoder by (representation, metric): accuracy, nmi, ari."""
-    config, dataset, key = task.config, task.dataset, _keys(seed)[2]
+    config, dataset, key = task.config, task.dataset, runs.keys_of(seed)[2]
     representations, _ = task.represent(params, key)
     scores = {}
     if dataset.labels is None:
@@ -209,35 +156,23 @@ def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
     return scores
 
 
-def _result(task: NodeTask, trained: bool, name, metric, scores, seeds, steps, seconds) -> Result:
+def _result(task: NodeTask, name, metric, scores, **rest) -> Result:
     config = task.config
+    clusters, reference = metric != "accuracy", config.protocol == "reference"
     values = score([found.mean for found in scores])
-    if config.protocol == "reference" and metric == "accuracy":  # deviation over classifiers
+    if reference and not clusters:  # deviation over classifiers
         pooled = score([value for found in scores for value in found.values])
         values = values._replace(mean=pooled.mean, std=pooled.std, n=pooled.n)
-    selection = config.selection if trained else "none"
-    if trained and config.protocol == "reference":
-        selection = "test_watched"
-    clusters = metric != "accuracy"
-    return Result(
-        **values._asdict(),
+    return runs.make_result(
+        config,
+        task.devices,
+        values,
         task="clustering" if clusters else "node",
-        dataset=config.dataset,
-        framework=config.framework,
-        mixing=config.mixing,
-        candidates=config.candidates,
-        objective=config.objective,
         representation=name,
-        trained=trained,
         metric=metric,
-        seeds=tuple(seeds),
         protocol="k-means" if clusters else config.protocol,
-        selection=selection,
-        seed=config.seed,
-        steps=steps,
-        seconds=seconds,
-        device=f"{len(task.devices)} x {task.devices[0].device_kind}",
-        versions=versions(),
+        selection="test_watched" if reference else config.selection,
+        **rest,
     )
 
 
@@ -260,8 +195,8 @@ def evaluate(
             raise Interrupted(progress["step"])
     return [
         _result(
-            task, trained, name, metric, [found[name, metric] for found in rows[trained]],
-            folders, steps if trained else 0, seconds if trained else 0.0,
+            task, name, metric, [found[name, metric] for found in rows[trained]],
+            trained=trained, seeds=tuple(folders), steps=steps, seconds=seconds,
         )
         for metric in ("accuracy", "nmi", "ari")
         for trained in (True, False)
@@ -274,18 +209,10 @@ def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) ->
     """Pretrain every seed, then evaluate; a finished run only reports."""
     task = load(config)
     record(config, workdir)  # only now: a config whose data cannot be read leaves no trace
-    seeds = range(config.seed, config.seed + config.num_seeds)
-    trained = [pretrain(task, workdir, seed, interrupted) for seed in seeds]
+    trained = [pretrain(task, workdir, seed, interrupted) for seed in runs.seeds_of(config)]
     if not any(trained) and (workdir / RESULTS_FILE).exists():
         return read_results(workdir / RESULTS_FILE)
-    return evaluate(task, {seed: _folder(workdir, seed) for seed in seeds}, interrupted)
-
-
-def _folders(config: Config, workdir: Path, checkpoint: str | None) -> dict[int, Path]:
-    if checkpoint:
-        return {config.seed: Path(checkpoint)}
-    seeds = range(config.seed, config.seed + config.num_seeds)
-    return {seed: _folder(workdir, seed) for seed in seeds}
+    return evaluate(task, runs.checkpoint_folders(config, workdir, None), interrupted)
 
 
 def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
@@ -295,15 +222,15 @@ def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Resu
         raise InputError(
             f"evaluation needs labels, found none in '{config.dataset}'; use --mode=embed"
         )
-    return evaluate(task, _folders(config, workdir, checkpoint))
+    return evaluate(task, runs.checkpoint_folders(config, workdir, checkpoint))
 
 
 def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [N, D] of the first seed, labels and ids where known."""
     task = load(config)
-    seed, folder = next(iter(_folders(config, workdir, checkpoint).items()))
+    seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
     params, _ = _restore(task, folder, seed)
-    representations, _ = task.represent(params, _keys(seed)[2])
+    representations, _ = task.represent(params, runs.keys_of(seed)[2])
     arrays = {"z": np.asarray(representations[config.representation])}
     if task.dataset.labels is not None:
         arrays["labels"] = task.dataset.labels

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from mmix_jax.data import load_nodes, random_split
+from mmix_jax.data import load_graphs, load_nodes, random_split
+from mmix_jax.data.catalog import GRAPH_DATASETS
 from mmix_jax.errors import InputError
+from tests.data import tu_files
 
 
 def test_unknown_names_are_told():
@@ -50,3 +52,45 @@ def test_unknown_splits_are_told_before_anything_is_read():
 def test_public_split_of_cora(data_dir):
     cora = load_nodes("cora", data_dir=data_dir, split="public")
     assert [part.size for part in cora.split] == [140, 500, 1000]
+
+
+# Sets of graphs
+
+
+def test_names_of_sets_of_graphs():
+    assert set(GRAPH_DATASETS) == {
+        "coil_del",
+        "graph_folder",
+        "imdb_binary",
+        "imdb_multi",
+        "mutag",
+        "ptc_mr",
+        "reddit_binary",
+    }
+    with pytest.raises(InputError, match=r"cora is one graph, .* expected one of: coil_del, .* or"):
+        load_graphs("cora")
+    with pytest.raises(InputError, match="unknown set of graphs 'mu tag'; expected one of: mutag"):
+        load_graphs("mu tag")
+
+
+@pytest.mark.parametrize(("name", "path"), [("graph_folder", None), ("mutag", "a")])
+def test_a_path_belongs_to_graph_folders(name, path):
+    with pytest.raises(InputError, match="path is needed by graph_folder and by no other"):
+        load_graphs(name, path=path)
+
+
+def test_arguments_reach_a_graph_folder(tmp_path):
+    np.savez(tmp_path / "a.npz", edge_index=[[0], [1]], x=np.ones((2, 5)))
+    found = load_graphs("graph_folder", path=tmp_path, features="degree", max_degree=3)
+    assert (found.name, found.graphs[0].x.shape) == (tmp_path.name, (2, 4))
+
+
+def test_arguments_reach_a_tudataset(tmp_path):
+    tu_files.write_zip(tmp_path, "TOY", tu_files.TOY)
+    found = load_graphs("TOY", data_dir=tmp_path, features="degree", max_degree=3)
+    assert (found.name, found.graphs[0].x.shape) == ("TOY", (3, 4))
+
+
+def test_mutag_by_name(data_dir):
+    found = load_graphs("mutag", data_dir=data_dir)
+    assert (len(found.graphs), found.num_classes) == (188, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from mmix_jax.data.convert import from_networkx, from_pyg, from_scipy
+from mmix_jax.data.convert import from_networkx, from_networkx_graphs, from_pyg, from_scipy
 from mmix_jax.errors import InputError
 
 N = 12
@@ -164,3 +164,64 @@ def test_bad_networkx_features_are_refused():
         from_networkx(graph)
     with pytest.raises(InputError, match="of no node"):
         from_networkx(networkx.Graph())
+
+
+# Sets of graphs
+
+
+def _path(num_nodes, **attributes):
+    graph = networkx.path_graph(num_nodes)
+    for key, value in attributes.items():
+        networkx.set_node_attributes(graph, value, key)
+    return graph
+
+
+def test_networkx_graphs_are_the_same_one_by_one():
+    graphs = [_path(3, x=[1.0, 2.0]), _path(2, x=[0.0, 1.0])]
+    graphs[0].edges[0, 1]["weight"] = 2.5
+    found = from_networkx_graphs(iter(graphs), [1, 0], ids=["a", "b"], name="paths")
+    assert (found.name, found.num_classes, found.features) == ("paths", 2, "given")
+    np.testing.assert_array_equal(found.labels, [1, 0])
+    assert found.ids.tolist() == ["a", "b"]
+    for graph, source in zip(found.graphs, graphs, strict=True):
+        for part, other in zip(graph, from_networkx(source).graph, strict=True):
+            np.testing.assert_array_equal(part, other, strict=True)
+    assert sorted(found.graphs[0].edge_weight) == [1.0, 1.0, 2.5, 2.5]
+
+
+def test_networkx_graphs_with_other_attributes_and_directions():
+    graph = networkx.DiGraph([("b", "a", {"w": 2.0})])
+    networkx.set_node_attributes(graph, {"a": 1, "b": 5}, "size")
+    options = {"features": "size", "weight": "w"}
+    (found,) = from_networkx_graphs([graph], undirected=False, **options).graphs
+    np.testing.assert_array_equal(found.x, [[5], [1]])
+    assert [part.tolist() for part in found[1:]] == [[0], [1], [2.0]]
+    (found,) = from_networkx_graphs([graph], **options).graphs
+    assert [part.tolist() for part in found[1:]] == [[1, 0], [0, 1], [2.0, 2.0]]
+
+
+def test_networkx_graphs_without_nodes():
+    none = networkx.Graph()
+    found = from_networkx_graphs([none, _path(2, x=[0.0, 1.0])])
+    assert [graph.x.shape for graph in found.graphs] == [(0, 2), (2, 2)]
+    found = from_networkx_graphs([_path(3), none], features=None, max_degree=4)
+    assert found.features == "degree"
+    assert found.graphs[1].x.shape == (0, 5)
+    np.testing.assert_array_equal(found.graphs[0].x, np.eye(5)[[1, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("graphs", "options", "told"),
+    [
+        ([_path(2, x=1.0), _path(2)], {}, "^graph 1: every node must have the attribute 'x'"),
+        ([_path(2, x=1.0), _path(2, x={0: 1.0, 1: [1.0, 2.0]})], {}, "^graph 1: .* one length"),
+        ([_path(2, x=1.0), _path(2, x=[1.0, 2.0])], {}, "same number of features, found 1 and 2"),
+        ([_path(2, x=np.inf)], {}, "^graph 0: node features must be finite"),
+        ([], {}, "one or more, found none"),
+        ([_path(2, x=1.0)] * 2, {"labels": [0]}, r"labels must have shape \(2,\)"),
+        ([_path(2, x=1.0)] * 2, {"ids": [0]}, r"ids must have shape \(2,\)"),
+    ],
+)
+def test_networkx_graphs_that_do_not_fit_are_told(graphs, options, told):
+    with pytest.raises(InputError, match=told):
+        from_networkx_graphs(graphs, **options)

@@ -1,0 +1,155 @@
+"""What every task does with a workdir: keys, folders, pretraining, restoring, the result record."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.defaults import Config
+from mmix_jax.results import Result, Score, versions
+from mmix_jax.training.checkpoint import Checkpointer
+from mmix_jax.training.loop import Schedule, new_progress, train
+from mmix_jax.training.metrics import MetricsWriter
+from mmix_jax.training.step import TrainState, make_step, replicate
+
+
+def keys_of(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Keys of initialisation, training and evaluation: functions of the seed alone."""
+    init, training, evaluation = jax.random.split(jax.random.key(seed), 3)
+    return init, training, evaluation
+
+
+def devices_of(config: Config) -> list:
+    """The devices that `num_devices` asks for, 0 being all.
+
+    Raises:
+      InputError: there are fewer.
+    """
+    devices = jax.local_devices()
+    if config.num_devices > len(devices):
+        raise InputError(
+            f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
+        )
+    return devices[: config.num_devices or None]
+
+
+def seeds_of(config: Config) -> range:
+    """Seeds of the trainings, in order."""
+    return range(config.seed, config.seed + config.num_seeds)
+
+
+def checkpoint_folder(workdir: Path, seed: int) -> Path:
+    """Where the checkpoints of one training lie."""
+    return workdir / "checkpoints" / f"seed_{seed}"
+
+
+def checkpoint_folders(config: Config, workdir: Path, checkpoint: str | None) -> dict[int, Path]:
+    """Folders by seed: those of a workdir, or the one at `checkpoint`."""
+    if checkpoint:
+        return {config.seed: Path(checkpoint)}
+    return {seed: checkpoint_folder(workdir, seed) for seed in seeds_of(config)}
+
+
+def pretrain(
+    config: Config,
+    workdir: Path,
+    seed: int,
+    *,
+    state: TrainState,
+    optimizer: Any,
+    loss_fn: Callable,
+    tables: Any,
+    batch: Callable[[int], Any],
+    evaluate: Callable[[TrainState], tuple[float | None, dict[str, float]]],
+    devices: Sequence,
+    interrupted: Callable[[], bool],
+) -> bool:
+    """Train one seed from its latest checkpoint to the end; False if it was there already.
+
+    `state` is the one before the first step, `batch(step)` what a step reads beside `tables`.
+    """
+    fixed = config.selection in ("last", "fixed", "inner_cv")
+    schedule = Schedule(
+        config.num_steps,
+        config.eval_every,
+        config.checkpoint_every,
+        0 if fixed else config.patience,
+    )
+    with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
+        progress = new_progress()
+        found = checkpointer.restore(state)
+        if found is not None:
+            state, progress = found
+        if progress["stopped"] or int(state.step) >= config.num_steps:
+            return False
+        step_fn = make_step(loss_fn, optimizer, devices=devices)
+        key = keys_of(seed)[1]
+        state, tables = replicate(state, devices), replicate(tables, devices)
+        with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
+            train(
+                state,
+                progress,
+                step_fn=lambda state, number: step_fn(state, tables, batch(number), key),
+                evaluate=evaluate,
+                schedule=schedule,
+                checkpointer=checkpointer,
+                writer=writer,
+                interrupted=interrupted,
+                description=f"{config.dataset} {config.mixing} seed {seed}",
+            )
+    return True
+
+
+def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[Any, dict]:
+    """Parameters to evaluate and the progress record behind them, with their `step`.
+
+    Raises:
+      InputError: there is no checkpoint, or none of this model.
+    """
+    with Checkpointer(folder, read_only=True) as checkpointer:
+        found = checkpointer.restore(template, best=best)
+    if found is None:
+        raise InputError(f"no checkpoint: {folder} is empty; train first, or pass another path")
+    state, progress = found
+    return state.params, {**progress, "step": int(state.step)}
+
+
+def make_result(
+    config: Config,
+    devices: Sequence,
+    values: Score,
+    *,
+    task: str,
+    trained: bool,
+    representation: str,
+    metric: str,
+    seeds: Sequence[int],
+    protocol: str,
+    selection: str,
+    steps: int,
+    seconds: float,
+    objective: str | None = None,
+) -> Result:
+    """One line of results.jsonl; a random-initialised encoder took no steps and no choice."""
+    return Result(
+        **values._asdict(),
+        task=task,
+        dataset=config.dataset,
+        framework=config.framework,
+        mixing=config.mixing,
+        candidates=config.candidates,
+        objective=objective or config.objective,
+        representation=representation,
+        trained=trained,
+        metric=metric,
+        seeds=tuple(seeds),
+        protocol=protocol,
+        selection=selection if trained else "none",
+        seed=config.seed,
+        steps=steps if trained else 0,
+        seconds=seconds if trained else 0.0,
+        device=f"{len(devices)} x {devices[0].device_kind}",
+        versions=versions(),
+    )
