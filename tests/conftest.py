@@ -14,6 +14,8 @@ import pytest
 # silent [N] against [N, N] broadcasting.
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiling is most of a test's time, and what is compiled here runs once or twice on tiny arrays.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

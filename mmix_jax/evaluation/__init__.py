@@ -1,6 +1,35 @@
 """Scores of frozen representations by the field's protocols."""
 
 from mmix_jax.evaluation.clustering import clustering
+from mmix_jax.evaluation.cross_validation import (
+    LOGISTIC_CS,
+    SVM_CS,
+    CrossValidation,
+    Selection,
+    knn_cross_validation,
+    logistic_cross_validation,
+    select_by_inner,
+    svm_cross_validation,
+)
+from mmix_jax.evaluation.knn import Votes, knn_predict
 from mmix_jax.evaluation.logistic import LogisticScore, logistic, protocol_l2
+from mmix_jax.evaluation.svm import svm_path, svm_predict
 
-__all__ = ["LogisticScore", "clustering", "logistic", "protocol_l2"]
+__all__ = [
+    "LOGISTIC_CS",
+    "SVM_CS",
+    "CrossValidation",
+    "LogisticScore",
+    "Selection",
+    "Votes",
+    "clustering",
+    "knn_cross_validation",
+    "knn_predict",
+    "logistic",
+    "logistic_cross_validation",
+    "protocol_l2",
+    "select_by_inner",
+    "svm_cross_validation",
+    "svm_path",
+    "svm_predict",
+]

@@ -2,7 +2,7 @@
 
 from mmix_jax.losses.diversity import diversity
 from mmix_jax.losses.info_nce import anchor_info_nce, contrast, info_nce, virtual_labels
-from mmix_jax.losses.node_graph import node_graph
+from mmix_jax.losses.node_graph import node_graph, node_graphs
 
 __all__ = [
     "anchor_info_nce",
@@ -10,5 +10,6 @@ __all__ = [
     "diversity",
     "info_nce",
     "node_graph",
+    "node_graphs",
     "virtual_labels",
 ]

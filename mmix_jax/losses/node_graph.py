@@ -1,9 +1,9 @@
-"""The original MVGRL objective: nodes of one view against the graph summary of the other."""
+"""The original MVGRL objective: nodes of one view against graph summaries of the other."""
 
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.ops.collectives import total
+from mmix_jax.ops.collectives import device_index, gather, total
 
 FORMS = ("bce", "jsd")
 
@@ -37,10 +37,7 @@ def node_graph(
     Returns:
       Scalar.
     """
-    if form not in FORMS:
-        raise ValueError(
-            f"unknown discriminator form {form!r}; expected one of: {', '.join(FORMS)}"
-        )
+    _check(form)
     real = (jnp.ones(z_a.shape[:1], bool) if mask is None else mask).astype(z_a.dtype)
     count = jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
 
@@ -56,8 +53,77 @@ def node_graph(
     def mean(x):
         return jnp.sum(x * real[None, :]) / (2.0 * count)
 
-    if form == "bce":
-        return 0.5 * (mean(jax.nn.softplus(-true)) + mean(jax.nn.softplus(false)))
-    return mean(jax.nn.softplus(-false) + false - jnp.log(2.0)) - mean(
-        jnp.log(2.0) - jax.nn.softplus(-true)
-    )
+    penalty = _PENALTIES[form]
+    return mean(penalty(true, True)) + mean(penalty(false, False))
+
+
+def node_graphs(
+    z_a: jax.Array,
+    z_b: jax.Array,
+    h_a: jax.Array,
+    h_b: jax.Array,
+    node_graph: jax.Array,
+    *,
+    bilinear: jax.Array | None = None,
+    form: str = "bce",
+    node_mask: jax.Array | None = None,
+    graph_mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Tell a node's own graph from the other graphs of the batch by the other view's summary.
+
+    Scores D(z_i, h_g) = z_iᵀ W h_g of every node with every graph, in two pairings, (z^a, h^b) and
+    (z^b, h^a): true where g is i's graph, false else. `bce` and `jsd` as in `node_graph`, each
+    group a mean over its pairs. One graph alone has no false pairs: their part is 0.
+
+    Args:
+      z_a, z_b: [N, D] nodes of both views.
+      h_a, h_b: [M, D] readouts of both views.
+      node_graph: [N] index in h of each node's graph.
+      bilinear: [D, D] W; None is the dot product.
+      form: `bce` or `jsd`.
+      node_mask, graph_mask: [N], [M] bool, real nodes and graphs.
+      axis_name: device axis; graphs of all devices are negatives, each device returns its share.
+
+    Returns:
+      Scalar.
+    """
+    _check(form)
+    penalty = _PENALTIES[form]
+    real = jnp.ones(z_a.shape[:1], bool) if node_mask is None else node_mask
+    graphs = jnp.ones(h_a.shape[:1], bool) if graph_mask is None else graph_mask
+    all_graphs = gather(graphs, axis_name)
+    own = node_graph + device_index(axis_name) * h_a.shape[0]
+    true = real[:, None] & (own[:, None] == jnp.arange(all_graphs.shape[0])[None, :])
+    false = real[:, None] & all_graphs[None, :] & ~true
+
+    def mean(values, pairs):
+        count = total(jnp.sum(pairs.astype(values.dtype)), axis_name)
+        return jnp.sum(jnp.where(pairs, values, 0.0)) / jnp.maximum(count, 1.0)
+
+    def pairing(z, h):
+        h = gather(h, axis_name)
+        scores = z @ (h if bilinear is None else h @ bilinear.T).T
+        return mean(penalty(scores, True), true) + mean(penalty(scores, False), false)
+
+    return 0.5 * (pairing(z_a, h_b) + pairing(z_b, h_a))
+
+
+def _check(form: str) -> None:
+    if form not in FORMS:
+        raise ValueError(
+            f"unknown discriminator form {form!r}; expected one of: {', '.join(FORMS)}"
+        )
+
+
+def _cross_entropy(scores: jax.Array, true: bool) -> jax.Array:
+    return 0.5 * jax.nn.softplus(-scores if true else scores)
+
+
+def _jensen_shannon(scores: jax.Array, true: bool) -> jax.Array:
+    if true:
+        return jax.nn.softplus(-scores) - jnp.log(2.0)
+    return jax.nn.softplus(-scores) + scores - jnp.log(2.0)
+
+
+_PENALTIES = {"bce": _cross_entropy, "jsd": _jensen_shannon}

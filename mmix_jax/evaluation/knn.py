@@ -1,0 +1,121 @@
+"""Nearest neighbours by cosine similarity, with equal or weighted votes."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmix_jax.ops.similarity import normalise
+
+# Queries compared at a time: with 50,000 rows in the bank, 50 MB of similarities per block.
+_BLOCK = 256
+
+
+class Votes(NamedTuple):
+    """What the neighbours of each query say.
+
+    Fields:
+      classes: all classes, best first [Q, num_classes]; column 0 is the prediction.
+      scores: their votes, in the same order [Q, num_classes].
+    """
+
+    classes: np.ndarray
+    scores: np.ndarray
+
+
+def knn_predict(
+    bank: np.ndarray | jax.Array,
+    bank_labels: np.ndarray | jax.Array,
+    queries: np.ndarray | jax.Array,
+    *,
+    k: int,
+    num_classes: int,
+    temperature: float | None = None,
+) -> Votes:
+    """Votes of the k rows of the bank with the largest cosine to each query.
+
+    A vote counts 1, or exp(cosine / temperature). Among equally near rows the earlier ones are
+    taken; among classes with equal votes the one whose nearest voter is nearer comes first, and
+    among classes without votes the smaller number. A zero vector has cosine 0 with everything.
+    Blocks of queries are compared at a time, so that memory does not grow with their number.
+
+    Args:
+      bank: features [N, D]; floats narrower than 32 bits, and integers, are computed in float32.
+      bank_labels: classes [N] in [0, num_classes).
+      queries: features [Q, D].
+      k: neighbours, 1 to N.
+      num_classes: C.
+      temperature: positive; None means equal votes.
+
+    Raises:
+      ValueError: a shape, a label, ``k`` or ``temperature`` is not as described.
+    """
+    bank, queries = _as_floats(bank), _as_floats(queries)
+    labels = np.asarray(bank_labels)
+    _check(bank, labels, queries, k, num_classes, temperature)
+    num_queries = len(queries)
+    block = max(1, min(_BLOCK, num_queries))
+    blocks = jnp.pad(queries, ((0, -num_queries % block), (0, 0)))
+    votes = _votes_in_blocks(
+        bank,
+        jnp.asarray(labels),
+        blocks.reshape(-1, block, queries.shape[1]),
+        temperature,
+        k=k,
+        num_classes=num_classes,
+    )
+    scores, first = (np.asarray(a).reshape(-1, num_classes)[:num_queries] for a in votes)
+    classes = np.lexsort((first, -scores), axis=-1)  # stable: then the smaller number
+    return Votes(classes, np.take_along_axis(scores, classes, axis=-1))
+
+
+def _as_floats(x: np.ndarray | jax.Array) -> jax.Array:
+    x = jnp.asarray(x)
+    return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnames=("k", "num_classes"))
+def _votes_in_blocks(bank, labels, queries, temperature, *, k: int, num_classes: int):
+    """Of queries [B, Q, D] against the bank [N, D], for every class [B, Q, C].
+
+    The sum of its votes, and the rank of its nearest voter (k without any).
+    """
+    bank = normalise(bank)
+
+    def vote(block):
+        # Full precision, or a GPU may round the products to 10 bits.
+        cosines = jnp.matmul(normalise(block), bank.T, precision=jax.lax.Precision.HIGHEST)
+        nearest, rows = jax.lax.top_k(cosines, k)  # equal ones: the earlier row first
+        weights = jnp.ones_like(nearest) if temperature is None else jnp.exp(nearest / temperature)
+        voted = labels[rows][:, :, None] == jnp.arange(num_classes)[None, None, :]  # [Q, k, C]
+        scores = jnp.sum(jnp.where(voted, weights[:, :, None], 0.0), axis=1)
+        first = jnp.where(voted.any(axis=1), jnp.argmax(voted, axis=1), k)
+        return scores, first
+
+    return jax.lax.map(vote, queries)
+
+
+def _check(bank, labels: np.ndarray, queries, k: int, num_classes: int, temperature) -> None:
+    if bank.ndim != 2 or queries.ndim != 2 or bank.shape[1] != queries.shape[1]:
+        raise ValueError(
+            f"neighbours need bank [N, D] and queries [Q, D], found shapes {bank.shape} and "
+            f"{queries.shape}; take both from one encoder"
+        )
+    if labels.shape != bank.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"bank_labels must be integers [{len(bank)}], found {labels.dtype} "
+            f"{list(labels.shape)}; give one class per row of the bank"
+        )
+    if not 1 <= k <= len(bank):
+        raise ValueError(f"k must be 1 to {len(bank)}, the rows of the bank, found {k}; lower k")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"bank_labels must lie in 0 to {num_classes - 1}, found {labels.min()} to "
+            f"{labels.max()}; leave unlabelled rows out, or raise num_classes"
+        )
+    if temperature is not None and not temperature > 0:
+        raise ValueError(
+            f"temperature must be positive, found {temperature}; None gives equal votes"
+        )
