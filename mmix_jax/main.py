@@ -117,21 +117,22 @@ def _one_line(error: BaseException) -> str:
 
 def _run(argv: list[str], interrupted) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
-    from mmix_jax.experiments import nodes, settings
+    from mmix_jax.experiments import graphs, nodes, settings
     from mmix_jax.report.tables import text_table
     from mmix_jax.results import RESULTS_FILE, write_results
 
     settings.check(config)
     settings.compare(config, workdir, mode=mode)
+    task = {"node": nodes, "graph": graphs}[config.task]
     if mode == "embed":
-        arrays = nodes.run_embed(config, workdir, checkpoint)
+        arrays = task.run_embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)
         print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
         return
     if mode == "eval":
-        results = nodes.run_eval(config, workdir, checkpoint)
+        results = task.run_eval(config, workdir, checkpoint)
     else:
-        results = nodes.run_train(config, workdir, interrupted)
+        results = task.run_train(config, workdir, interrupted)
     if not results:
         print("no labels, so no scores; --mode=embed writes the embeddings")
         return

@@ -1,5 +1,6 @@
 """The fields of a config and their defaults: the paper's, unless a comment says otherwise."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmix_jax.errors import InputError
@@ -167,16 +168,18 @@ VARIANTS = {
 }
 
 
-def finish(config: Config, variant: str | None) -> Config:
-    """Apply a variant and lock the keys, so that a misspelt one is an error.
+def finish(
+    config: Config, variant: str | None, variants: Mapping[str, Mapping[str, Any]] = VARIANTS
+) -> Config:
+    """Apply one of the variants and lock the keys, so that a misspelt one is an error.
 
     Raises:
       InputError: unknown variant.
     """
     if variant:
-        if variant not in VARIANTS:
+        if variant not in variants:
             raise InputError(
-                f"unknown variant '{variant}'; expected one of: {', '.join(sorted(VARIANTS))}"
+                f"unknown variant '{variant}'; expected one of: {', '.join(sorted(variants))}"
             )
-        config.update(VARIANTS[variant])
+        config.update(variants[variant])
     return config.lock()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config, node_config
+from mmix_jax.experiments.graph_defaults import graph_config
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
@@ -15,7 +16,6 @@ from mmix_jax.mixing.pairs import CANDIDATES
 from mmix_jax.mixing.rules import RULES
 
 _CHOICES = {
-    "task": ("node",),
     "framework": ("mvgrl",),
     "encoder": ("gcn",),
     "split": ("default", "public", "random"),
@@ -24,15 +24,29 @@ _CHOICES = {
     "diffusion_form": ("features", "exact", "top_k", "epsilon"),
     "mixing": (*RULES, "i_mix"),
     "candidates": ("wp", *CANDIDATES),
-    "objective": ("node", "mvgrl"),
     "negatives": NEGATIVES,
     "discriminator": FORMS,
     "embed_from": ("g", "mixed", "z"),
     "representation": ("mean", "a", "b"),
-    "sampler": SAMPLERS,
-    "protocol": ("standard", "reference"),
-    "selection": ("validation", "loss", "last"),
 }
+_TASK_CHOICES = {
+    "node": {
+        "objective": ("node", "mvgrl"),
+        "sampler": SAMPLERS,
+        "protocol": ("standard", "reference"),
+        "selection": ("validation", "loss", "last"),
+    },
+    "graph": {
+        "mixing": tuple(RULES),
+        "objective": ("both", "node", "graph", "mvgrl"),
+        "node_contrast": ("graph", "batch"),
+        "features": ("auto", "labels", "attributes", "labels+attributes", "degree"),
+        "sampler": ("graphs",),
+        "protocol": ("standard",),
+        "selection": ("fixed", "loss", "inner_cv"),
+    },
+}
+_DEFAULTS = {"node": node_config, "graph": graph_config}
 _POSITIVE = [
     "depth",
     "width",
@@ -47,6 +61,8 @@ _POSITIVE = [
     "epsilon",
     "num_windows",
     "diffusion_time",
+    "max_buckets",
+    "num_folds",
 ]
 _NOT_NEGATIVE = [
     "num_clusterings",
@@ -57,10 +73,13 @@ _NOT_NEGATIVE = [
     "num_devices",
     "seed",
     "split_seed",
+    "contrast_nodes",
+    "max_degree",
 ]
 _RANGES = {
     "alpha": (1e-6, 1.0),
     "temperature": (0.03, float("inf")),
+    "graph_temperature": (0.03, float("inf")),
     "self_weight": (float("-inf"), 1.0),
     "feature_mask": (0.0, 0.99),
     "diversity_margin": (-1.0, 1.0),
@@ -82,34 +101,44 @@ _EVALUATION = (
     "checkpoint_every",
     "patience",
     "num_seeds",
+    "num_folds",
 )
 
 
 def check(config: Config) -> None:
     """Raise InputError where a value is unknown, out of range or contradicts another."""
-    missing = sorted(set(node_config("")) - set(config))
+    if config.task not in _DEFAULTS:
+        raise InputError(
+            f"unknown task '{config.task}'; expected one of: {', '.join(sorted(_DEFAULTS))}"
+        )
+    missing = sorted(set(_DEFAULTS[config.task]("")) - set(config))
     if missing:
         raise InputError(
             f"a config must have every field, missing here: {', '.join(missing)}; start from "
-            "experiments.defaults.node_config, as the files in configs/ do"
+            f"experiments.{_DEFAULTS[config.task].__name__}, as the files in configs/ do"
         )
-    for name, choices in _CHOICES.items():
-        if config[name] not in choices:
+    for name, choices in (_CHOICES | _TASK_CHOICES[config.task]).items():
+        if name in config and config[name] not in choices:
             raise InputError(
                 f"unknown {name} '{config[name]}'; expected one of: {', '.join(sorted(choices))}"
             )
     for name in _POSITIVE:
-        if not config[name] > 0:
+        if name in config and not config[name] > 0:
             raise InputError(f"{name} must be positive, found {config[name]}")
     for name in _NOT_NEGATIVE:
-        if not config[name] >= 0:
+        if name in config and not config[name] >= 0:
             raise InputError(f"{name} must not be negative, found {config[name]}")
     for name, (low, high) in _RANGES.items():
-        if not low <= config[name] <= high:
+        if name in config and not low <= config[name] <= high:
             raise InputError(f"{name} must lie in [{low}, {high}], found {config[name]}")
     for name, value in config.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{name} must be a finite number, found {value}")
+    _check_combinations(config)
+
+
+def _check_combinations(config: Config) -> None:
+    """Values that are right alone and contradict each other."""
     if config.mixing == "propagate" and config.candidates != "wp":
         raise InputError(
             "mixing 'propagate' runs along graph edges, found candidates "
@@ -147,11 +176,13 @@ def check(config: Config) -> None:
 
 
 def static_settings(config: Config, num_nodes: int) -> Settings:
-    """The framework's settings; `num_nodes` decides between dense and streamed losses."""
+    """The framework's settings; `num_nodes` (of the graph, or of a batch of graphs) decides between
+    dense and streamed losses."""
     contrasted = {
         "full": num_nodes,
         "nodes": config.batch_size,
-        "window": config.batch_size * config.num_windows,
+        "window": config.batch_size * config.get("num_windows", 1),
+        "graphs": num_nodes,
     }[config.sampler]
     automatic = _STREAM_BLOCK if contrasted > _STREAM_ABOVE else None
     return Settings(

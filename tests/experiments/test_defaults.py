@@ -5,6 +5,7 @@ import pytest
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
 from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
+from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
 from tests.experiments import configs
 
 # Keys with one meaning everywhere (README, docs and scripts name them).
@@ -19,13 +20,18 @@ NAMED_VARIANTS = "none mo mp mp_nodiv mo_op random binary i_mix mvgrl paper smok
 
 def test_every_data_set_has_a_config_of_its_name():
     assert {"cora", "citeseer", "pubmed", "digits_graph", "graph_file"} <= set(configs.NAMES)
+    assert {"mutag", "ptc_mr", "imdb_binary", "imdb_multi", "reddit_binary"} <= set(configs.NAMES)
     for name in configs.NAMES:
         assert configs.load(name).dataset == name
 
 
-@pytest.mark.parametrize("variant", ["", *sorted(VARIANTS)])
-def test_every_variant_of_every_config_is_valid(variant):
-    for name in configs.NAMES:
+def variants_of(name: str) -> list[str]:
+    return ["", *sorted(VARIANTS if configs.load(name).task == "node" else GRAPH_VARIANTS)]
+
+
+@pytest.mark.parametrize("name", configs.NAMES)
+def test_every_variant_of_every_config_is_valid(name):
+    for variant in variants_of(name):
         config = configs.load(name, variant)
         settings.check(config)
         assert set(KEYS.split()) <= set(config.keys())
@@ -35,6 +41,17 @@ def test_every_variant_of_every_config_is_valid(variant):
 
 def test_the_variants_that_are_promised_exist():
     assert set(NAMED_VARIANTS.split()) <= set(VARIANTS)
+    graphs = set(NAMED_VARIANTS.split()) - {"i_mix"} | {"node_only", "graph_only"}
+    assert graphs <= set(GRAPH_VARIANTS)
+
+
+def test_graph_configs_say_what_the_paper_does():
+    config = graph_config("mutag")
+    paper = {"width": 512, "learning_rate": 3e-4, "num_steps": 200, "graph_temperature": 1.0}
+    paper |= {"objective": "both", "node_contrast": "graph", "num_folds": 10, "num_seeds": 5}
+    assert {name: config[name] for name in paper} == paper
+    assert configs.load("mutag", "node_only").objective == "node"
+    assert configs.load("mutag", "mvgrl").objective == "mvgrl"
 
 
 @pytest.mark.parametrize(

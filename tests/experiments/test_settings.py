@@ -7,6 +7,7 @@ import pytest
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
 from mmix_jax.experiments.defaults import finish, node_config
+from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
 
 
 def config_with(**changes):
@@ -15,7 +16,41 @@ def config_with(**changes):
     return config
 
 
+def graph_config_with(**changes):
+    config = finish(graph_config("mutag"), None, GRAPH_VARIANTS)
+    config.update(changes)
+    return config
+
+
 # Values
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mixing": "i_mix"}, "unknown mixing 'i_mix'; expected one of: binary, mo, mp"),
+        ({"objective": "nodes"}, "unknown objective 'nodes'; expected one of: both, graph, mvgrl"),
+        ({"node_contrast": "set"}, "unknown node_contrast 'set'; expected one of: batch, graph"),
+        ({"features": "words"}, "unknown features 'words'"),
+        ({"selection": "validation"}, "unknown selection 'validation'; expected one of: fixed"),
+        ({"sampler": "full"}, "unknown sampler 'full'; expected one of: graphs"),
+        ({"graph_temperature": 0.0}, "graph_temperature must lie in"),
+        ({"contrast_nodes": -1}, "contrast_nodes must not be negative, found -1"),
+        ({"max_buckets": 0}, "max_buckets must be positive, found 0"),
+        ({"num_folds": 0}, "num_folds must be positive, found 0"),
+        ({"objective": "mvgrl"}, "objective 'mvgrl' mixes nothing, found mixing 'mp'"),
+    ],
+)
+def test_wrong_values_for_sets_of_graphs_are_told(changes, told):
+    with pytest.raises(InputError, match=told):
+        settings.check(graph_config_with(**changes))
+
+
+def test_a_config_of_nodes_is_none_of_graphs():
+    config = config_with()
+    config.task = "graph"
+    with pytest.raises(InputError, match=r"missing here: contrast_nodes, .*graph_config"):
+        settings.check(config)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +66,7 @@ def config_with(**changes):
         ({"embed_from": "h"}, "unknown embed_from 'h'"),
         ({"representation": "c"}, "unknown representation 'c'"),
         ({"diffusion": "katz"}, "unknown diffusion 'katz'"),
-        ({"task": "graph"}, "unknown task 'graph'"),
+        ({"task": "edge"}, "unknown task 'edge'; expected one of: graph, node"),
         ({"temperature": 0.0}, "temperature must lie in .* found 0.0"),
         ({"mixing_temperature": 0.0}, "mixing_temperature must be positive, found 0.0"),
         ({"mixing_temperature": float("nan")}, "mixing_temperature must be positive, found nan"),

@@ -76,3 +76,71 @@ def test_unknown_forms_are_named():
     with pytest.raises(ValueError, match=r"hinge.*bce, jsd") as caught:
         losses.node_graph(*jnp.asarray(nodes), form="hinge")
     assert "\n" not in str(caught.value)
+
+
+# Whole graphs
+
+NODE_GRAPH = np.array([0, 0, 1, 2, 2])
+GRAPH_MASK = np.array([True, True, True, False])
+
+
+def make_graphs():
+    draws = np.random.default_rng(6)
+    nodes, readouts = draws.normal(size=(2, 5, 3)), draws.normal(size=(2, 4, 3))
+    return nodes, readouts, draws.normal(size=(3, 3))
+
+
+def naive_graph_loss(nodes, readouts, bilinear, form):
+    """Every node of one view with every readout of the other; its own graph's is true."""
+    total = 0.0
+    for z, h in ((nodes[0], readouts[1]), (nodes[1], readouts[0])):
+        positive, negative = [], []
+        for g in np.flatnonzero(GRAPH_MASK):
+            scores = naive.node_graph_scores(z, h[g], bilinear)
+            for i in np.flatnonzero(MASK):
+                (positive if NODE_GRAPH[i] == g else negative).append(scores[i])
+        if form == "jsd":
+            total += naive.discriminator_loss(positive, negative, "jsd")
+        else:  # each group counts half, whatever its size
+            total += 0.5 * np.mean([naive.softplus(-s) for s in positive])
+            total += 0.5 * np.mean([naive.softplus(s) for s in negative])
+    return total / 2
+
+
+@pytest.mark.parametrize(("form", "with_matrix"), [("bce", True), ("jsd", True), ("jsd", False)])
+def test_whole_graphs_match_the_loops(x64, form, with_matrix):
+    nodes, readouts, matrix = make_graphs()
+
+    def loss(nodes, readouts, matrix):
+        return losses.node_graphs(
+            *nodes,
+            *readouts,
+            jnp.asarray(NODE_GRAPH),
+            bilinear=matrix if with_matrix else None,
+            form=form,
+            node_mask=jnp.asarray(MASK),
+            graph_mask=jnp.asarray(GRAPH_MASK),
+        )
+
+    def expected(nodes, readouts, matrix):
+        return naive_graph_loss(nodes, readouts, matrix if with_matrix else None, form)
+
+    value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(nodes, readouts, matrix)
+    np.testing.assert_allclose(value, expected(nodes, readouts, matrix), rtol=1e-12)
+    parts = [nodes, readouts, matrix]
+    for place, gradient in enumerate(gradients):
+
+        def of_part(part, place=place):
+            return expected(*parts[:place], part, *parts[place + 1 :])
+
+        np.testing.assert_allclose(
+            gradient, naive.numerical_gradient(of_part, parts[place]), atol=1e-8
+        )
+
+
+def test_one_graph_alone_has_no_false_pairs(x64):
+    nodes, readouts, _ = make_graphs()
+    zeros = jnp.zeros(5, jnp.int32)
+    value = losses.node_graphs(*nodes, *readouts[:, :1], zeros)
+    scores = np.concatenate([nodes[0] @ readouts[1, 0], nodes[1] @ readouts[0, 0]])
+    np.testing.assert_allclose(value, 0.5 * np.mean([naive.softplus(-s) for s in scores]))

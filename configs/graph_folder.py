@@ -1,0 +1,10 @@
+"""Your own graphs: --config.data_path=FOLDER of .npz files, one graph each."""
+
+from mmix_jax.experiments.defaults import finish
+from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+
+
+def get_config(variant: str = ""):
+    config = graph_config("graph_folder")
+    config.num_seeds = 1
+    return finish(config, variant, GRAPH_VARIANTS)

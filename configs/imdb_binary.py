@@ -1,0 +1,9 @@
+"""IMDB-BINARY: 10-fold cross-validated linear SVM on graph representations."""
+
+from mmix_jax.experiments.defaults import finish
+from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+
+
+def get_config(variant: str = ""):
+    config = graph_config("imdb_binary")
+    return finish(config, variant, GRAPH_VARIANTS)
