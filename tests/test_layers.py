@@ -36,6 +36,7 @@ FLOORS = {
 # Imported inside the functions that use them: some accelerator machines lack them, and they slow
 # the start of every program that wants one formula.
 HEAVY = {
+    "grakel",
     "jraph",
     "matplotlib",
     "ml_collections",

@@ -59,6 +59,24 @@ def graph_config(dataset: str) -> Config:
     return c
 
 
+def edit_distance_config(dataset: str) -> Config:
+    """Settings of graph edit distance: those of `graph_config`, and what encoders are asked."""
+    c = graph_config(dataset)
+    c.task = "edit_distance"
+    # Nodes of the subgraphs; 1,000 triplets of each (METHOD section 5).
+    c.sizes = (10, 15, 20, 50)
+    c.num_triplets = 1000
+    # Pairs of up to max_pair_nodes nodes whose exact distance is computed; 0 leaves them out.
+    c.num_pairs = 200
+    c.max_pair_nodes = 7
+    # Seed of triplets and pairs, apart from the training seed.
+    c.triplet_seed = 0
+    # Kernels and the supervised GNN too.
+    c.baselines = True
+    c.num_seeds = 1
+    return c
+
+
 _SHARED = ("none", "mo", "mp", "mp_nodiv", "mo_op", "random", "binary", "neighbour_mean")
 GRAPH_VARIANTS = {name: VARIANTS[name] for name in (*_SHARED, "propagate")} | {
     "mvgrl": {
@@ -92,3 +110,8 @@ GRAPH_VARIANTS = {name: VARIANTS[name] for name in (*_SHARED, "propagate")} | {
         "max_buckets": 2,
     },
 }
+# Baselines do not depend on the variant: they come with the config itself.
+EDIT_DISTANCE_VARIANTS = {
+    name: {**changes, "baselines": False} for name, changes in GRAPH_VARIANTS.items()
+}
+EDIT_DISTANCE_VARIANTS["smoke"] |= {"sizes": (5, 6), "num_triplets": 6, "num_pairs": 4}

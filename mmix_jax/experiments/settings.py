@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config, node_config
-from mmix_jax.experiments.graph_defaults import graph_config
+from mmix_jax.experiments.graph_defaults import edit_distance_config, graph_config
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
@@ -46,7 +46,8 @@ _TASK_CHOICES = {
         "selection": ("fixed", "loss", "inner_cv"),
     },
 }
-_DEFAULTS = {"node": node_config, "graph": graph_config}
+_TASK_CHOICES["edit_distance"] = _TASK_CHOICES["graph"] | {"selection": ("fixed", "loss")}
+_DEFAULTS = {"node": node_config, "graph": graph_config, "edit_distance": edit_distance_config}
 _POSITIVE = [
     "depth",
     "width",
@@ -63,6 +64,7 @@ _POSITIVE = [
     "diffusion_time",
     "max_buckets",
     "num_folds",
+    "num_triplets",
 ]
 _NOT_NEGATIVE = [
     "num_clusterings",
@@ -75,6 +77,8 @@ _NOT_NEGATIVE = [
     "split_seed",
     "contrast_nodes",
     "max_degree",
+    "num_pairs",
+    "triplet_seed",
 ]
 _RANGES = {
     "alpha": (1e-6, 1.0),
@@ -102,6 +106,12 @@ _EVALUATION = (
     "patience",
     "num_seeds",
     "num_folds",
+    "sizes",
+    "num_triplets",
+    "num_pairs",
+    "max_pair_nodes",
+    "triplet_seed",
+    "baselines",
 )
 
 
@@ -139,6 +149,11 @@ def check(config: Config) -> None:
 
 def _check_combinations(config: Config) -> None:
     """Values that are right alone and contradict each other."""
+    if any(size < 4 for size in config.get("sizes", ())):
+        raise InputError(
+            f"sizes of subgraphs must be 4 or more, found {min(config.sizes)}; smaller ones have "
+            "no two edges to substitute"
+        )
     if config.mixing == "propagate" and config.candidates != "wp":
         raise InputError(
             "mixing 'propagate' runs along graph edges, found candidates "

@@ -1,0 +1,10 @@
+"""COIL-DEL: encoders asked for graph edit distances, beside kernels and a supervised GNN."""
+
+from mmix_jax.experiments.defaults import finish
+from mmix_jax.experiments.graph_defaults import EDIT_DISTANCE_VARIANTS, edit_distance_config
+
+
+def get_config(variant: str = ""):
+    config = edit_distance_config("coil_del")
+    config.width = 256
+    return finish(config, variant, EDIT_DISTANCE_VARIANTS)
