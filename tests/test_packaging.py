@@ -30,7 +30,7 @@ def _pins(name: str, python: str) -> dict[str, str]:
         if not line or line.startswith("-r"):
             continue
         requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate({"python_version": python}):
+        if not _applies(requirement, python):
             continue
         package = canonicalize_name(requirement.name)
         assert package not in pins, f"{package} is pinned twice on Python {python}"
@@ -40,9 +40,14 @@ def _pins(name: str, python: str) -> dict[str, str]:
     return pins
 
 
-def _ranges(requirements: list[str]) -> dict[str, SpecifierSet]:
-    parsed = (Requirement(line) for line in requirements)
-    return {canonicalize_name(requirement.name): requirement.specifier for requirement in parsed}
+def _applies(requirement: Requirement, python: str) -> bool:
+    marker = requirement.marker
+    return marker is None or marker.evaluate({"python_version": python})
+
+
+def _ranges(requirements: list[str], python: str) -> dict[str, SpecifierSet]:
+    parsed = [Requirement(line) for line in requirements]
+    return {canonicalize_name(r.name): r.specifier for r in parsed if _applies(r, python)}
 
 
 @every_python
@@ -55,7 +60,7 @@ def _ranges(requirements: list[str]) -> dict[str, SpecifierSet]:
     ids=["run", "test"],
 )
 def test_every_pin_lies_in_its_range_and_every_range_has_a_pin(name, requirements, python):
-    pins, ranges = _pins(name, python), _ranges(requirements)
+    pins, ranges = _pins(name, python), _ranges(requirements, python)
     assert pins.keys() == ranges.keys()
     outside = {
         package: pin
