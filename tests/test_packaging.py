@@ -78,8 +78,8 @@ def test_jaxlib_is_the_same_version_as_jax(python):
 
 @pytest.mark.parametrize("extra", ["cuda", "tpu"])
 def test_an_accelerator_extra_takes_the_same_jax(extra):
-    extras = _ranges(PROJECT["optional-dependencies"][extra])
-    assert extras["jax"] == _ranges(PROJECT["dependencies"])["jax"]
+    extras = _ranges(PROJECT["optional-dependencies"][extra], "3.12")
+    assert extras["jax"] == _ranges(PROJECT["dependencies"], "3.12")["jax"]
 
 
 def test_the_plots_extra_is_part_of_the_test_extra():
