@@ -156,10 +156,12 @@ def _progress(description: str, interrupted: Callable[[], bool], step: int) -> C
     """A callback per fold that shows a bar and lets an interruption through."""
     from tqdm import tqdm
 
-    bar = tqdm(total=0, desc=description, unit="fold", leave=False, mininterval=1.0)
+    bar = None  # none yet: where the protocol refuses the data, nothing else is printed
 
     def advance(done: int, num_folds: int):
-        bar.total = num_folds
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=num_folds, desc=description, unit="fold", leave=False)
         bar.update(1)
         if done == num_folds:
             bar.close()
