@@ -1,4 +1,4 @@
-"""Peak memory (and seconds) of the streamed loss, of full-graph training and of diffusion.
+"""Peak memory (and seconds) of the streamed loss, of training and of diffusion.
 
     python -m benchmarks.memory [--data_dir=DIR | --synthetic=19717]
 
@@ -88,6 +88,39 @@ def measure_training(args) -> dict[str, float]:
     )
 
 
+def measure_graphs(args) -> dict[str, float]:
+    """Steps of a config for a set of graphs, one after another."""
+    import runpy
+    import statistics
+
+    from benchmarks import graphs, nodes
+
+    floor = peak_mb()
+    path, _, variant = args.graph_config.partition(":")
+    config = runpy.run_path(path)["get_config"](variant)
+    number = None
+    if args.synthetic is not None:  # the same share of the graphs as of Pubmed's nodes
+        share = args.synthetic / nodes.SHAPES["pubmed"].nodes
+        number = max(round(share * graphs.SHAPES[config.dataset].graphs), 2)
+    step = graphs.LibraryStep(config, graphs.load(config.dataset, args.data_dir, number))
+    ready = peak_mb()
+    seconds = []
+    for _ in range(WARM_UP + args.steps):
+        begin = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - begin)
+    return report(
+        floor,
+        graphs=len(step.sampler.num_nodes),
+        rows=step.sampler.buckets.num_rows,
+        width=config.width,
+        padding=step.sampler.padding,
+        ready_mb=ready,
+        warm_up_seconds=sum(seconds[:WARM_UP]),
+        seconds=statistics.median(seconds[WARM_UP:]),
+    )
+
+
 def measure_diffusion(args) -> dict[str, float]:
     """Personalised PageRank of Pubmed's features on the host."""
     from benchmarks import nodes
@@ -105,14 +138,15 @@ def measure_diffusion(args) -> dict[str, float]:
 MEASUREMENTS = {
     "info_nce": measure_info_nce,
     "training": measure_training,
+    "graphs": measure_graphs,
     "diffusion": measure_diffusion,
     "hardware": lambda args: {"header": timing.header()},
 }
 
 
-def apart(name: str, *options: str) -> dict:
+def apart(name: str, *options: str, module: str = "benchmarks.memory") -> dict:
     """Run a measurement in a process of its own, with this one's options and `options`."""
-    command = [sys.executable, "-m", "benchmarks.memory", *sys.argv[1:], *options]
+    command = [sys.executable, "-m", module, *sys.argv[1:], *options]
     done = subprocess.run([*command, "--measure", name], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"measurement {name} ended with status {done.returncode}")
@@ -151,16 +185,29 @@ def print_one(title: str, found: dict) -> None:
     )
 
 
+def print_seconds(args, found: dict) -> None:
+    print(
+        f"  {found['seconds']:.2f} s per step (median of n={args.steps}), after {WARM_UP} steps "
+        f"with compilation of {found['warm_up_seconds']:.2f} s together"
+    )
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Peak memory of the streamed loss, of full-graph training and of diffusion."
+        description="Peak memory of the streamed loss, of training and of diffusion."
     )
-    parser.add_argument("--data_dir", help="folder with Pubmed's files; default: $MMIX_DATA_DIR")
-    parser.add_argument("--synthetic", type=int, metavar="N", help="a random graph of N nodes")
+    parser.add_argument("--data_dir", help="folder with the files; default: $MMIX_DATA_DIR")
+    parser.add_argument(
+        "--synthetic",
+        type=int,
+        metavar="N",
+        help="a random graph of N nodes, and the same share of a set's graphs",
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 20_000, 40_000])
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--block_size", type=int, default=1024, help="of the loss alone")
     parser.add_argument("--config", default="configs/pubmed.py", help="PATH[:VARIANT]")
+    parser.add_argument("--graph_config", default="configs/reddit_binary.py")
     parser.add_argument("--steps", type=int, default=3, help="timed training steps")
     parser.add_argument("--measure", choices=MEASUREMENTS, help="one, here, as a line of JSON")
     return parser.parse_args()
@@ -179,10 +226,14 @@ def main() -> None:
         f"blocks of {found['block_size']} (0: dense)",
         found,
     )
-    print(
-        f"  {found['seconds']:.2f} s per step (median of n={args.steps}), after {WARM_UP} steps "
-        f"with compilation of {found['warm_up_seconds']:.2f} s together"
+    print_seconds(args, found)
+    found = apart("graphs")
+    print_one(
+        f"training on graphs, {args.graph_config}, {found['graphs']} graphs, width "
+        f"{found['width']}, {found['rows']} rows per step, {100 * found['padding']:.1f} % padding",
+        found,
     )
+    print_seconds(args, found)
     found = apart("diffusion")
     print_one(f"diffusion of {found['nodes']} nodes' features on the host", found)
     print(f"  {found['seconds']:.2f} s (n=1)")

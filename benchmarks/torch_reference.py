@@ -107,7 +107,7 @@ def training_step(
     return step
 
 
-def load_weights(model: NodeModel, weights: dict[str, np.ndarray]) -> None:
+def load_weights(model: nn.Module, weights: dict[str, np.ndarray]) -> None:
     """Copy parameters by name; those that the forward pass does not use may be missing."""
     own = {name: parameter.shape for name, parameter in model.named_parameters()}
     tensors = {name: torch.tensor(w).reshape(own[name]) for name, w in weights.items()}

@@ -15,6 +15,7 @@ from mmix_jax.graphs import Graph, Split, diffusion_matrix, gcn_weights
 from mmix_jax.graphs.normalize import sparse_operator
 
 GOLDEN = "tests/golden/node_model.npz"
+TOLERANCE = 1e-10
 # The torch side's name of each parameter, and where it stands in the library's.
 WEIGHTS = {
     "gcn1.fc.weight": ("encoder_a", "dense_0", "kernel"),
@@ -29,14 +30,25 @@ WEIGHTS = {
 }
 
 
-def set_up(device: str | None, precision: str) -> str:
-    """All threads, and the precision of float32 products; returns the device, and says so."""
+def set_up(
+    device: str | None,
+    precision: str,
+    *,
+    golden: str = GOLDEN,
+    compare: Callable[[str], float] = torch_reference.golden_difference,
+) -> str:
+    """All threads, and the precision of float32 products; returns the device, and says so.
+
+    `compare(golden)` is the difference to the authors' functions; one to be seen ends the script.
+    """
     torch.set_num_threads(timing.num_threads())
     torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    difference = torch_reference.golden_difference(GOLDEN)
+    difference = compare(golden)
     print(f"torch     {torch.get_num_threads()} threads, device {device}")
-    print(f"          against the authors' own functions ({GOLDEN}): {difference:.1e}")
+    print(f"          against the authors' own functions ({golden}): {difference:.1e}")
+    if not difference < TOLERANCE:
+        raise SystemExit(f"the PyTorch side must compute what {golden} holds, to {TOLERANCE}")
     return device
 
 
@@ -53,10 +65,10 @@ def dense_views(graph: Graph, device: str) -> Views:
     )
 
 
-def as_torch(tree) -> dict[str, np.ndarray]:
+def as_torch(tree, weights: dict[str, tuple[str, ...]] = WEIGHTS) -> dict[str, np.ndarray]:
     """The library's parameters, or gradients, under the torch side's names and in its layout."""
     found = {}
-    for name, path in WEIGHTS.items():
+    for name, path in weights.items():
         leaf = tree
         for key in path:
             leaf = leaf[key]
@@ -78,15 +90,21 @@ def check_same(step: LibraryStep, views: Views) -> str:
     model = make_model(step, views, order="paper")
     loss, gradients = step.loss_and_gradients()
     found, theirs = torch_reference.loss_and_gradients(model, views, step.settings.negatives)
-    ours = as_torch(gradients)
-    differences = {
+    return differences(loss, found, as_torch(gradients), theirs)
+
+
+def differences(
+    loss: float, found: float, ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
+) -> str:
+    """How far the losses of both sides are apart, and the gradients that torch has."""
+    relative = {
         name: np.linalg.norm(ours[name].ravel() - value.ravel()) / np.linalg.norm(value)
         for name, value in theirs.items()
     }
-    worst = max(differences, key=lambda name: differences[name])
+    worst = max(relative, key=lambda name: relative[name])
     return (
         f"loss jax {loss:.6f}, torch {found:.6f}, difference {loss - found:.1e}; gradients differ "
-        f"by {differences[worst]:.1e} of their norm at most ({worst})"
+        f"by {relative[worst]:.1e} of their norm at most ({worst})"
     )
 
 

@@ -1,8 +1,6 @@
 """The notebook colab/nodes.ipynb: clean as committed, careful on Colab, executed as a whole."""
 
-import base64
 import importlib.metadata
-import json
 import pathlib
 import subprocess
 import sys
@@ -10,12 +8,11 @@ import tomllib
 import types
 from importlib.metadata import PackageNotFoundError
 
-import nbclient
-import nbformat
 import pytest
-from ipykernel.kernelspec import write_kernel_spec
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.colab import notebooks
+from tests.colab.notebooks import ROOT
+
 NOTEBOOK = ROOT / "colab" / "nodes.ipynb"
 DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "dependencies"
@@ -37,50 +34,14 @@ print(json.dumps({
 """
 
 
-def _read():
-    return nbformat.read(NOTEBOOK, as_version=4)
-
-
-def _cell(name: str, notebook=None):
-    (found,) = [cell for cell in (notebook or _read()).cells if cell.id == name]
-    return found
-
-
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The notebook after a run in colab/ by a kernel of this interpreter, and its facts."""
-    folder = tmp_path_factory.mktemp("jupyter")
-    write_kernel_spec(str(folder / "kernels" / "python3"))
-    notebook = _read()
-    notebook.cells.append(nbformat.v4.new_code_cell(FACTS, id="facts"))
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
-            patch.setenv(variable, str(folder))  # nothing of the user's own set-up
-        patch.setenv("TMPDIR", str(folder))  # where the notebook's run is written
-        patch.setenv("MMIX_NOTEBOOK_STEPS", "4")
-        client = nbclient.NotebookClient(
-            notebook,
-            kernel_name="python3",
-            timeout=900,
-            resources={"metadata": {"path": str(NOTEBOOK.parent)}},
-        )
-        client.execute()
-    return notebook, json.loads(_cell("facts", notebook).outputs[0].text)
-
-
-def _images(cell) -> list[bytes]:
-    data = [output.get("data", {}) for output in cell.get("outputs", [])]
-    return [base64.b64decode(one["image/png"]) for one in data if "image/png" in one]
+    """The notebook after a run, and its facts."""
+    return notebooks.execute(NOTEBOOK, tmp_path_factory.mktemp("jupyter"), FACTS)
 
 
 def test_it_is_valid_and_committed_without_outputs_or_addresses():
-    notebook = _read()
-    nbformat.validate(notebook)
-    assert notebook.metadata.kernelspec.name == "python3"
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.outputs for cell in code] == [[]] * len(code)
-    assert {cell.execution_count for cell in code} == {None}
-    assert "://" not in NOTEBOOK.read_text("utf-8")
+    notebooks.check_clean(NOTEBOOK)
 
 
 def test_the_steps_come_from_the_environment(executed):
@@ -89,15 +50,12 @@ def test_the_steps_come_from_the_environment(executed):
 
 def test_the_scores_stand_beside_those_of_the_random_encoder(executed):
     assert executed[1]["trained"] == [False, True]
-    table = _cell("scores", executed[0]).outputs[0].text
+    table = notebooks.cell(executed[0], "scores").outputs[0].text
     assert [table.count(word) for word in ("random-init", "accuracy %", "nmi")] == [3, 2, 2]
 
 
 def test_every_figure_is_shown_once(executed):
-    drawn = {cell.id: _images(cell) for cell in executed[0].cells if _images(cell)}
-    assert list(drawn) == FIGURES
-    assert [len(images) for images in drawn.values()] == [1] * len(FIGURES)
-    assert all(len(images[0]) > 5_000 for images in drawn.values())
+    notebooks.check_figures(executed[0], FIGURES)
 
 
 def test_the_mixtures_shown_are_whole(executed):
@@ -115,9 +73,13 @@ def test_the_loop_of_ones_own_learns_with_every_mixing(executed):
     assert len({curve[0] for curve in losses.values()}) == 3
 
 
+def _first_cell() -> str:
+    return notebooks.cell(notebooks.read(NOTEBOOK), "install").source
+
+
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "colab"], ids=["root", "colab"])
 def test_the_first_cell_finds_the_package_of_the_checkout(folder):
-    source = _cell("install").source + "\nimport mmix_jax; print(mmix_jax.__file__)"
+    source = _first_cell() + "\nimport mmix_jax; print(mmix_jax.__file__)"
     # -I: neither the current folder nor PYTHONPATH helps.
     command = [sys.executable, "-I", "-c", source]
     found = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
@@ -167,7 +129,7 @@ def _all_but(*names: str) -> dict[str, str]:
 
 
 def _with_repository() -> str:
-    source = _cell("install").source
+    source = _first_cell()
     assert 'REPOSITORY = ""' in source
     return source.replace('REPOSITORY = ""', 'REPOSITORY = "somewhere/mmix_jax"')
 
@@ -187,4 +149,4 @@ def test_colab_installs_nothing_twice(colab):
 
 def test_colab_without_an_address_says_so(colab):
     with pytest.raises(SystemExit, match="REPOSITORY is empty"):
-        colab(_cell("install").source, **_all_but())
+        colab(_first_cell(), **_all_but())

@@ -1,0 +1,76 @@
+"""What the tests of all notebooks share: reading, a run by a kernel of this interpreter, checks."""
+
+import base64
+import json
+import pathlib
+
+import nbclient
+import nbformat
+import pytest
+from ipykernel.kernelspec import write_kernel_spec
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def read(path: pathlib.Path):
+    """The notebook as committed."""
+    return nbformat.read(path, as_version=4)
+
+
+def cell(notebook, name: str):
+    """The one cell of this id."""
+    (found,) = [one for one in notebook.cells if one.id == name]
+    return found
+
+
+def execute(path: pathlib.Path, folder: pathlib.Path, facts: str):
+    """The notebook after a run of 4 steps, and what `facts`, code put at its end, prints as JSON.
+
+    It runs where it lies; files of Jupyter and of the run itself go to `folder`.
+    """
+    write_kernel_spec(str(folder / "kernels" / "python3"))
+    notebook = read(path)
+    notebook.cells.append(nbformat.v4.new_code_cell(facts, id="facts"))
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR"):
+            patch.setenv(variable, str(folder))  # nothing of the user's own set-up
+        patch.setenv("TMPDIR", str(folder))  # where the notebook's run is written
+        patch.setenv("MMIX_NOTEBOOK_STEPS", "4")
+        client = nbclient.NotebookClient(
+            notebook,
+            kernel_name="python3",
+            timeout=900,
+            resources={"metadata": {"path": str(path.parent)}},
+        )
+        client.execute()
+    return notebook, json.loads(cell(notebook, "facts").outputs[0].text)
+
+
+def images(notebook) -> dict[str, list[bytes]]:
+    """The PNG images below each cell that shows any, in the order of cells."""
+    found = {}
+    for one in notebook.cells:
+        data = [output.get("data", {}) for output in one.get("outputs", [])]
+        pictures = [base64.b64decode(each["image/png"]) for each in data if "image/png" in each]
+        if pictures:
+            found[one.id] = pictures
+    return found
+
+
+def check_figures(notebook, names: list[str]) -> None:
+    """Each of these cells shows one figure that is not blank, and no other cell shows any."""
+    drawn = images(notebook)
+    assert list(drawn) == names
+    assert [len(pictures) for pictures in drawn.values()] == [1] * len(names)
+    assert all(len(pictures[0]) > 5_000 for pictures in drawn.values())
+
+
+def check_clean(path: pathlib.Path) -> None:
+    """Valid, without outputs, counts or addresses."""
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    code = [one for one in notebook.cells if one.cell_type == "code"]
+    assert [one.outputs for one in code] == [[]] * len(code)
+    assert {one.execution_count for one in code} == {None}
+    assert "://" not in path.read_text("utf-8")
