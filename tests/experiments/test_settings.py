@@ -66,7 +66,7 @@ def test_a_config_of_nodes_is_none_of_graphs():
         ({"embed_from": "h"}, "unknown embed_from 'h'"),
         ({"representation": "c"}, "unknown representation 'c'"),
         ({"diffusion": "katz"}, "unknown diffusion 'katz'"),
-        ({"task": "edge"}, "unknown task 'edge'; expected one of: graph, node"),
+        ({"task": "edge"}, "unknown task 'edge'; expected one of: edit_distance, graph, node"),
         ({"temperature": 0.0}, "temperature must lie in .* found 0.0"),
         ({"mixing_temperature": 0.0}, "mixing_temperature must be positive, found 0.0"),
         ({"mixing_temperature": float("nan")}, "mixing_temperature must be positive, found nan"),
