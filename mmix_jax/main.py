@@ -112,9 +112,7 @@ def _parse(argv: list[str]) -> Command:
 
 
 def _one_line(error: BaseException) -> str:
-    # A KeyError's text is the repr of its message.
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split())[:1000] or type(error).__name__
+    return " ".join(str(error).split())[:1000] or type(error).__name__
 
 
 def _run(argv: list[str], interrupted) -> None:
