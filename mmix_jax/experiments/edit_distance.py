@@ -84,7 +84,7 @@ def encoder_similarity(config: Config, params, key) -> Similarity:
 
     def similarity(anchors, others):
         dataset = make_graph_dataset("edited", [*anchors, *others])
-        found, _ = graphs.task_of(config, dataset).represent(params, key)
+        found = graphs.task_of(config, dataset).represent(params, key)
         count = len(anchors)
         return {
             name: cosine_similarities(h[:count], h[count:]) for name, h in sorted(found.items())

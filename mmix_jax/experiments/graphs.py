@@ -40,7 +40,11 @@ REPRESENTATIONS = ("a", "b", "mean")
 
 
 class GraphTask(NamedTuple):
-    """A config with its data and model; `represent(params, key)` embeds all graphs."""
+    """A config with its data and model.
+
+    `represent(params, key)` embeds all graphs; `mixture(params, key)` gives the statistics of
+    mixing on the first batch alone.
+    """
 
     config: Config
     dataset: GraphDataset
@@ -48,6 +52,7 @@ class GraphTask(NamedTuple):
     tables: GraphTables
     devices: list
     represent: Callable
+    mixture: Callable
 
 
 def load(config: Config) -> GraphTask:
@@ -69,19 +74,25 @@ def task_of(config: Config, dataset: GraphDataset) -> GraphTask:
     sampler = make_sampler(config, union, 0, 1)
     compute = jax.jit(partial(embed_graphs, graph_settings(config, sampler.buckets)))
 
+    def embed_batch(params, key, place: int):
+        batch = jax.tree.map(lambda x: x[0], sampler.ordered(place))
+        return batch, *compute(params, tables, batch, key)
+
     def represent(params, key):
-        found, stats = {}, {}
+        found = {}
         for place in range(sampler.num_batches):
-            batch = jax.tree.map(lambda x: x[0], sampler.ordered(place))
-            h, stats = compute(params, tables, batch, key)
+            batch, h, _ = embed_batch(params, key, place)
             mask = batch.globals["mask"][:-1]
             for name, rows in h.items():
                 shape = (len(dataset.graphs), rows.shape[1])
                 whole = found.setdefault(name, np.zeros(shape, np.float32))
                 whole[batch.globals["graph"][:-1][mask]] = np.asarray(rows)[mask]
-        return found, stats
+        return found
 
-    return GraphTask(config, dataset, union, tables, runs.devices_of(config), represent)
+    def mixture(params, key):
+        return embed_batch(params, key, 0)[2]
+
+    return GraphTask(config, dataset, union, tables, runs.devices_of(config), represent, mixture)
 
 
 def graph_settings(config: Config, buckets: Buckets) -> GraphSettings:
@@ -115,12 +126,12 @@ def _judge(task: GraphTask, workdir: Path, seed: int, padding: float) -> Callabl
     key = runs.keys_of(seed)[2]
 
     def evaluate(state: TrainState):
-        representations, stats = task.represent(state.params, key)
+        stats = task.mixture(state.params, key)
         if task.config.selection == "inner_cv":
             path = _candidates(workdir, seed) / f"{int(state.step)}.npz"
             temporary = path.with_suffix(".tmp.npz")
             path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(temporary, **representations)
+            np.savez(temporary, **task.represent(state.params, key))
             os.replace(temporary, path)
         metrics = {f"mixing/{name}": float(value) for name, value in stats.items()}
         return None, metrics | {"padding": padding}
@@ -237,11 +248,11 @@ def evaluate(
         key = runs.keys_of(seed)[2]
         options = {"step": progress["step"], "interrupted": interrupted}
         begin = time.monotonic()
-        trained, _ = task.represent(params, key)
+        trained = task.represent(params, key)
         candidates = _read_candidates(config, workdir, seed)
         rows[True].append(measure(task, trained, seed, candidates=candidates, **options))
         seconds += time.monotonic() - begin
-        untrained, _ = task.represent(start(task, seed)[0].params, key)
+        untrained = task.represent(start(task, seed)[0].params, key)
         rows[False].append(measure(task, untrained, seed, **options))
     return [
         runs.make_result(
@@ -309,7 +320,7 @@ def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str
     folders = runs.checkpoint_folders(config, workdir, checkpoint)
     seed, folder = next(iter(folders.items()))
     params, _ = restore(task, folder, seed)
-    representations, _ = task.represent(params, runs.keys_of(seed)[2])
+    representations = task.represent(params, runs.keys_of(seed)[2])
     arrays = {"z": representations[config.representation]}
     for name, values in (("labels", task.dataset.labels), ("ids", task.dataset.ids)):
         if values is not None:

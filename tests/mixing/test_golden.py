@@ -28,12 +28,6 @@ NODE_MODELS = {"as_is": BLOCKS["node_as_is"], "attn_used": BLOCKS["node_attn_use
 OUTPUT, GRADIENT = {"f64": 1e-10, "f32": 1e-5}, {"f64": 1e-10, "f32": 1e-4}
 
 
-@pytest.fixture(params=["f64", "f32"])
-def precision(request):
-    with jax.enable_x64(request.param == "f64"):
-        yield request.param
-
-
 def load(name, precision):
     """The archive's inputs, in the given precision, and what is expected of it."""
     with np.load(GOLDEN / f"{name}.npz") as archive:

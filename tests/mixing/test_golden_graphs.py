@@ -21,7 +21,6 @@ from tests.mixing.test_golden import (
     assert_gradients,
     edges_of,
     load,
-    precision,  # noqa: F401  (a fixture)
     prelu,
     starting_with,
 )
@@ -101,7 +100,7 @@ def results(kind: str):
 
 
 @pytest.mark.parametrize("mode", ["nodrop", "mask"])
-def test_graph_model(precision, mode):  # noqa: F811
+def test_graph_model(precision, mode):
     expected = starting_with(load("graph_model", precision)[1], f"{mode}_")
     (value, outputs), gradients = results(precision)[0][mode]
     assert_close(value, expected["total_as_is"], OUTPUT[precision])
@@ -110,6 +109,6 @@ def test_graph_model(precision, mode):  # noqa: F811
     assert_gradients(gradients, expected, precision)
 
 
-def test_four_steps_of_adam(precision):  # noqa: F811
+def test_four_steps_of_adam(precision):
     expected = load("graph_model", precision)[1]["nodrop_adam_losses"]
     np.testing.assert_allclose(results(precision)[1], expected, rtol=OUTPUT[precision])
