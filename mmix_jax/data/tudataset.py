@@ -41,7 +41,15 @@ OFFICIAL = {
     "coil_del": "COIL-DEL",
 }
 NAMES = tuple(OFFICIAL)
-FEATURES = ("auto", "labels", "attributes", "labels+attributes", "degree")
+FEATURES = (
+    "auto",
+    "labels",
+    "attributes",
+    "labels+attributes",
+    "labels+degree",
+    "attributes+degree",
+    "degree",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -97,8 +105,9 @@ def read_tudataset(
 
     - ``"labels"``: the node's label, one-hot in the order of the numbers in the file;
     - ``"attributes"``: its attributes, each standardised over all nodes of the set;
-    - ``"labels+attributes"``: both, in this order;
     - ``"degree"``: its number of neighbours, one-hot; see ``graph_sets.degree_features``;
+    - two of them with a plus, in this order: ``"labels+attributes"``, ``"labels+degree"``,
+      ``"attributes+degree"``;
     - ``"auto"``: the first of labels, attributes and degree that the set has.
 
     Args:

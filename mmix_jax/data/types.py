@@ -41,8 +41,8 @@ class GraphDataset(NamedTuple):
       graphs: M graphs with the same number of features F.
       labels: classes 0 … C − 1, int32 [M]; None where there are none.
       num_classes: C; 0 without labels.
-      features: what x holds: ``"labels"``, ``"attributes"``, ``"labels+attributes"``, ``"degree"``
-        or ``"given"``.
+      features: what x holds: ``"labels"``, ``"attributes"``, ``"degree"``, two of them with a plus
+        between, or ``"given"``.
       ids: the graphs' own names [M], None where they are just 0 … M − 1.
     """
 

@@ -21,8 +21,9 @@ def graph_config(dataset: str) -> Config:
     c.task = "graph"
     # --- data ---
     # Name in data.catalog: mutag, ptc_mr, …, any TU name, or graph_folder (with data_path).
-    # What x is: "auto" (node labels, else attributes, else degrees), or one of "labels",
-    # "attributes", "labels+attributes", "degree".
+    # What x is: "auto" (node labels, else attributes, else degrees), "labels", "attributes",
+    # "degree", or two of them in this order, "labels+degree". Degrees matter where the normalised
+    # adjacency hides them.
     c.features = "auto"
     # One-hot degrees share the last column from here on.
     c.max_degree = 64
@@ -39,6 +40,9 @@ def graph_config(dataset: str) -> Config:
     c.symmetric_graph = False
     # tau between graphs (eq. 11 has none).
     c.graph_temperature = 1.0
+    # --- representation ---
+    # Over a graph's nodes: "mean" (the paper's), or "sum", which keeps the graph's size.
+    c.readout = "mean"
     # --- training ---
     # Whole graphs, every one once an epoch.
     c.sampler = "graphs"

@@ -105,6 +105,7 @@ def graph_settings(config: Config, buckets: Buckets) -> GraphSettings:
         contrast_nodes=config.contrast_nodes,
         symmetric_graph=config.symmetric_graph,
         graph_temperature=config.graph_temperature,
+        readout=config.readout,
     )
 
 

@@ -5,10 +5,12 @@ import math
 import os
 from pathlib import Path
 
+from mmix_jax.data.tudataset import FEATURES
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config, node_config
 from mmix_jax.experiments.graph_defaults import edit_distance_config, graph_config
 from mmix_jax.frameworks.mvgrl import Settings
+from mmix_jax.frameworks.mvgrl_graphs import READOUTS
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
 from mmix_jax.losses.node_graph import FORMS
@@ -40,7 +42,8 @@ _TASK_CHOICES = {
         "mixing": tuple(RULES),
         "objective": ("both", "node", "graph", "mvgrl"),
         "node_contrast": ("graph", "batch"),
-        "features": ("auto", "labels", "attributes", "labels+attributes", "degree"),
+        "readout": READOUTS,
+        "features": FEATURES,
         "sampler": ("graphs",),
         "protocol": ("standard",),
         "selection": ("fixed", "loss", "inner_cv"),
@@ -100,6 +103,7 @@ _EVALUATION = (
     "num_probes",
     "num_clusterings",
     "representation",
+    "readout",
     "num_devices",
     "eval_every",
     "checkpoint_every",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import jraph
 
 
+READOUTS = ("mean", "sum")
+
+
 class GraphTables(NamedTuple):
     """What stays on the device: features of all nodes of all graphs, behind one another.
 
@@ -39,6 +42,8 @@ class GraphSettings(NamedTuple):
     node_contrast: "graph" (nodes of one graph) or "batch" (of the whole batch: the authors' way).
     contrast_nodes: nodes that a graph contrasts at most, drawn anew each step; 0 is all.
     symmetric_graph: anchors h^b too. graph_temperature: τ between graphs.
+    readout: of representations, one of `READOUTS`; "sum" keeps a graph's size. Training contrasts
+    means: the cosines of eq. 11 do not see the difference.
     """
 
     views: Settings
@@ -48,6 +53,7 @@ class GraphSettings(NamedTuple):
     contrast_nodes: int = 0
     symmetric_graph: bool = False
     graph_temperature: float = 1.0
+    readout: str = "mean"
 
 
 class GraphViews(NamedTuple):
@@ -65,14 +71,16 @@ class GraphViews(NamedTuple):
     stats: dict[str, jax.Array]
 
 
-def readout(buckets: Buckets, rows: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean over the real nodes of each slot: [R, D] -> [M, D]; a graph without nodes gives 0."""
-    means = []
+def readout(buckets: Buckets, rows: jax.Array, mask: jax.Array, kind: str = "mean") -> jax.Array:
+    """Mean or sum over the real nodes of each slot: [R, D] -> [M, D]; without nodes 0."""
+    found = []
     for z, real in zip(buckets.split(rows), buckets.split(mask), strict=True):
         kept = jnp.sum(jnp.where(real[..., None], z, 0.0), axis=1)
-        count = jnp.sum(real, axis=1).astype(z.dtype)
-        means.append(kept / jnp.maximum(count, 1.0)[:, None])
-    return jnp.concatenate(means)
+        if kind == "mean":
+            count = jnp.sum(real, axis=1).astype(z.dtype)
+            kept = kept / jnp.maximum(count, 1.0)[:, None]
+        found.append(kept)
+    return jnp.concatenate(found)
 
 
 def _encode(settings: Settings, params, tables: GraphTables, graph, masks):
@@ -298,5 +306,8 @@ def embed_graphs(settings: GraphSettings, params, tables: GraphTables, graph, ke
     assert table is not None
     seen = encode(settings, params, tables, graph, [jnp.ones((table.shape[1],))] * 2, key)
     branch_a = {"g": seen.u, "mixed": seen.z_mixed, "z": seen.z_a}[settings.views.embed_from]
-    h_a, h_b = (readout(settings.buckets, z, graph.nodes["mask"]) for z in (branch_a, seen.z_b))
+    mask = graph.nodes["mask"]
+    h_a, h_b = (
+        readout(settings.buckets, z, mask, settings.readout) for z in (branch_a, seen.z_b)
+    )
     return {"a": h_a, "b": h_b, "mean": 0.5 * (h_a + h_b)}, seen.stats

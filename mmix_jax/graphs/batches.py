@@ -40,12 +40,13 @@ class Buckets(NamedTuple):
 
     def split(self, rows: Any) -> list[Any]:
         """Rows [R, ...] (and perhaps a spare one) to one [count, size, ...] for each bucket."""
-        parts, start = [], 0
-        for size, count in zip(self.sizes, self.counts, strict=True):
-            part = rows[start : start + size * count]
-            parts.append(part.reshape(count, size, *rows.shape[1:]))
-            start += size * count
-        return parts
+        lengths = [size * count for size, count in zip(self.sizes, self.counts, strict=True)]
+        # The gradient of `lax.split` is one concatenation; that of slices is a padded sum of each.
+        parts = jax.lax.split(rows, [*lengths, rows.shape[0] - sum(lengths)])
+        return [
+            part.reshape(count, size, *rows.shape[1:])
+            for part, size, count in zip(parts, self.sizes, self.counts, strict=False)
+        ]
 
 
 class Union(NamedTuple):

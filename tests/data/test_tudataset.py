@@ -129,6 +129,14 @@ def test_labels_stand_before_attributes(read):
     np.testing.assert_allclose(_rows(found), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["labels", "attributes"])
+def test_degrees_stand_behind(read, kind):
+    found = read(features=f"{kind}+degree", max_degree=2)
+    assert found.features == f"{kind}+degree"
+    wanted = [LABELS if kind == "labels" else _standardised(), np.eye(3)[[2, 2, 2, 1, 1, 0]]]
+    np.testing.assert_allclose(_rows(found), np.concatenate(wanted, axis=1), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("max_degree", "columns"), [(1, [1, 1, 0]), (2, [2, 1, 0])])
 def test_degree_features_share_the_last_column(read, max_degree, columns):
     triangle, _, pair, single = read(features="degree", max_degree=max_degree).graphs
@@ -158,10 +166,11 @@ def test_automatic_features(read, without, chosen):
     ("features", "without", "told"),
     [
         ("label", [], "unknown node features 'label'; expected one of: auto, labels, attributes"),
-        ("labels", ["node_labels"], "found otherwise in TOY; .* auto, attributes, degree$"),
-        ("attributes", ["node_attributes"], "expected one of: auto, labels, degree$"),
-        ("labels+attributes", ["node_labels"], "expected one of: auto, attributes, degree$"),
-        ("labels+degree", [], "unknown node features"),
+        ("labels", ["node_labels"], "found otherwise in TOY; .* auto, attributes, attributes"),
+        ("attributes", ["node_attributes"], "one of: auto, labels, labels\\+degree, degree$"),
+        ("labels+attributes", ["node_labels"], "expected one of: auto, attributes, attributes"),
+        ("labels+degree", ["node_labels"], "attributes, attributes\\+degree, degree$"),
+        ("degree+labels", [], "unknown node features"),
     ],
 )
 def test_features_that_cannot_be_made_are_told(read, features, without, told):

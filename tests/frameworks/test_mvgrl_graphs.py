@@ -164,14 +164,29 @@ def embeddings(settings, params, sets, sampled):
     return {name: np.asarray(h)[mask][np.argsort(place[mask])] for name, h in found.items()}
 
 
+@pytest.mark.parametrize("kind", ["mean", "sum"])
 @pytest.mark.parametrize("rule", ["mp", "mo_op"])
-def test_representations_are_readouts_of_both_branches(x64, rule):
-    settings = settings_for(rule)
+def test_representations_are_readouts_of_both_branches(x64, rule, kind):
+    settings = settings_for(rule)._replace(readout=kind)
     params = problem.parameters(settings.views)
     found = embeddings(settings, params, graphs.GRAPHS, graphs.sampler())
     h_a, h_b = graphs.readouts(settings, params)
+    if kind == "sum":
+        sizes = np.array([[graph.num_nodes] for graph in graphs.GRAPHS])
+        h_a, h_b = h_a * sizes, h_b * sizes
     for name, expected in (("a", h_a), ("b", h_b), ("mean", (h_a + h_b) / 2)):
         np.testing.assert_allclose(found[name], expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("objective", ["both", "mvgrl"])
+def test_training_contrasts_means_whatever_is_read_out(x64, objective):
+    settings = settings_for("none")._replace(objective=objective)
+    params = problem.parameters(settings.views)
+    batch = graphs.tables(), batch_of_all()
+    values = {
+        kind: value_of(settings._replace(readout=kind), params, *batch) for kind in ("mean", "sum")
+    }
+    assert values["sum"] == values["mean"]
 
 
 def test_permuting_graphs_permutes_and_permuting_nodes_changes_nothing(x64):
