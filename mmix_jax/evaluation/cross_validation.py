@@ -20,7 +20,7 @@ from mmix_jax.evaluation.folds import (
     stratified,
 )
 from mmix_jax.evaluation.knn import knn_predict
-from mmix_jax.evaluation.svm import svm_path, svm_predict
+from mmix_jax.evaluation.svm import in_row_space, svm_path, svm_predict
 from mmix_jax.results import score
 
 SVM_CS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
@@ -193,8 +193,10 @@ def _predict_by_svm(x, y, queries, cs: Sequence[float]) -> np.ndarray:
 def _predict_by_logistic(x, y, queries, cs: Sequence[float]) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
 
-    models = (LogisticRegression(C=c, tol=1e-6, max_iter=10_000) for c in cs)
-    return np.stack([model.fit(x, y).predict(queries) for model in models])
+    rows, basis = in_row_space(x)
+    queries = queries if basis is None else queries @ basis
+    models = (LogisticRegression(C=c, solver="newton-cholesky", tol=1e-6) for c in cs)
+    return np.stack([model.fit(rows, y).predict(queries) for model in models])
 
 
 class _Settings(NamedTuple):

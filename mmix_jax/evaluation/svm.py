@@ -42,7 +42,7 @@ def svm_path(
       ValueError: a shape, a class or a C is not as described.
     """
     x, y, num_classes = _checked(x, y, cs, num_classes)
-    rows, basis = _in_row_space(np.column_stack([x, np.ones(len(x))]))
+    rows, basis = in_row_space(np.column_stack([x, np.ones(len(x))]))
     full = rows.T @ rows
     positives = [1] if num_classes == 2 else range(num_classes)
     path = np.empty((len(cs), len(positives), rows.shape[1]))
@@ -172,10 +172,11 @@ def _exact_line_search(w, step, slack: np.ndarray, fall: np.ndarray, c: float) -
     return float(np.clip(-offsets[piece] / slopes[piece], bounds[piece], bounds[piece + 1]))
 
 
-def _in_row_space(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows in an orthonormal basis of their span, and that basis, if they are few.
+def in_row_space(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows [N, D] in an orthonormal basis [D, N] of their span, and that basis; None if N >= D.
 
-    The minimum lies in the span of the rows, so N < D costs O(N³), not O(D³).
+    The minimum of an L2-penalised linear model lies in the span of the rows: with N < D it is
+    found at a cost of O(N³), not O(D³).
     """
     if rows.shape[0] >= rows.shape[1]:
         return rows, None

@@ -72,7 +72,7 @@ def edit_distance_config(dataset: str) -> Config:
     c.num_triplets = 1000
     # Pairs of up to max_pair_nodes nodes whose exact distance is computed; 0 leaves them out.
     c.num_pairs = 200
-    c.max_pair_nodes = 7
+    c.max_pair_nodes = 8
     # Seed of triplets and pairs, apart from the training seed.
     c.triplet_seed = 0
     # Kernels and the supervised GNN too.

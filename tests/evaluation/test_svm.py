@@ -138,7 +138,7 @@ def test_few_rows_are_solved_in_their_span(monkeypatch):
     x, y = PROBLEMS["five classes, more columns"]
     path = svm_path(x, y, CS)
     assert path.shape == (7, 5, 41)
-    monkeypatch.setattr(module, "_in_row_space", lambda rows: (rows, None))
+    monkeypatch.setattr(module, "in_row_space", lambda rows: (rows, None))
     np.testing.assert_allclose(svm_path(x, y, CS), path, rtol=0, atol=1e-9)
 
 
