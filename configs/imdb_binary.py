@@ -6,4 +6,5 @@ from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
 
 def get_config(variant: str = ""):
     config = graph_config("imdb_binary")
+    config.width = 256
     return finish(config, variant, GRAPH_VARIANTS)

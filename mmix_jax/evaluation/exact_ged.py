@@ -109,4 +109,6 @@ def _adjacency(graph: Graph, size: int) -> np.ndarray:
 @functools.cache
 def _matchings(size: int) -> np.ndarray:
     """All orders of ``size`` nodes, [size!, size]."""
-    return np.array(list(itertools.permutations(range(size))), np.int8).reshape(math.factorial(size), size)
+    return np.array(list(itertools.permutations(range(size))), np.int8).reshape(
+        math.factorial(size), size
+    )

@@ -20,11 +20,10 @@ from mmix_jax.evaluation.exact_ged import exact_edit_distances, make_small_pairs
 from mmix_jax.evaluation.kernels import histogram_kernel_similarity, weisfeiler_lehman_similarity
 from mmix_jax.experiments import graphs, runs
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.settings import record
 from mmix_jax.frameworks import supervised
 from mmix_jax.graphs.edits import TripletSet, make_triplets
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
 
 _log = logging.getLogger(__name__)
@@ -196,13 +195,14 @@ def _results(task: graphs.GraphTask, config: Config, rows, seeds, **options) -> 
 
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
-    task = graphs.load(config)
-    record(config, workdir)
-    seeds = runs.seeds_of(config)
-    trained = [graphs.pretrain(task, workdir, seed, interrupted) for seed in seeds]
-    if not any(trained) and (workdir / RESULTS_FILE).exists():
-        return read_results(workdir / RESULTS_FILE)
-    return evaluate(task, runs.checkpoint_folders(config, workdir, None), interrupted)
+    return runs.train_and_evaluate(
+        config,
+        workdir,
+        load=graphs.load,
+        pretrain=graphs.pretrain,
+        evaluate=evaluate,
+        interrupted=interrupted,
+    )
 
 
 def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:

@@ -23,7 +23,7 @@ from mmix_jax.evaluation.cross_validation import (
 from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.graph_inputs import make_sampler, make_tables
-from mmix_jax.experiments.settings import record, static_settings
+from mmix_jax.experiments.settings import static_settings
 from mmix_jax.frameworks.mvgrl import init_params
 from mmix_jax.frameworks.mvgrl_graphs import (
     GraphSettings,
@@ -32,7 +32,7 @@ from mmix_jax.frameworks.mvgrl_graphs import (
     make_graph_loss,
 )
 from mmix_jax.graphs.batches import Buckets, Union, unite
-from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
 from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer
 
@@ -295,22 +295,20 @@ def _read_candidates(config: Config, workdir: Path | None, seed: int) -> list[di
 
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
-    task = load(config)
-    record(config, workdir)
-    trained = [pretrain(task, workdir, seed, interrupted) for seed in runs.seeds_of(config)]
-    if not any(trained) and (workdir / RESULTS_FILE).exists():
-        return read_results(workdir / RESULTS_FILE)
-    folders = runs.checkpoint_folders(config, workdir, None)
-    return evaluate(task, folders, interrupted, workdir)
+    return runs.train_and_evaluate(
+        config,
+        workdir,
+        load=load,
+        pretrain=pretrain,
+        evaluate=partial(evaluate, workdir=workdir),
+        interrupted=interrupted,
+    )
 
 
 def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
     task = load(config)
-    if task.dataset.labels is None:
-        raise InputError(
-            f"evaluation needs labels, found none in '{config.dataset}'; use --mode=embed"
-        )
+    runs.require_labels(config, task.dataset.labels)
     folders = runs.checkpoint_folders(config, workdir, checkpoint)
     return evaluate(task, folders, workdir=None if checkpoint else workdir)
 
@@ -318,12 +316,7 @@ def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Resu
 def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [M, D] of the first seed, labels and ids where known."""
     task = load(config)
-    folders = runs.checkpoint_folders(config, workdir, checkpoint)
-    seed, folder = next(iter(folders.items()))
+    seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
     params, _ = restore(task, folder, seed)
-    representations = task.represent(params, runs.keys_of(seed)[2])
-    arrays = {"z": representations[config.representation]}
-    for name, values in (("labels", task.dataset.labels), ("ids", task.dataset.ids)):
-        if values is not None:
-            arrays[name] = values
-    return arrays
+    z = task.represent(params, runs.keys_of(seed)[2])[config.representation]
+    return runs.embeddings(z, task.dataset.labels, task.dataset.ids)

@@ -11,7 +11,6 @@ import numpy as np
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.errors import InputError
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.logistic import logistic, protocol_l2
 from mmix_jax.experiments import runs
@@ -22,11 +21,11 @@ from mmix_jax.experiments.node_inputs import (
     normalised_graph,
     whole_graph,
 )
-from mmix_jax.experiments.settings import record, static_settings
+from mmix_jax.experiments.settings import static_settings
 from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
 from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer
 
@@ -207,21 +206,15 @@ def evaluate(
 
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
-    task = load(config)
-    record(config, workdir)  # only now: a config whose data cannot be read leaves no trace
-    trained = [pretrain(task, workdir, seed, interrupted) for seed in runs.seeds_of(config)]
-    if not any(trained) and (workdir / RESULTS_FILE).exists():
-        return read_results(workdir / RESULTS_FILE)
-    return evaluate(task, runs.checkpoint_folders(config, workdir, None), interrupted)
+    return runs.train_and_evaluate(
+        config, workdir, load=load, pretrain=pretrain, evaluate=evaluate, interrupted=interrupted
+    )
 
 
 def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
     task = load(config)
-    if task.dataset.labels is None:
-        raise InputError(
-            f"evaluation needs labels, found none in '{config.dataset}'; use --mode=embed"
-        )
+    runs.require_labels(config, task.dataset.labels)
     return evaluate(task, runs.checkpoint_folders(config, workdir, checkpoint))
 
 
@@ -231,9 +224,5 @@ def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str
     seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
     params, _ = _restore(task, folder, seed)
     representations, _ = task.represent(params, runs.keys_of(seed)[2])
-    arrays = {"z": np.asarray(representations[config.representation])}
-    if task.dataset.labels is not None:
-        arrays["labels"] = task.dataset.labels
-    if task.dataset.ids is not None:
-        arrays["ids"] = task.dataset.ids
-    return arrays
+    z = representations[config.representation]
+    return runs.embeddings(z, task.dataset.labels, task.dataset.ids)

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.results import Result, Score, versions
+from mmix_jax.experiments.settings import record
+from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, versions
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
@@ -100,6 +102,38 @@ def pretrain(
                 description=f"{config.dataset} {config.mixing} seed {seed}",
             )
     return True
+
+
+def train_and_evaluate(
+    config: Config,
+    workdir: Path,
+    *,
+    load: Callable[[Config], Any],
+    pretrain: Callable[[Any, Path, int, Callable[[], bool]], bool],
+    evaluate: Callable[[Any, dict[int, Path], Callable[[], bool]], list[Result]],
+    interrupted: Callable[[], bool],
+) -> list[Result]:
+    """Pretrain every seed, then evaluate; a finished run only reports."""
+    task = load(config)
+    record(config, workdir)  # only now: a config whose data cannot be read leaves no trace
+    trained = [pretrain(task, workdir, seed, interrupted) for seed in seeds_of(config)]
+    if not any(trained) and (workdir / RESULTS_FILE).exists():
+        return read_results(workdir / RESULTS_FILE)
+    return evaluate(task, checkpoint_folders(config, workdir, None), interrupted)
+
+
+def require_labels(config: Config, labels: np.ndarray | None) -> None:
+    """Raise InputError where there is nothing to evaluate against."""
+    if labels is None:
+        raise InputError(
+            f"evaluation needs labels, found none in '{config.dataset}'; use --mode=embed"
+        )
+
+
+def embeddings(z: Any, labels: np.ndarray | None, ids: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Arrays of `embeddings.npz`: z, and labels and ids where known."""
+    arrays = {"z": z, "labels": labels, "ids": ids}
+    return {name: np.asarray(values) for name, values in arrays.items() if values is not None}
 
 
 def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[Any, dict]:

@@ -307,7 +307,5 @@ def embed_graphs(settings: GraphSettings, params, tables: GraphTables, graph, ke
     seen = encode(settings, params, tables, graph, [jnp.ones((table.shape[1],))] * 2, key)
     branch_a = {"g": seen.u, "mixed": seen.z_mixed, "z": seen.z_a}[settings.views.embed_from]
     mask = graph.nodes["mask"]
-    h_a, h_b = (
-        readout(settings.buckets, z, mask, settings.readout) for z in (branch_a, seen.z_b)
-    )
+    h_a, h_b = (readout(settings.buckets, z, mask, settings.readout) for z in (branch_a, seen.z_b))
     return {"a": h_a, "b": h_b, "mean": 0.5 * (h_a + h_b)}, seen.stats
