@@ -14,7 +14,7 @@ from mmix_jax.experiments.graphs import graph_settings, start, task_of
 from mmix_jax.experiments.runs import keys_of
 from mmix_jax.frameworks.mvgrl_graphs import make_graph_loss
 from mmix_jax.graphs import Graph, make_graph
-from mmix_jax.training.step import AXIS, make_step, replicate
+from mmix_jax.training.step import AXIS, make_optimizer, make_step, replicate
 
 
 class Shape(NamedTuple):
@@ -82,9 +82,10 @@ class LibraryStep:
         self.sampler = make_sampler(config, task.union, config.seed, num_devices=1)
         self.settings = graph_settings(config, self.sampler.buckets)
         self.key = keys_of(config.seed)[1]
-        state, optimizer = start(task, config.seed)
+        state = start(task, config.seed)
         self.params = state.params
         loss_fn = make_graph_loss(self.settings, AXIS)
+        optimizer = make_optimizer(config.learning_rate, config.weight_decay)
         self._step = make_step(loss_fn, optimizer, devices=task.devices)
         self.tables = replicate(task.tables, task.devices)
         self._state = replicate(state, task.devices)

@@ -79,11 +79,14 @@ def answer(questions: Questions, similarity: Similarity) -> dict[tuple[str, str]
 
 
 def encoder_similarity(config: Config, params, key) -> Similarity:
-    """Cosines of pretrained representations; edited graphs are normalised and diffused anew."""
+    """Cosines of pretrained representations; edited graphs are normalised and diffused anew.
+
+    Nothing of them is left in the cache folder.
+    """
 
     def similarity(anchors, others):
         dataset = make_graph_dataset("edited", [*anchors, *others])
-        found = graphs.task_of(config, dataset).represent(params, key)
+        found = graphs.task_of(config, dataset, keep=False).represent(params, key)
         count = len(anchors)
         return {
             name: cosine_similarities(h[:count], h[count:]) for name, h in sorted(found.items())
@@ -151,7 +154,7 @@ def evaluate(
         begin = time.monotonic()
         rows[True].append(answer(questions, encoder_similarity(config, params, key)))
         seconds += time.monotonic() - begin
-        untrained = graphs.start(task, seed)[0].params
+        untrained = graphs.start(task, seed).params
         rows[False].append(answer(questions, encoder_similarity(config, untrained, key)))
         if interrupted():
             raise Interrupted(progress["step"])

@@ -12,12 +12,17 @@ from mmix_jax.graphs.normalize import propagate
 from mmix_jax.graphs.types import Graph
 
 
-def make_tables(config: Config, union: Union) -> GraphTables:
-    """ÂX and SX of every graph for encoders of one layer, X for deeper ones."""
+def make_tables(config: Config, union: Union, *, keep: bool = True) -> GraphTables:
+    """ÂX and SX of every graph for encoders of one layer, X for deeper ones.
+
+    With `keep` SX is read from the cache folder, or left there.
+    """
     graph = union.graph
     if config.depth > 1:
         return GraphTables(None, None, jnp.asarray(graph.x))
     x_a = propagate(graph.x, graph.senders, graph.receivers, union.weights, union.self_weights)
+    if not keep:
+        return GraphTables(jnp.asarray(x_a), jnp.asarray(_diffused(config, union)))
     names = ("diffusion", "alpha", "diffusion_time", "diffusion_form", "top_k", "epsilon")
     x_b = cached_array(
         "diffusion",

@@ -34,9 +34,11 @@ from mmix_jax.frameworks.mvgrl_graphs import (
 from mmix_jax.graphs.batches import Buckets, Union, unite
 from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
-from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer
+from mmix_jax.training.step import TrainState, init_state, make_optimizer
 
 REPRESENTATIONS = ("a", "b", "mean")
+# One for all tasks: sets of the same shapes share a program.
+_embed = jax.jit(embed_graphs, static_argnums=0)
 
 
 class GraphTask(NamedTuple):
@@ -67,16 +69,16 @@ def load(config: Config) -> GraphTask:
     return task_of(config, dataset)
 
 
-def task_of(config: Config, dataset: GraphDataset) -> GraphTask:
-    """The task on graphs that are at hand."""
+def task_of(config: Config, dataset: GraphDataset, *, keep: bool = True) -> GraphTask:
+    """The task on graphs that are at hand; `keep` their diffusion in the cache folder."""
     union = unite(dataset.graphs)
-    tables = make_tables(config, union)
+    tables = make_tables(config, union, keep=keep)
     sampler = make_sampler(config, union, 0, 1)
-    compute = jax.jit(partial(embed_graphs, graph_settings(config, sampler.buckets)))
+    settings = graph_settings(config, sampler.buckets)
 
     def embed_batch(params, key, place: int):
         batch = jax.tree.map(lambda x: x[0], sampler.ordered(place))
-        return batch, *compute(params, tables, batch, key)
+        return batch, *_embed(settings, params, tables, batch, key)
 
     def represent(params, key):
         found = {}
@@ -109,13 +111,13 @@ def graph_settings(config: Config, buckets: Buckets) -> GraphSettings:
     )
 
 
-def start(task: GraphTask, seed: int) -> tuple[TrainState, Any]:
-    """The state before the first step, and the optimizer."""
+def start(task: GraphTask, seed: int) -> TrainState:
+    """The state before the first step."""
     config = task.config
     optimizer = make_optimizer(config.learning_rate, config.weight_decay)
     views = static_settings(config, task.union.graph.num_nodes)
     params = init_params(views, task.union.graph.x.shape[1], runs.keys_of(seed)[0])
-    return init_state(params, optimizer), optimizer
+    return init_state(params, optimizer)
 
 
 def _candidates(workdir: Path, seed: int) -> Path:
@@ -142,15 +144,14 @@ def _judge(task: GraphTask, workdir: Path, seed: int, padding: float) -> Callabl
 
 def pretrain(task: GraphTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already."""
-    state, optimizer = start(task, seed)
     sampler = make_sampler(task.config, task.union, seed, len(task.devices))
     return runs.pretrain(
         task.config,
         workdir,
         seed,
-        state=state,
-        optimizer=optimizer,
-        loss_fn=make_graph_loss(graph_settings(task.config, sampler.buckets), AXIS),
+        state=start(task, seed),
+        make_loss=make_graph_loss,
+        settings=graph_settings(task.config, sampler.buckets),
         tables=task.tables,
         batch=sampler.batch,
         evaluate=_judge(task, workdir, seed, sampler.padding),
@@ -161,7 +162,7 @@ def pretrain(task: GraphTask, workdir: Path, seed: int, interrupted: Callable[[]
 
 def restore(task: GraphTask, folder: Path, seed: int) -> tuple[Any, dict]:
     """Parameters to evaluate, and the progress record behind them."""
-    return runs.restore(start(task, seed)[0], folder, best=task.config.selection == "loss")
+    return runs.restore(start(task, seed), folder, best=task.config.selection == "loss")
 
 
 def _progress(description: str, interrupted: Callable[[], bool], step: int) -> Callable:
@@ -253,7 +254,7 @@ def evaluate(
         candidates = _read_candidates(config, workdir, seed)
         rows[True].append(measure(task, trained, seed, candidates=candidates, **options))
         seconds += time.monotonic() - begin
-        untrained = task.represent(start(task, seed)[0].params, key)
+        untrained = task.represent(start(task, seed).params, key)
         rows[False].append(measure(task, untrained, seed, **options))
     return [
         runs.make_result(

@@ -27,7 +27,7 @@ from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs.types import Graph
 from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
-from mmix_jax.training.step import AXIS, TrainState, init_state, make_optimizer
+from mmix_jax.training.step import TrainState, init_state, make_optimizer
 
 REPRESENTATIONS = ("a", "b", "mean")
 
@@ -66,10 +66,11 @@ def load(config: Config) -> NodeTask:
     return NodeTask(config, dataset, graph, settings, tables, runs.devices_of(config), represent)
 
 
-def _start(task: NodeTask, seed: int):
+def _start(task: NodeTask, seed: int) -> TrainState:
+    """The state before the first step."""
     optimizer = make_optimizer(task.config.learning_rate, task.config.weight_decay)
     params = init_params(task.settings, task.graph.x.shape[1], runs.keys_of(seed)[0])
-    return init_state(params, optimizer), optimizer
+    return init_state(params, optimizer)
 
 
 def _judge(task: NodeTask, seed: int) -> Callable:
@@ -102,15 +103,14 @@ def _judge(task: NodeTask, seed: int) -> Callable:
 
 def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already."""
-    state, optimizer = _start(task, seed)
     sampler = make_sampler(task.config, task.graph, seed, len(task.devices))
     return runs.pretrain(
         task.config,
         workdir,
         seed,
-        state=state,
-        optimizer=optimizer,
-        loss_fn=make_loss(task.settings, AXIS),
+        state=_start(task, seed),
+        make_loss=make_loss,
+        settings=task.settings,
         tables=task.tables,
         batch=sampler.batch,
         evaluate=_judge(task, seed),
@@ -121,7 +121,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
 
 def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
     best = task.config.selection != "last"
-    return runs.restore(_start(task, seed)[0], folder, best=best)
+    return runs.restore(_start(task, seed), folder, best=best)
 
 
 def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
@@ -188,7 +188,7 @@ def evaluate(
         steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
         begin = time.monotonic()
         rows[True].append(measure(task, params, seed))
-        rows[False].append(measure(task, _start(task, seed)[0].params, seed))
+        rows[False].append(measure(task, _start(task, seed).params, seed))
         seconds += (time.monotonic() - begin) / 2
         if interrupted():
             raise Interrupted(progress["step"])

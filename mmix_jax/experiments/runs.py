@@ -1,6 +1,7 @@
 """What every task does with a workdir: keys, folders, pretraining, restoring, the result record."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, versions
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
-from mmix_jax.training.step import TrainState, make_step, replicate
+from mmix_jax.training.step import AXIS, TrainState, make_optimizer, make_step, replicate
 
 
 def keys_of(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -54,14 +55,20 @@ def checkpoint_folders(config: Config, workdir: Path, checkpoint: str | None) ->
     return {seed: checkpoint_folder(workdir, seed) for seed in seeds_of(config)}
 
 
+@lru_cache(maxsize=1)
+def _make_step(make_loss, settings, optimizer: tuple[float, float], devices: tuple):
+    """One for all seeds of a run, so that its program is compiled once."""
+    return make_step(make_loss(settings, AXIS), make_optimizer(*optimizer), devices=devices)
+
+
 def pretrain(
     config: Config,
     workdir: Path,
     seed: int,
     *,
     state: TrainState,
-    optimizer: Any,
-    loss_fn: Callable,
+    make_loss: Callable[[Any, str], Callable],
+    settings: Hashable,
     tables: Any,
     batch: Callable[[int], Any],
     evaluate: Callable[[TrainState], tuple[float | None, dict[str, float]]],
@@ -70,7 +77,8 @@ def pretrain(
 ) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already.
 
-    `state` is the one before the first step, `batch(step)` what a step reads beside `tables`.
+    `state` is the one before the first step, `batch(step)` what a step reads beside `tables`, and
+    `make_loss(settings, AXIS)` the loss.
     """
     fixed = config.selection in ("last", "fixed", "inner_cv")
     schedule = Schedule(
@@ -86,7 +94,8 @@ def pretrain(
             state, progress = found
         if progress["stopped"] or int(state.step) >= config.num_steps:
             return False
-        step_fn = make_step(loss_fn, optimizer, devices=devices)
+        optimizer = config.learning_rate, config.weight_decay
+        step_fn = _make_step(make_loss, settings, optimizer, tuple(devices))
         key = keys_of(seed)[1]
         state, tables = replicate(state, devices), replicate(tables, devices)
         with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:

@@ -3,26 +3,15 @@
 import numpy as np
 import pytest
 
+from mmix_jax.data.files import cache_folder
 from mmix_jax.experiments import edit_distance, graphs
 from mmix_jax.experiments.defaults import finish
 from mmix_jax.experiments.graph_defaults import EDIT_DISTANCE_VARIANTS, edit_distance_config
 from mmix_jax.graphs.types import make_graph
-from tests.experiments import small
 
 SIZES = (5, 6)
 METRICS = {f"{name}_n{n}" for n in SIZES for name in ("triplet_accuracy", "triplet_strict")}
 METRICS |= {f"pair_auc_n{n}" for n in SIZES}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    with small.compile_cache(tmp_path_factory.mktemp("programs")):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +115,16 @@ def test_isomorphic_graphs_are_as_similar_as_can_be(folder):
     """An encoder's similarity of a graph with its own renumbering is 1, with another's below."""
     config = config_for(folder)
     task = graphs.load(config)
-    params = graphs.start(task, 0)[0].params
+    params = graphs.start(task, 0).params
     first, second = task.dataset.graphs[:2]
     order = np.random.default_rng(0).permutation(8)
     x = np.empty_like(first.x)
     x[order] = first.x
     moved = make_graph(x, order[first.senders], order[first.receivers])
     similarity = edit_distance.encoder_similarity(config, params, edit_distance.runs.keys_of(0)[2])
+    kept = sorted(cache_folder().rglob("*"))
     found = similarity([first, first], [moved, second])
+    assert sorted(cache_folder().rglob("*")) == kept
     for values in found.values():
         np.testing.assert_allclose(values[0], 1.0, atol=1e-5)
         assert values[1] < 0.999

@@ -11,19 +11,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import graph_inputs, graphs, runs
 from mmix_jax.graphs.batches import unite
 from mmix_jax.training.loop import Interrupted
-from tests.experiments import small, small_graphs
+from tests.experiments import small_graphs
 from tests.frameworks import problem
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    with small.compile_cache(tmp_path_factory.mktemp("programs")):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,6 @@ DRAWN = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(tmp_path_factory):
-    with small.compile_cache(tmp_path_factory.mktemp("programs")):
-        yield
-
-
 @pytest.fixture(scope="module")
 def graph_file(tmp_path_factory):
     return small.save(tmp_path_factory.mktemp("data") / "rings.npz")
@@ -54,7 +48,7 @@ def timeless(results):
 
 def checkpoints(config, workdir, seed: int = 0):
     """The latest and the best state as bytes, with their progress but for the time it took."""
-    template, _ = nodes._start(nodes.load(config), seed)
+    template = nodes._start(nodes.load(config), seed)
     found = []
     with Checkpointer(workdir / "checkpoints" / f"seed_{seed}", read_only=True) as checkpointer:
         for best in (False, True):
