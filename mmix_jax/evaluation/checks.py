@@ -1,6 +1,7 @@
 """What every evaluation asks of its embeddings, labels and split."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.errors import InputError
@@ -68,3 +69,9 @@ def _check_part(name: str, part: np.ndarray, labels: np.ndarray) -> None:
             f"{name} must hold labelled nodes, found {unknown} of {part.size} without label; "
             "leave them out of the split"
         )
+
+
+def as_floats(x: np.ndarray | jax.Array) -> jax.Array:
+    """On the device; integers, and floats narrower than 32 bits, in float32."""
+    x = jnp.asarray(x)
+    return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)

@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.evaluation.checks import as_floats, check_embeddings
 from mmix_jax.ops.similarity import normalise
-
-# Queries compared at a time: with 50,000 rows in the bank, 50 MB of similarities per block.
-_BLOCK = 256
 
 
 class Votes(NamedTuple):
@@ -33,6 +31,7 @@ def knn_predict(
     k: int,
     num_classes: int,
     temperature: float | None = None,
+    block_size: int = 256,
 ) -> Votes:
     """Votes of the k rows of the bank with the largest cosine to each query.
 
@@ -48,15 +47,19 @@ def knn_predict(
       k: neighbours, 1 to N.
       num_classes: C.
       temperature: positive; None means equal votes.
+      block_size: queries compared at a time. With 256, and 50,000 rows in the bank, their cosines
+        take 50 MB.
 
     Raises:
-      ValueError: a shape, a label, ``k`` or ``temperature`` is not as described.
+      ValueError: a shape, a label, ``k``, ``temperature`` or ``block_size`` is not as described.
     """
-    bank, queries = _as_floats(bank), _as_floats(queries)
+    bank, queries = as_floats(bank), as_floats(queries)
     labels = np.asarray(bank_labels)
     _check(bank, labels, queries, k, num_classes, temperature)
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, found {block_size}; raise it")
     num_queries = len(queries)
-    block = max(1, min(_BLOCK, num_queries))
+    block = max(1, min(block_size, num_queries))
     blocks = jnp.pad(queries, ((0, -num_queries % block), (0, 0)))
     votes = _votes_in_blocks(
         bank,
@@ -71,9 +74,54 @@ def knn_predict(
     return Votes(classes, np.take_along_axis(scores, classes, axis=-1))
 
 
-def _as_floats(x: np.ndarray | jax.Array) -> jax.Array:
-    x = jnp.asarray(x)
-    return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
+def knn_accuracy(
+    bank: np.ndarray | jax.Array,
+    bank_labels: np.ndarray | jax.Array,
+    queries: np.ndarray | jax.Array,
+    labels: np.ndarray | jax.Array,
+    *,
+    num_classes: int,
+    k: int = 200,
+    temperature: float | None = 0.4,
+    block_size: int = 256,
+) -> dict[str, float]:
+    """Shares of queries whose class is first, or among the first five, of ``knn_predict``.
+
+    The image protocol (METHOD, section 5). ``"top5"`` is 1 where there are no more than five
+    classes; where fewer than five have votes, the others follow by number.
+
+    Args:
+      bank, bank_labels, queries, num_classes, k, temperature, block_size: as there.
+      labels: classes [Q] in [0, num_classes).
+
+    Returns:
+      ``"top1"`` and ``"top5"``, fractions in [0, 1].
+
+    Raises:
+      ValueError: as ``knn_predict``, or the labels of the queries are not as described, or there
+        are no queries.
+      InputError: a feature is not finite.
+    """
+    check_embeddings("knn_accuracy on the bank", bank, bank_labels)
+    labels = check_embeddings("knn_accuracy on the queries", queries, labels)
+    if len(labels) == 0:
+        raise ValueError("knn_accuracy needs queries, found none; give at least one")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(
+            f"labels must lie in 0 to {num_classes - 1}, found {labels.min()} to "
+            f"{labels.max()}; leave unlabelled queries out, or raise num_classes"
+        )
+    votes = knn_predict(
+        bank,
+        bank_labels,
+        queries,
+        k=k,
+        num_classes=num_classes,
+        temperature=temperature,
+        block_size=block_size,
+    )
+    right = votes.classes == labels[:, None]
+    return {f"top{n}": float(right[:, :n].any(axis=1).mean()) for n in (1, 5)}
 
 
 @functools.partial(jax.jit, static_argnames=("k", "num_classes"))

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.types import make_graph_dataset
+from mmix_jax.data.graph_sets import degree_features
+from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.edit_distance import (
     cosine_similarities,
@@ -21,7 +22,7 @@ from mmix_jax.evaluation.kernels import histogram_kernel_similarity, weisfeiler_
 from mmix_jax.experiments import graphs, runs
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks import supervised
-from mmix_jax.graphs.edits import TripletSet, make_triplets
+from mmix_jax.graphs.edits import Triplet, TripletSet, make_triplets
 from mmix_jax.graphs.types import Graph
 from mmix_jax.results import Result, score
 from mmix_jax.training.loop import Interrupted
@@ -39,17 +40,31 @@ class Questions(NamedTuple):
     distances: np.ndarray
 
 
-def ask(config: Config, of: tuple[Graph, ...]) -> Questions:
-    """The same questions on every machine, functions of the config and the graphs."""
+def _renewed(config: Config, features: str, graph: Graph) -> Graph:
+    """The graph with its own degrees, if `features` hold degrees: cuts and edits change them."""
+    if not features.endswith("degree"):
+        return graph
+    own = degree_features(graph, max_degree=config.max_degree)
+    return graph._replace(x=np.concatenate([graph.x[:, : -own.shape[1]], own], axis=1))
+
+
+def _triplets(config: Config, features: str, of, size: int, seed: int) -> TripletSet:
+    drawn = make_triplets(of, size, num=config.num_triplets, seed=seed)
+    renewed = [Triplet(*(_renewed(config, features, g) for g in t)) for t in drawn.triplets]
+    return drawn._replace(triplets=renewed)
+
+
+def ask(config: Config, of: tuple[Graph, ...], features: str) -> Questions:
+    """The same questions on every machine, functions of the config, the graphs and what x is."""
     triplets = {
-        size: make_triplets(of, size, num=config.num_triplets, seed=config.triplet_seed)
-        for size in config.sizes
+        size: _triplets(config, features, of, size, config.triplet_seed) for size in config.sizes
     }
     if not config.num_pairs:
         return Questions(triplets, [], np.zeros(0))
     pairs = make_small_pairs(
         of, num=config.num_pairs, max_nodes=config.max_pair_nodes, seed=config.triplet_seed
     )
+    pairs = [tuple(_renewed(config, features, graph) for graph in pair) for pair in pairs]
     return Questions(triplets, pairs, exact_edit_distances(pairs))
 
 
@@ -99,7 +114,7 @@ def _kernel(function: Callable) -> Similarity:
     return lambda anchors, others: {"single": function(anchors, others)}
 
 
-def _supervised_scores(config: Config, of, questions: Questions, seed: int):
+def _supervised_scores(config: Config, of, features: str, questions: Questions, seed: int):
     """Trained on triplets of one half of the graphs, asked about the other, both ways round."""
     half = np.random.default_rng([config.triplet_seed, seed]).permutation(len(of)) % 2
     key = runs.keys_of(seed)[0]
@@ -108,9 +123,7 @@ def _supervised_scores(config: Config, of, questions: Questions, seed: int):
         near, far = (np.zeros(len(asked.triplets)) for _ in range(2))
         for side in (0, 1):
             others = [graph for graph, of_side in zip(of, half, strict=True) if of_side != side]
-            learnt = make_triplets(
-                others, size, num=config.num_triplets, seed=config.triplet_seed + 1
-            )
+            learnt = _triplets(config, features, others, size, config.triplet_seed + 1)
             model = supervised.train_triplets(learnt.triplets, key=key)
             mine = np.flatnonzero(half[asked.sources] == side)
             if mine.size:
@@ -122,7 +135,9 @@ def _supervised_scores(config: Config, of, questions: Questions, seed: int):
     return scores
 
 
-def _baselines(config: Config, of, questions: Questions) -> Iterator[tuple[str, list[dict], list]]:
+def _baselines(
+    config: Config, dataset: GraphDataset, questions: Questions
+) -> Iterator[tuple[str, list[dict], list]]:
     """(name, scores of each seed, seeds) of every method that is not pretrained."""
     kernels = {
         "histogram kernel": histogram_kernel_similarity,
@@ -134,7 +149,9 @@ def _baselines(config: Config, of, questions: Questions) -> Iterator[tuple[str, 
         except InputError as error:  # no grakel: there is none for Python 3.13
             _log.warning("warning: no row for the %s: %s", name, error)
     seeds = list(runs.seeds_of(config))
-    yield "supervised", [_supervised_scores(config, of, questions, seed) for seed in seeds], seeds
+    of, features = dataset.graphs, dataset.features
+    rows = [_supervised_scores(config, of, features, questions, seed) for seed in seeds]
+    yield "supervised", rows, seeds
 
 
 def evaluate(
@@ -143,8 +160,8 @@ def evaluate(
     interrupted: Callable[[], bool] = lambda: False,
 ) -> list[Result]:
     """Scores of the encoders in `folders`, of random-initialised ones, and of the baselines."""
-    config, of = task.config, task.dataset.graphs
-    questions = ask(config, of)
+    config = task.config
+    questions = ask(config, task.dataset.graphs, task.dataset.features)
     rows: dict[bool, list[dict]] = {True: [], False: []}
     steps, seconds = 0, 0.0
     for seed, folder in folders.items():
@@ -165,7 +182,7 @@ def evaluate(
         found += _results(task, config, rows[trained], list(folders), **options)
     if config.baselines:
         begin = time.monotonic()
-        for name, scores, seeds in _baselines(config, of, questions):
+        for name, scores, seeds in _baselines(config, task.dataset, questions):
             other = config.copy_and_resolve_references()
             with other.unlocked():
                 other.update({"framework": name, "mixing": "-", "candidates": "-"})

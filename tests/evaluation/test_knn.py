@@ -1,6 +1,5 @@
 """Votes of nearest neighbours against loops, golden numbers, and the rules for ties."""
 
-import importlib
 import math
 import pathlib
 
@@ -9,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmix_jax.evaluation import knn_predict
+from mmix_jax.errors import InputError
+from mmix_jax.evaluation import knn as knn_module
+from mmix_jax.evaluation import knn_accuracy, knn_predict
 from naive import cosine
-
-module = importlib.import_module("mmix_jax.evaluation.knn")
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +41,11 @@ def test_golden_numbers(golden, case, dtype, request):
     voted = found.scores > 0
     order = golden[f"{case}_pred_order"]
     np.testing.assert_array_equal(found.classes[voted], order[voted])
+    accuracy = knn_accuracy(bank, labels, queries, wanted, k=k, num_classes=num_classes)
     name = "f64" if dtype == np.float64 else "f32"
     for top in (1, 5):
-        right = (found.classes[:, :top] == wanted[:, None]).any(axis=1)
-        assert 100.0 * right.mean() == pytest.approx(golden[f"{case}_{name}_top{top}"], rel=1e-6)
+        percent = golden[f"{case}_{name}_top{top}"]
+        assert 100.0 * accuracy[f"top{top}"] == pytest.approx(percent, rel=1e-6)
 
 
 def votes_by_hand(bank, labels, query, *, k, num_classes, temperature):
@@ -128,14 +128,54 @@ def test_length_of_the_vectors_does_not_matter():
 
 
 @pytest.mark.parametrize("block", [1, 7, 23, 24])
-def test_blocks_of_queries_change_nothing(monkeypatch, block):
+def test_blocks_of_queries_change_nothing(block):
     bank, labels, queries = problem()
     settings = {"k": 5, "num_classes": 4, "temperature": 0.4}
     expected = knn_predict(bank, labels, queries, **settings)
-    monkeypatch.setattr(module, "_BLOCK", block)
-    found = knn_predict(bank, labels, queries, **settings)
+    found = knn_predict(bank, labels, queries, **settings, block_size=block)
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("block", [1, 3, 256])
+def test_ties_are_the_same_in_every_block(block):
+    # Cosines are 0 and ±1/2 without rounding: many rows are equally near, in blocks of any size.
+    rng = np.random.default_rng(1)
+    bank = np.repeat(AXES, 5, axis=0)[rng.permutation(30)]
+    labels = rng.integers(0, 4, 30)
+    queries = rng.choice([-1.0, 1.0], size=(10, 4)) @ AXES[:4]
+    settings = {"k": 7, "num_classes": 4, "temperature": 0.4}
+    found = knn_predict(bank, labels, queries, **settings, block_size=block)
+    for i, query in enumerate(queries):
+        classes, scores = votes_by_hand(bank, labels, query, **settings)
+        np.testing.assert_array_equal(found.classes[i], classes)
+        np.testing.assert_allclose(found.scores[i], scores, rtol=1e-6)
+
+
+def test_blocks_never_hold_all_cosines():
+    program = knn_module._votes_in_blocks.lower(
+        jnp.ones((500, 4)), jnp.zeros(500, int), jnp.ones((30, 8, 4)), 0.4, k=3, num_classes=2
+    )
+    assert "8x500xf32" in program.as_text()
+    memory = program.compile().memory_analysis()
+    assert memory is not None
+    assert memory.temp_size_in_bytes < 4 * 240 * 500 / 2
+
+
+def test_accuracy_counts_the_first_and_the_first_five():
+    # One row per axis, its class; a query's votes fall in the order of its entries.
+    query = np.tile(towards(6, 5, 4, 3, 2, 1), (6, 1))
+    found = knn_accuracy(AXES, np.arange(6), query, np.arange(6), k=6, num_classes=6)
+    assert found == {"top1": pytest.approx(1 / 6), "top5": pytest.approx(5 / 6)}
+
+
+def test_top5_of_five_classes_is_1():
+    bank, labels, queries = problem(num_classes=5)
+    wrong = (knn_predict(bank, labels, queries, k=5, num_classes=5).classes[:, 0] + 1) % 5
+    found = knn_accuracy(
+        bank, labels, queries, wrong, k=5, num_classes=5, temperature=None, block_size=4
+    )
+    assert found == {"top1": 0.0, "top5": 1.0}
 
 
 def test_no_queries_have_no_votes():
@@ -168,6 +208,7 @@ def test_narrow_types_are_computed_in_float32():
         ({"k": 0}, "k must be 1 to 6, .* found 0"),
         ({"k": 7}, "k must be 1 to 6, .* found 7"),
         ({"temperature": 0.0}, "temperature must be positive, found 0.0"),
+        ({"block_size": 0}, "block_size must be at least 1, found 0"),
     ],
 )
 def test_wrong_arguments_are_told_in_one_line(changes, message):
@@ -180,4 +221,30 @@ def test_wrong_arguments_are_told_in_one_line(changes, message):
     }
     with pytest.raises(ValueError, match=message) as error:
         knn_predict(**(good | changes))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error_type", "message"),
+    [
+        ({"labels": np.array([0, 1])}, ValueError, r"found shapes \(1, 6\) and \(2,\)"),
+        ({"labels": np.array([4])}, ValueError, "labels must lie in 0 to 3, found 4 to 4"),
+        ({"labels": np.array([-1])}, ValueError, "labels must lie in 0 to 3, found -1 to -1"),
+        ({"queries": np.zeros((0, 6)), "labels": np.zeros(0, int)}, ValueError, "found none"),
+        ({"queries": np.full((1, 6), np.nan)}, InputError, "finite, found .* 1 of 1 rows"),
+        ({"bank": np.full((6, 6), np.inf)}, InputError, "finite, found .* 6 of 6 rows"),
+        ({"k": 200}, ValueError, "k must be 1 to 6, .* found 200"),
+    ],
+)
+def test_wrong_arguments_of_the_accuracy_are_told_in_one_line(changes, error_type, message):
+    good = {
+        "bank": AXES,
+        "bank_labels": np.array([0, 1, 2, 3, 3, 0]),
+        "queries": towards(1),
+        "labels": np.array([0]),
+        "k": 2,
+        "num_classes": 4,
+    }
+    with pytest.raises(error_type, match=message) as error:
+        knn_accuracy(**(good | changes))
     assert "\n" not in str(error.value)

@@ -74,7 +74,7 @@ def test_a_run_has_every_row(tmp_path, folder, monkeypatch):
 def test_every_method_is_asked_the_same(folder):
     config = config_for(folder)
     task = graphs.load(config)
-    one, other = (edit_distance.ask(config, task.dataset.graphs) for _ in range(2))
+    one, other = (edit_distance.ask(config, task.dataset.graphs, "given") for _ in range(2))
     np.testing.assert_array_equal(one.distances, other.distances)
     for size in SIZES:
         assert len(one.triplets[size].triplets) == config.num_triplets
@@ -85,12 +85,29 @@ def test_every_method_is_asked_the_same(folder):
                 np.testing.assert_array_equal(a.senders, b.senders)
 
 
+@pytest.mark.parametrize("features", ["degree", "attributes+degree"])
+def test_degrees_are_those_of_the_edited_graph(folder, features):
+    """Other features stay those of the nodes."""
+    config = config_for(folder, features="degree", max_degree=6)
+    of = graphs.load(config).dataset.graphs
+    if features != "degree":
+        of = tuple(g._replace(x=np.concatenate([np.ones((8, 2)), g.x], axis=1)) for g in of)
+    questions = edit_distance.ask(config, of, features)
+    asked = [graph for pair in questions.pairs for graph in pair]
+    for of_size in questions.triplets.values():
+        asked += [graph for triplet in of_size.triplets for graph in triplet]
+    for graph in asked:
+        degrees = np.bincount(graph.receivers, minlength=graph.num_nodes)
+        np.testing.assert_array_equal(graph.x[:, -7:], np.eye(7)[np.minimum(degrees, 6)])
+        np.testing.assert_array_equal(graph.x[:, :-7], 1.0)
+
+
 def test_the_supervised_model_never_saw_the_graph_it_is_asked_about(folder, monkeypatch):
     config = config_for(folder, sizes=(5,), num_triplets=12)
     of = graphs.load(config).dataset.graphs
     # Each node of a graph carries its number, so that a subgraph tells where it comes from.
     of = tuple(g._replace(x=np.full_like(g.x, number + 1.0)) for number, g in enumerate(of))
-    questions = edit_distance.ask(config, of)
+    questions = edit_distance.ask(config, of, "given")
     seen, asked = [], []
 
     def train(triplets, *, key):
@@ -103,7 +120,7 @@ def test_the_supervised_model_never_saw_the_graph_it_is_asked_about(folder, monk
 
     monkeypatch.setattr(edit_distance.supervised, "train_triplets", train)
     monkeypatch.setattr(edit_distance.supervised, "embed_graphs", embed)
-    scores = edit_distance._supervised_scores(config, of, questions, 0)
+    scores = edit_distance._supervised_scores(config, of, "given", questions, 0)
     assert scores["single", "triplet_accuracy_n5"] == 0.5  # all alike: ties count half
     assert scores["single", "triplet_strict_n5"] == 0.0
     assert len(seen) == 2 and len(asked) == 6
