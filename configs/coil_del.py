@@ -7,7 +7,5 @@ from mmix_jax.experiments.graph_defaults import EDIT_DISTANCE_VARIANTS, edit_dis
 def get_config(variant: str = ""):
     config = edit_distance_config("coil_del")
     config.width = 256
-    # Edits change edges: degrees show them, the attributes (places in an image) do not.
-    config.features = "degree"
     config.num_steps = 200  # 13 epochs
     return finish(config, variant, EDIT_DISTANCE_VARIANTS)
