@@ -64,7 +64,7 @@ def ask(config: Config, of: tuple[Graph, ...], features: str) -> Questions:
     pairs = make_small_pairs(
         of, num=config.num_pairs, max_nodes=config.max_pair_nodes, seed=config.triplet_seed
     )
-    pairs = [tuple(_renewed(config, features, graph) for graph in pair) for pair in pairs]
+    pairs = [(_renewed(config, features, a), _renewed(config, features, b)) for a, b in pairs]
     return Questions(triplets, pairs, exact_edit_distances(pairs))
 
 
