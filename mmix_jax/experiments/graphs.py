@@ -120,8 +120,8 @@ def start(task: GraphTask, seed: int) -> TrainState:
     return init_state(params, optimizer)
 
 
-def _candidates(workdir: Path, seed: int) -> Path:
-    return workdir / "candidates" / f"seed_{seed}"
+def _candidates(config: Config, workdir: Path, seed: int) -> Path:
+    return workdir / "candidates" / config.readout / f"seed_{seed}"
 
 
 def _judge(task: GraphTask, workdir: Path, seed: int, padding: float) -> Callable:
@@ -131,7 +131,7 @@ def _judge(task: GraphTask, workdir: Path, seed: int, padding: float) -> Callabl
     def evaluate(state: TrainState):
         stats = task.mixture(state.params, key)
         if task.config.selection == "inner_cv":
-            path = _candidates(workdir, seed) / f"{int(state.step)}.npz"
+            path = _candidates(task.config, workdir, seed) / f"{int(state.step)}.npz"
             temporary = path.with_suffix(".tmp.npz")
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(temporary, **task.represent(state.params, key))
@@ -280,7 +280,7 @@ def evaluate(
 def _read_candidates(config: Config, workdir: Path | None, seed: int) -> list[dict] | None:
     if config.selection != "inner_cv":
         return None
-    folder = None if workdir is None else _candidates(workdir, seed)
+    folder = None if workdir is None else _candidates(config, workdir, seed)
     paths = [] if folder is None else [p for p in folder.glob("*.npz") if p.stem.isdigit()]
     if not paths:
         raise InputError(

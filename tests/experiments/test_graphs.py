@@ -88,13 +88,16 @@ def test_embeddings_are_in_the_sets_own_order(folder, whole):
 def test_the_encoder_of_each_fold_may_be_chosen_within_it(tmp_path, folder):
     config = small_graphs.config(folder, selection="inner_cv", contrast_nodes=4)
     results = train(config, tmp_path)
-    steps = sorted(path.stem for path in (tmp_path / "candidates" / "seed_0").glob("*.npz"))
+    steps = sorted(path.stem for path in (tmp_path / "candidates/mean/seed_0").glob("*.npz"))
     assert steps == ["2", "4"]
     assert {result.selection for result in results if result.trained} == {"inner_cv"}
     assert {result.objective for result in results} == {"both (4 nodes a graph at most)"}
     folder_of_seed = runs.checkpoint_folder(tmp_path, 0)
     with pytest.raises(InputError, match="needs the embeddings that its training left"):
         graphs.run_eval(config, tmp_path, str(folder_of_seed))
+    config.readout = "sum"  # those that are there are means
+    with pytest.raises(InputError, match="needs the embeddings that its training left"):
+        graphs.run_eval(config, tmp_path, None)
 
 
 def test_graphs_without_labels_are_trained_and_embedded(tmp_path):
