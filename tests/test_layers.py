@@ -15,6 +15,7 @@ MAX_LINES = 350
 # Imports run downward only. A new room gets its floor here.
 FLOORS = {
     "main": 6,
+    "convert": 6,
     "experiments": 5,
     "frameworks": 4,
     "encoders": 3,
@@ -36,6 +37,7 @@ FLOORS = {
 # Imported inside the functions that use them: some accelerator machines lack them, and they slow
 # the start of every program that wants one formula.
 HEAVY = {
+    "PIL",
     "grakel",
     "jraph",
     "matplotlib",

@@ -1,26 +1,37 @@
 """Data sets: found, checked, downloaded where missing, and read into the types of ``types``."""
 
-from mmix_jax.data.catalog import load_graphs, load_nodes
+from mmix_jax.data.catalog import load_graphs, load_images, load_nodes
 from mmix_jax.data.convert import from_networkx, from_networkx_graphs, from_pyg, from_scipy
 from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.custom_graphs import read_graph_folder
+from mmix_jax.data.image_folder import read_image_folder
 from mmix_jax.data.splits import random_split, stratified_split, validate_split
 from mmix_jax.data.tudataset import read_tudataset
-from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
+from mmix_jax.data.types import (
+    GraphDataset,
+    ImageDataset,
+    NodeDataset,
+    make_graph_dataset,
+    make_image_dataset,
+)
 
 __all__ = [
     "GraphDataset",
+    "ImageDataset",
     "NodeDataset",
     "from_networkx",
     "from_networkx_graphs",
     "from_pyg",
     "from_scipy",
     "load_graphs",
+    "load_images",
     "load_nodes",
     "make_graph_dataset",
+    "make_image_dataset",
     "random_split",
     "read_graph_file",
     "read_graph_folder",
+    "read_image_folder",
     "read_tudataset",
     "stratified_split",
     "validate_split",

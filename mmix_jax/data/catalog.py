@@ -2,17 +2,20 @@
 
 import os
 
-from mmix_jax.data import planetoid, tudataset
+from mmix_jax.data import cifar, planetoid, tudataset
 from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.custom_graphs import read_graph_folder
+from mmix_jax.data.digit_images import load_digit_images
 from mmix_jax.data.digits import load_digits_graph
 from mmix_jax.data.graph_sets import MAX_DEGREE
+from mmix_jax.data.image_folder import read_image_folder
 from mmix_jax.data.splits import check_split_name
-from mmix_jax.data.types import GraphDataset, NodeDataset
+from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 
 NODE_DATASETS = (*planetoid.NAMES, "digits_graph", "graph_file")
 GRAPH_DATASETS = (*tudataset.NAMES, "graph_folder")
+IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "image_folder")
 
 
 def load_nodes(
@@ -40,11 +43,7 @@ def load_nodes(
         raise InputError(
             f"unknown data set {name!r}; expected one of: {', '.join(sorted(NODE_DATASETS))}"
         )
-    if (name == "graph_file") != bool(path):
-        raise InputError(
-            f"path is needed by graph_file and by no other, found {name} with path {path!r}; "
-            "give the path of your graph, or leave it out"
-        )
+    _check_path(name, path, of="graph_file", what="graph")
     check_split_name(split)
     if path:
         return read_graph_file(path, split=split, split_seed=split_seed)
@@ -79,13 +78,47 @@ def load_graphs(
             f"{name} is one graph, found it where a set of graphs is needed; expected one of: "
             f"{', '.join(sorted(GRAPH_DATASETS))}, or the official name of a TUDataset"
         )
-    if (name == "graph_folder") != bool(path):
-        raise InputError(
-            f"path is needed by graph_folder and by no other, found {name} with path {path!r}; "
-            "give the path of your graphs, or leave it out"
-        )
+    _check_path(name, path, of="graph_folder", what="graphs")
     if path:
         return read_graph_folder(path, features=features, max_degree=max_degree)
     return tudataset.load_tudataset(
         name, data_dir=data_dir, features=features, max_degree=max_degree
     )
+
+
+def load_images(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    path: str | os.PathLike | None = None,
+    size: int = 32,
+) -> ImageDataset:
+    """A set of images with their labels.
+
+    Args:
+      name: ``cifar10``, ``cifar100``, ``digits`` or ``image_folder``.
+      data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
+      path: of ``image_folder`` only: your images, see ``image_folder.read_image_folder``.
+      size: of ``image_folder`` only: height and width; the others have their own.
+
+    Raises:
+      InputError: unknown name, or data that is missing, damaged or badly formed.
+    """
+    if name not in IMAGE_DATASETS:
+        raise InputError(
+            f"unknown set of images {name!r}; expected one of: {', '.join(IMAGE_DATASETS)}"
+        )
+    _check_path(name, path, of="image_folder", what="images")
+    if path:
+        return read_image_folder(path, size=size)
+    if name == "digits":
+        return load_digit_images()
+    return cifar.load_cifar(name, data_dir=data_dir)
+
+
+def _check_path(name: str, path: str | os.PathLike | None, *, of: str, what: str) -> None:
+    if (name == of) != bool(path):
+        raise InputError(
+            f"path is needed by {of} and by no other, found {name} with path {path!r}; "
+            f"give the path of your {what}, or leave it out"
+        )

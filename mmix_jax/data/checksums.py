@@ -145,6 +145,26 @@ PLANETOID: dict[str, tuple[str, int]] = {
     ),
 }
 
+# The binary forms as in tensorflow-datasets' list of sums, the Python forms as in Keras.
+CIFAR: dict[str, tuple[str, int]] = {
+    "cifar-10-binary.tar.gz": (
+        "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        170052171,
+    ),
+    "cifar-10-python.tar.gz": (
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        170498071,
+    ),
+    "cifar-100-binary.tar.gz": (
+        "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        168513733,
+    ),
+    "cifar-100-python.tar.gz": (
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        169001437,
+    ),
+}
+
 # Text files inside the zips, by set and part. REDDIT-BINARY's edges are listed in several orders.
 TU_TEXTS: dict[str, dict[str, str]] = {
     "COIL-DEL": {

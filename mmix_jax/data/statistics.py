@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.types import NodeDataset
+from mmix_jax.data.types import ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
@@ -144,6 +144,46 @@ EXPECTED_GRAPHS = {
 }
 
 
+class ImageSetStatistics(NamedTuple):
+    """Counts of a set of labelled images.
+
+    Fields:
+      shape: of every image, [H, W, C].
+      train_sizes: training images per class.
+      test_sizes: test images per class.
+    """
+
+    num_train: int
+    num_test: int
+    shape: tuple[int, ...]
+    train_sizes: tuple[int, ...]
+    test_sizes: tuple[int, ...]
+
+
+def _cifar(num_classes: int) -> ImageSetStatistics:
+    return ImageSetStatistics(
+        num_train=50_000,
+        num_test=10_000,
+        shape=(32, 32, 3),
+        train_sizes=(50_000 // num_classes,) * num_classes,
+        test_sizes=(10_000 // num_classes,) * num_classes,
+    )
+
+
+EXPECTED_IMAGES = {
+    "cifar10": _cifar(10),
+    "cifar100": _cifar(100),
+    "cifar100_coarse": _cifar(20),
+    "digits": ImageSetStatistics(
+        num_train=1297,
+        num_test=500,
+        shape=(8, 8, 1),
+        train_sizes=(128, 131, 128, 132, 131, 131, 131, 129, 126, 130),
+        test_sizes=(50, 51, 49, 51, 50, 51, 50, 50, 48, 50),
+    ),
+}
+
+
 def measure(
     dataset: NodeDataset, *, list_entries: int | None = None, self_loops: int | None = None
 ) -> Statistics:
@@ -191,13 +231,33 @@ def measure_graphs(
     )
 
 
-def check_statistics(name: str, found: Statistics | GraphSetStatistics) -> None:
-    """Compares with what ``EXPECTED`` or ``EXPECTED_GRAPHS`` knows of this set.
+def measure_images(dataset: ImageDataset) -> ImageSetStatistics:
+    """The statistics of a labelled set of images with a test part."""
+    if dataset.train_labels is None or dataset.test is None or dataset.test_labels is None:
+        raise ValueError(f"statistics need labels and test images; {dataset.name} lacks them")
+    num_classes = len(dataset.classes)
+    return ImageSetStatistics(
+        num_train=dataset.train.shape[0],
+        num_test=dataset.test.shape[0],
+        shape=dataset.train.shape[1:],
+        train_sizes=tuple(np.bincount(dataset.train_labels, minlength=num_classes).tolist()),
+        test_sizes=tuple(np.bincount(dataset.test_labels, minlength=num_classes).tolist()),
+    )
+
+
+def check_statistics(
+    name: str, found: Statistics | GraphSetStatistics | ImageSetStatistics
+) -> None:
+    """Compares with what ``EXPECTED`` and its like know of this set.
 
     Raises:
       InputError: a count differs: the files are damaged or another set's.
     """
-    expected = EXPECTED[name] if isinstance(found, Statistics) else EXPECTED_GRAPHS[name]
+    if isinstance(found, Statistics):
+        expected = EXPECTED[name]
+    else:
+        graphs = isinstance(found, GraphSetStatistics)
+        expected = EXPECTED_GRAPHS[name] if graphs else EXPECTED_IMAGES[name]
     for field, wanted in expected._asdict().items():
         value = getattr(found, field)
         if wanted is not None and value != wanted:

@@ -1,5 +1,6 @@
 """What every loader and converter returns, and the one way to put it together."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,6 +55,30 @@ class GraphDataset(NamedTuple):
     ids: np.ndarray | None
 
 
+class ImageDataset(NamedTuple):
+    """Images of one size, those to train on and those to test on.
+
+    Fields:
+      name: the data set's name, for reports.
+      train: uint8 [N, H, W, C], C is 1 or 3.
+      train_labels: classes 0 … K − 1, int32 [N]; None where there are none.
+      test: uint8 [M, H, W, C]; None where there is none.
+      test_labels: int32 [M]; None without ``test`` or labels.
+      classes: their K names; () without labels.
+      mean: of every channel of ``train``, in [0, 1].
+      std: its standard deviation; 1 where the channel never changes.
+    """
+
+    name: str
+    train: np.ndarray
+    train_labels: np.ndarray | None
+    test: np.ndarray | None
+    test_labels: np.ndarray | None
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 def make_graph_dataset(
     name: str,
     graphs: Sequence[Graph],
@@ -97,6 +122,62 @@ def make_graph_dataset(
             )
     num_classes = 0 if classes is None else int(classes.max()) + 1
     return GraphDataset(name, graphs, classes, num_classes, features, ids)
+
+
+def make_image_dataset(
+    name: str,
+    train: np.ndarray,
+    train_labels: ArrayLike | None = None,
+    test: np.ndarray | None = None,
+    test_labels: ArrayLike | None = None,
+    *,
+    classes: Sequence[str] = (),
+) -> ImageDataset:
+    """Puts a checked ``ImageDataset`` together.
+
+    Args:
+      name: for reports.
+      train: uint8 [N, H, W, C].
+      train_labels: integers [N], 0 … K − 1; None means no labels, in ``test`` neither.
+      test: uint8 [M, H, W, C], or None.
+      test_labels: integers [M]; wanted with both ``train_labels`` and ``test``.
+      classes: names of the K classes; wanted with labels.
+
+    Raises:
+      InputError: images of another kind or of two sizes, labels that do not fit.
+    """
+    _check_images(train, "training")
+    if test is not None:
+        _check_images(test, "test")
+        if test.shape[1:] != train.shape[1:]:
+            raise InputError(
+                f"training and test images must have the same shape, found {train.shape[1:]} and "
+                f"{test.shape[1:]}; resize them"
+            )
+    labelled = train_labels is not None
+    tested = test_labels is not None
+    if labelled != (len(classes) > 0) or tested != (labelled and test is not None):
+        raise InputError(
+            "labels of all images must be given with names of classes, or neither, found labels "
+            f"for {'' if labelled else 'no '}training and {'' if tested else 'no '}test "
+            f"images and {len(classes)} names; add what is missing"
+        )
+    if len(classes) == 1:
+        raise InputError(
+            f"images must be of two classes or more, found class {classes[0]!r} only; leave the "
+            "labels out to train without them"
+        )
+    mean, std = _channel_statistics(train)
+    return ImageDataset(
+        name,
+        train,
+        _check_classes(train_labels, train.shape[0], len(classes)),
+        test,
+        _check_classes(test_labels, 0 if test is None else test.shape[0], len(classes)),
+        tuple(classes),
+        mean,
+        std,
+    )
 
 
 def make_dataset(
@@ -175,3 +256,50 @@ def check_labels(
             "leave the labels out to train without them"
         )
     return values.astype(np.int32)
+
+
+def _check_images(images: np.ndarray, part: str) -> None:
+    shape, kind = np.shape(images), getattr(images, "dtype", type(images).__name__)
+    if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
+        raise InputError(
+            f"{part} images must be an array uint8 [N, H, W, C] with C 1 or 3, found {kind} "
+            f"{list(shape)}; convert them"
+        )
+
+
+def _check_classes(labels: ArrayLike | None, num_items: int, num_classes: int) -> np.ndarray | None:
+    """Classes of all images as int32 [N]."""
+    if labels is None:
+        return None
+    values = np.asarray(labels)
+    if values.shape != (num_items,) or values.dtype.kind not in "iu":
+        raise InputError(
+            f"labels must be integers of shape ({num_items},), found {values.dtype} of shape "
+            f"{values.shape}; give one class per image"
+        )
+    wrong = (values < 0) | (values >= num_classes)
+    if wrong.any():
+        raise InputError(
+            f"labels must be in 0 … {num_classes - 1}, one per name, found {values[wrong][0]}; "
+            "number the classes from zero"
+        )
+    return values.astype(np.int32)
+
+
+def _channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of every channel in [0, 1], from exact sums of integers."""
+    num_channels = images.shape[3]
+    counts = np.zeros((num_channels, 256), np.int64)
+    for start in range(0, images.shape[0], 1024):  # counting converts to int64: by blocks
+        for channel in range(num_channels):
+            values = images[start : start + 1024, :, :, channel].ravel()
+            counts[channel] += np.bincount(values, minlength=256)
+    number = images[..., 0].size
+    mean, std = [], []
+    for channel in counts.tolist():
+        total = sum(value * count for value, count in enumerate(channel))
+        squares = sum(value * value * count for value, count in enumerate(channel))
+        spread = number * squares - total * total
+        mean.append(total / (255 * number))
+        std.append(math.sqrt(spread) / (255 * number) if spread else 1.0)
+    return tuple(mean), tuple(std)

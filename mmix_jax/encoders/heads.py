@@ -1,7 +1,12 @@
-"""Heads on top of an encoder: the predictor g and mp-mix's projections."""
+"""Heads on top of an encoder: the predictor g, mp-mix's projections, SimCLR's projection head."""
 
 import flax.linen as nn
 import jax
+
+from mmix_jax.encoders.batch_norm import BatchNorm
+
+# torch.nn.Linear's: uniform within ±1/√(fan-in), which is also the bound of its bias.
+_LINEAR = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class Predictor(nn.Module):
@@ -28,3 +33,27 @@ class Projections(nn.Module):
         q = nn.Dense(self.width, use_bias=False, kernel_init=init, name="p_m")(z)
         k = nn.Dense(self.width, use_bias=False, kernel_init=init, name="p_n")(z)
         return q, k
+
+
+class ProjectionHead(nn.Module):
+    """SimCLR's head: linear without bias, batch norm, ReLU, linear; [B, D] -> [B, features].
+
+    The hidden width is D. `views` and `axis_name` are those of `BatchNorm`; initialised as torch
+    initialises linear layers; computes in the parameters' type. The output is not normalised.
+    """
+
+    features: int = 128
+    views: int = 1
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, h: jax.Array, *, train: bool = False) -> jax.Array:
+        width = h.shape[-1]
+
+        def bias_init(key, shape, dtype):
+            return jax.random.uniform(key, shape, dtype, -(width**-0.5), width**-0.5)
+
+        h = nn.Dense(width, use_bias=False, kernel_init=_LINEAR, name="hidden")(h)
+        h = nn.relu(BatchNorm(self.views, self.axis_name, name="norm")(h, train=train))
+        output = nn.Dense(self.features, kernel_init=_LINEAR, bias_init=bias_init, name="output")
+        return output(h)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from mmix_jax.data import load_graphs, load_nodes, random_split
-from mmix_jax.data.catalog import GRAPH_DATASETS
+from mmix_jax.data import load_graphs, load_images, load_nodes, random_split
+from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
 from mmix_jax.errors import InputError
-from tests.data import tu_files
+from tests.data import cifar_files, tu_files
 
 
 def test_unknown_names_are_told():
@@ -94,3 +95,38 @@ def test_arguments_reach_a_tudataset(tmp_path):
 def test_mutag_by_name(data_dir):
     found = load_graphs("mutag", data_dir=data_dir)
     assert (len(found.graphs), found.num_classes) == (188, 2)
+
+
+# Sets of images
+
+
+def test_names_of_sets_of_images():
+    assert set(IMAGE_DATASETS) == {"cifar10", "cifar100", "digits", "image_folder"}
+    with pytest.raises(InputError, match="unknown set of images 'cora'; expected one of: cifar10"):
+        load_images("cora")
+
+
+@pytest.mark.parametrize(("name", "path"), [("image_folder", None), ("cifar10", "a")])
+def test_a_path_belongs_to_image_folders(name, path):
+    with pytest.raises(InputError, match="path is needed by image_folder and by no other"):
+        load_images(name, path=path)
+
+
+def test_arguments_reach_an_image_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    Image.new("RGB", (9, 9), "red").save(folder / "1.png")
+    found = load_images("image_folder", path=folder, size=5)
+    assert (found.name, found.train.shape) == ("mine", (1, 5, 5, 3))
+
+
+def test_digits_by_name():
+    assert load_images("digits").train.shape == (1297, 8, 8, 1)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_data_folder_reaches_cifar(name, tmp_path):
+    cifar_files.write_folder(tmp_path, name, "binary")
+    with pytest.raises(InputError, match=f"{name} must have num_train 50000, found 20"):
+        load_images(name, data_dir=tmp_path)
