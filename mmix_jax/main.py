@@ -117,13 +117,14 @@ def _one_line(error: BaseException) -> str:
 
 def _run(argv: list[str], interrupted) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
-    from mmix_jax.experiments import edit_distance, graphs, nodes, settings
+    from mmix_jax.experiments import edit_distance, graphs, images, nodes, records, settings
     from mmix_jax.report.tables import text_table
     from mmix_jax.results import RESULTS_FILE, write_results
 
     settings.check(config)
-    settings.compare(config, workdir, mode=mode)
-    task = {"node": nodes, "graph": graphs, "edit_distance": edit_distance}[config.task]
+    records.compare(config, workdir, mode=mode)
+    tasks = {"node": nodes, "graph": graphs, "edit_distance": edit_distance, "image": images}
+    task = tasks[config.task]
     if mode == "embed":
         arrays = task.run_embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)

@@ -7,6 +7,7 @@ from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.custom_graphs import read_graph_folder
 from mmix_jax.data.digit_images import load_digit_images
 from mmix_jax.data.digits import load_digits_graph
+from mmix_jax.data.generated_images import load_generated_images
 from mmix_jax.data.graph_sets import MAX_DEGREE
 from mmix_jax.data.image_folder import read_image_folder
 from mmix_jax.data.splits import check_split_name
@@ -15,7 +16,7 @@ from mmix_jax.errors import InputError
 
 NODE_DATASETS = (*planetoid.NAMES, "digits_graph", "graph_file")
 GRAPH_DATASETS = (*tudataset.NAMES, "graph_folder")
-IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "image_folder")
+IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "generated", "image_folder")
 
 
 def load_nodes(
@@ -96,7 +97,7 @@ def load_images(
     """A set of images with their labels.
 
     Args:
-      name: ``cifar10``, ``cifar100``, ``digits`` or ``image_folder``.
+      name: ``cifar10``, ``cifar100``, ``digits``, ``generated`` or ``image_folder``.
       data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
       path: of ``image_folder`` only: your images, see ``image_folder.read_image_folder``.
       size: of ``image_folder`` only: height and width; the others have their own.
@@ -113,6 +114,8 @@ def load_images(
         return read_image_folder(path, size=size)
     if name == "digits":
         return load_digit_images()
+    if name == "generated":
+        return load_generated_images()
     return cifar.load_cifar(name, data_dir=data_dir)
 
 

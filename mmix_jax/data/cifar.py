@@ -1,8 +1,9 @@
-"""CIFAR-10 and CIFAR-100 from their original archives, in binary or in Python form.
+"""CIFAR-10 and CIFAR-100 from their original archives, or as tensorflow-datasets prepared them.
 
 A file in binary form is rows of 1 + 3,072 bytes, CIFAR-100's 2 + 3,072: the label (the coarse one,
 then the fine one) and the red, the green and the blue pixels, each 32 × 32 row by row. In Python
-form the same rows are an array in a dictionary, pickled by Python 2.
+form the same rows are an array in a dictionary, pickled by Python 2. For prepared ones see
+``prepared_images``.
 
 Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009;
 https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -16,36 +17,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.checksums import CIFAR, RemoteFile, check_sha256
+from mmix_jax.data.cifar_source import (
+    BASE_URL,
+    FORMS,
+    Form,
+    check_name,
+    find_original,
+    find_source,
+    search_places,
+)
 from mmix_jax.data.containers import open_container
-from mmix_jax.data.files import require_files, search_folders
+from mmix_jax.data.prepared_images import find_prepared, read_prepared, write_prepared
 from mmix_jax.data.statistics import check_statistics, measure_images
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.data.unpickle import read_pickle
 from mmix_jax.errors import InputError
 
-BASE_URL = "https://www.cs.toronto.edu/~kriz/"
-PLACES = ("images", "cifar", ".")
 SHAPE = (3, 32, 32)
 NUM_PIXELS = 3 * 32 * 32
-
-
-class Form(NamedTuple):
-    """One of the forms in which a set is published.
-
-    Fields:
-      archive: file name.
-      folder: what it unpacks to.
-      train: files of training images in it, in order.
-      test: the file of test images.
-      pickled: whether it is the Python form.
-    """
-
-    archive: str
-    folder: str
-    train: tuple[str, ...]
-    test: str
-    pickled: bool
 
 
 class Labels(NamedTuple):
@@ -70,23 +59,6 @@ class Labels(NamedTuple):
     names_key: str
 
 
-BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
-# The first is downloaded where none is found: it needs no pickle to be read.
-FORMS_10 = (
-    Form(
-        archive="cifar-10-binary.tar.gz",
-        folder="cifar-10-batches-bin",
-        train=tuple(f"{batch}.bin" for batch in BATCHES),
-        test="test_batch.bin",
-        pickled=False,
-    ),
-    Form("cifar-10-python.tar.gz", "cifar-10-batches-py", BATCHES, "test_batch", pickled=True),
-)
-FORMS_100 = (
-    Form("cifar-100-binary.tar.gz", "cifar-100-binary", ("train.bin",), "test.bin", pickled=False),
-    Form("cifar-100-python.tar.gz", "cifar-100-python", ("train",), "test", pickled=True),
-)
-FORMS = {"cifar10": FORMS_10, "cifar100": FORMS_100, "cifar100_coarse": FORMS_100}
 LABELS = {
     "cifar10": Labels(10, 1, 0, "labels", "batches.meta.txt", "batches.meta", "label_names"),
     "cifar100": Labels(
@@ -96,7 +68,6 @@ LABELS = {
         20, 2, 0, "coarse_labels", "coarse_label_names.txt", "meta", "coarse_label_names"
     ),
 }
-NAMES = tuple(FORMS)
 
 
 class Files(NamedTuple):
@@ -123,47 +94,59 @@ class Files(NamedTuple):
 
 
 def load_cifar(
-    name: str, *, data_dir: str | os.PathLike | None = None, base_url: str = BASE_URL
+    name: str, *, data_dir: str | os.PathLike | None = None, base_url: str | None = None
 ) -> ImageDataset:
     """50,000 training and 10,000 test images of 32 × 32, from disk or downloaded.
 
     Args:
       name: ``"cifar10"``, ``"cifar100"``, or ``"cifar100_coarse"``: the same images in 20 classes.
-      data_dir: holds an original archive, of binary or Python form, or the folder it unpacks to,
-        in ``images/``, ``cifar/`` or directly; see ``files.search_folders``.
-      base_url: where the archive is downloaded from if missing.
+      data_dir: holds an original archive, of binary or Python form, the folder it unpacks to, or
+        ``cifar10/<version>/`` as tensorflow-datasets prepares it in array_record format, in
+        ``images/``, ``cifar/`` or directly; see ``files.search_folders``. Originals come first.
+      base_url: where the archive is downloaded from if missing, in either form; by default
+        ``$MMIX_CIFAR_URL``, or else the source and then its mirror.
 
     Raises:
       InputError: unknown name, or the set is missing, damaged or another one.
     """
-    _check_name(name)
-    dataset = read_cifar(find_source(name, data_dir=data_dir, base_url=base_url), name)
+    source = find_original(name, data_dir)
+    set_name, coarse, _ = name.partition("_coarse")
+    prepared = None if source else find_prepared(set_name, search_places(data_dir))
+    if prepared:
+        dataset = read_prepared(prepared, name, label="coarse_label" if coarse else "label")
+    else:
+        source = source or find_source(name, data_dir=data_dir, base_url=base_url)
+        dataset = read_cifar(source, name)
     check_statistics(name, measure_images(dataset))
     return dataset
 
 
-def find_source(
-    name: str, *, data_dir: str | os.PathLike | None = None, base_url: str = BASE_URL
+def prepare_cifar(
+    name: str,
+    folder: str | os.PathLike,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    base_url: str | None = None,
 ) -> Path:
-    """The archive, its sum checked, or unpacked folder first found; else downloaded.
+    """Prepares a set as ``folder/name/version``, which tensorflow-datasets reads; returns that.
+
+    Args:
+      name: ``"cifar10"``, or ``"cifar100"`` with the labels of both kinds.
+      folder: created where missing.
+      data_dir: where the original is found, as in ``load_cifar``.
+      base_url: where it is downloaded from, the same.
 
     Raises:
-      InputError: an archive is damaged, or there is none and it cannot be downloaded.
+      InputError: as ``load_cifar``, or the folder cannot be written.
     """
-    _check_name(name)
-    files = [
-        RemoteFile(f"images/{form.archive}", base_url + form.archive, *CIFAR[form.archive])
-        for form in FORMS[name]
-    ]
-    for folder in search_folders(data_dir):
-        for place in (folder / below for below in PLACES):
-            for form, file in zip(FORMS[name], files, strict=True):
-                if (place / form.archive).is_file():
-                    check_sha256(place / form.archive, file)
-                    return place / form.archive
-                if (place / form.folder / form.test).is_file():
-                    return place / form.folder
-    return require_files(files[:1], data_dir=data_dir)[0]
+    source = find_source(name, data_dir=data_dir, base_url=base_url)
+    name = name.removesuffix("_coarse")
+    features = {"label": name} | ({"coarse_label": "cifar100_coarse"} if name == "cifar100" else {})
+    labelled = {feature: read_cifar(source, labels) for feature, labels in features.items()}
+    for dataset in labelled.values():
+        check_statistics(dataset.name, measure_images(dataset))
+    homepage = f"{BASE_URL}cifar.html"
+    return write_prepared(labelled, name, Path(folder).expanduser(), homepage=homepage)
 
 
 def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
@@ -172,16 +155,11 @@ def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
     Raises:
       InputError: a file is missing, damaged or another set's.
     """
-    _check_name(name)
+    check_name(name)
     files = _read_files(Path(source), name)
     train = _read_images(files, files.form.train)
     test = _read_images(files, (files.form.test,))
     return make_image_dataset(name, *train, *test, classes=_class_names(files))
-
-
-def _check_name(name: str) -> None:
-    if name not in NAMES:
-        raise InputError(f"unknown CIFAR set {name!r}; expected one of: {', '.join(NAMES)}")
 
 
 def _read_files(source: Path, name: str) -> Files:

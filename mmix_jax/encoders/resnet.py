@@ -7,23 +7,26 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.encoders.batch_norm import BatchNorm
+from mmix_jax.encoders.convolution import conv
 
 # Kaiming-normal over the fan-out with ReLU's gain, as torchvision initialises convolutions.
 _KAIMING = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-def _conv(width: int, size: int, stride: int, dtype: Any, name: str) -> nn.Conv:
-    """No bias, and torch's padding: "SAME" would pad stride 2 on the other side only."""
-    return nn.Conv(
-        width,
-        (size, size),
-        strides=stride,
-        padding=size // 2,
-        use_bias=False,
-        kernel_init=_KAIMING,
-        dtype=dtype,
-        name=name,
-    )
+class Conv(nn.Module):
+    """A square convolution without bias, padded as torch pads: stride 2 on both sides alike."""
+
+    width: int
+    size: int
+    stride: int = 1
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.width)
+        kernel = self.param("kernel", _KAIMING, shape)
+        dtype = self.dtype or jnp.promote_types(x.dtype, kernel.dtype)
+        return conv(x.astype(dtype), kernel.astype(dtype), self.stride)
 
 
 class BasicBlock(nn.Module):
@@ -43,11 +46,11 @@ class BasicBlock(nn.Module):
         def norm(h, name):
             return BatchNorm(self.views, self.axis_name, self.dtype, name=name)(h, train=train)
 
-        h = _conv(self.width, 3, self.stride, self.dtype, "conv_1")(x)
+        h = Conv(self.width, 3, self.stride, self.dtype, name="conv_1")(x)
         h = nn.relu(norm(h, "norm_1"))
-        h = norm(_conv(self.width, 3, 1, self.dtype, "conv_2")(h), "norm_2")
+        h = norm(Conv(self.width, 3, 1, self.dtype, name="conv_2")(h), "norm_2")
         if h.shape != x.shape:
-            x = _conv(self.width, 1, self.stride, self.dtype, "shortcut_conv")(x)
+            x = Conv(self.width, 1, self.stride, self.dtype, name="shortcut_conv")(x)
             x = norm(x, "shortcut_norm")
         return nn.relu(h + x)
 
@@ -85,7 +88,7 @@ class ResNet18(nn.Module):
                 f"images must be floating point [B, H, W, C], found {x.dtype} {x.shape}; "
                 "normalise them before"
             )
-        x = _conv(self.width, 3, 1, self.dtype, "conv")(x)
+        x = Conv(self.width, 3, 1, self.dtype, name="conv")(x)
         norm = BatchNorm(self.views, self.axis_name, self.dtype, name="norm")
         x = nn.relu(norm(x, train=train))
         for stage, num_blocks in enumerate(self.stages):

@@ -58,6 +58,7 @@ def linear_probe(
     batch_size: int = 512,
     learning_rate: float = 1e-3,
     cosine: bool = False,
+    copies: int = 1,
 ) -> LinearProbe:
     """Test accuracy of a logistic regression on frozen features (METHOD, section 5).
 
@@ -85,13 +86,24 @@ def linear_probe(
       batch_size: rows per step; no more than there are.
       learning_rate: of Adam.
       cosine: the learning rate falls to 0 along half a cosine, instead of staying.
+      copies: ``train`` is [copies · N, D]: features of N samples, augmented anew in each block of
+        N rows; ``train_labels`` are those of one block. A sample is held out with all its copies
+        and judged by the first.
 
     Raises:
       ValueError: a shape or type, or another argument, is not as described.
       InputError: a feature is not finite, a label is out of range, there are no test rows, the
         training rows are of one class, ``num_held_out`` is out of range, or the training diverged.
     """
-    train_labels, test_labels = _checked_rows(train, train_labels, test, test_labels, num_classes)
+    if copies < 1 or (copies > 1 and len(train) != copies * len(train_labels)):
+        raise ValueError(
+            f"train must hold {copies} blocks of a row per label, found {len(train)} rows and "
+            f"{len(train_labels)} labels; put whole copies behind one another"
+        )
+    train_labels, test_labels = _checked_rows(
+        train, np.tile(train_labels, copies), test, test_labels, num_classes
+    )
+    num_samples = len(train_labels) // copies
     grid = _checked_grid(l2_grid)
     if min(num_epochs, batch_size) < 1 or not 0.0 < learning_rate < np.inf:
         raise ValueError(
@@ -99,7 +111,10 @@ def linear_probe(
             f"{num_epochs}, {batch_size} and {learning_rate}; the protocol has 100, 512 and 1e-3"
         )
     split_key, choice_key, final_key = jax.random.split(key, 3)
-    kept, held_out = _held_out_rows(split_key, train_labels, num_held_out, num_classes)
+    kept, held_out = _held_out_rows(
+        split_key, train_labels[:num_samples], num_held_out, num_classes
+    )
+    kept = (kept[None, :] + num_samples * np.arange(copies)[:, None]).reshape(-1)
     train, test = as_floats(train), as_floats(test)
     fit = functools.partial(
         _fit,

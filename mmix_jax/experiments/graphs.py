@@ -162,7 +162,8 @@ def pretrain(task: GraphTask, workdir: Path, seed: int, interrupted: Callable[[]
 
 def restore(task: GraphTask, folder: Path, seed: int) -> tuple[Any, dict]:
     """Parameters to evaluate, and the progress record behind them."""
-    return runs.restore(start(task, seed), folder, best=task.config.selection == "loss")
+    state, progress = runs.restore(start(task, seed), folder, best=task.config.selection == "loss")
+    return state.params, progress
 
 
 def _progress(description: str, interrupted: Callable[[], bool], step: int) -> Callable:

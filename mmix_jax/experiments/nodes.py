@@ -121,7 +121,8 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
 
 def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
     best = task.config.selection != "last"
-    return runs.restore(_start(task, seed), folder, best=best)
+    state, progress = runs.restore(_start(task, seed), folder, best=best)
+    return state.params, progress
 
 
 def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:

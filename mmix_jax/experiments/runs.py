@@ -10,12 +10,20 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.settings import record
+from mmix_jax.experiments.records import record
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, versions
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
-from mmix_jax.training.step import AXIS, TrainState, make_optimizer, make_step, replicate
+from mmix_jax.training.step import (
+    AXIS,
+    Optimization,
+    TrainState,
+    make_optimizer,
+    make_step,
+    make_steps,
+    replicate,
+)
 
 
 def keys_of(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -55,10 +63,26 @@ def checkpoint_folders(config: Config, workdir: Path, checkpoint: str | None) ->
     return {seed: checkpoint_folder(workdir, seed) for seed in seeds_of(config)}
 
 
+def optimization_of(config: Config) -> Optimization:
+    """How this config updates parameters."""
+    return Optimization(
+        config.learning_rate,
+        config.weight_decay,
+        optimizer=config.get("optimizer", "adam"),
+        momentum=config.get("momentum", 0.9),
+        warmup_steps=config.get("warmup_steps", 0),
+        cosine_steps=config.num_steps if config.get("schedule") == "cosine" else 0,
+    )
+
+
 @lru_cache(maxsize=1)
-def _make_step(make_loss, settings, optimizer: tuple[float, float], devices: tuple):
+def _make_step(make_loss, settings, optimization: Optimization, devices: tuple, chunk: int):
     """One for all seeds of a run, so that its program is compiled once."""
-    return make_step(make_loss(settings, AXIS), make_optimizer(*optimizer), devices=devices)
+    loss_fn, optimizer = make_loss(settings, AXIS), make_optimizer(optimization)
+    if chunk > 1:
+        return make_steps(loss_fn, optimizer, devices=devices)
+    step = make_step(loss_fn, optimizer, devices=devices)
+    return lambda state, tables, shards, count, key: step(state, tables, shards, key)
 
 
 def pretrain(
@@ -74,11 +98,12 @@ def pretrain(
     evaluate: Callable[[TrainState], tuple[float | None, dict[str, float]]],
     devices: Sequence,
     interrupted: Callable[[], bool],
+    chunk: int = 1,
 ) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already.
 
-    `state` is the one before the first step, `batch(step)` what a step reads beside `tables`, and
-    `make_loss(settings, AXIS)` the loss.
+    `state` is the one before the first step, `batch(step)` what a step reads beside `tables` (with
+    `chunk` > 1: what that many steps read), and `make_loss(settings, AXIS)` the loss.
     """
     fixed = config.selection in ("last", "fixed", "inner_cv")
     schedule = Schedule(
@@ -86,6 +111,8 @@ def pretrain(
         config.eval_every,
         config.checkpoint_every,
         0 if fixed else config.patience,
+        chunk,
+        config.batch_size,
     )
     with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
         progress = new_progress()
@@ -94,15 +121,25 @@ def pretrain(
             state, progress = found
         if progress["stopped"] or int(state.step) >= config.num_steps:
             return False
-        optimizer = config.learning_rate, config.weight_decay
-        step_fn = _make_step(make_loss, settings, optimizer, tuple(devices))
+        optimization = optimization_of(config)
+        steps = _make_step(make_loss, settings, optimization, tuple(devices), chunk)
         key = keys_of(seed)[1]
         state, tables = replicate(state, devices), replicate(tables, devices)
+
+        def step_fn(state: TrainState, number: int, count: int):
+            shards = ahead.pop(number, None)
+            shards = batch(number) if shards is None else shards
+            found = steps(state, tables, shards, count, key)
+            if number + count < config.num_steps:  # made while the device works
+                ahead[number + count] = batch(number + count)
+            return found
+
+        ahead: dict[int, Any] = {}
         with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
             train(
                 state,
                 progress,
-                step_fn=lambda state, number: step_fn(state, tables, batch(number), key),
+                step_fn=step_fn,
                 evaluate=evaluate,
                 schedule=schedule,
                 checkpointer=checkpointer,
@@ -145,8 +182,8 @@ def embeddings(z: Any, labels: np.ndarray | None, ids: np.ndarray | None) -> dic
     return {name: np.asarray(values) for name, values in arrays.items() if values is not None}
 
 
-def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[Any, dict]:
-    """Parameters to evaluate and the progress record behind them, with their `step`.
+def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[TrainState, dict]:
+    """The state to evaluate and the progress record behind it, with its `step`.
 
     Raises:
       InputError: there is no checkpoint, or none of this model.
@@ -156,7 +193,7 @@ def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[Any, dic
     if found is None:
         raise InputError(f"no checkpoint: {folder} is empty; train first, or pass another path")
     state, progress = found
-    return state.params, {**progress, "step": int(state.step)}
+    return state, {**progress, "step": int(state.step)}
 
 
 def make_result(

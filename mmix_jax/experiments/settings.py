@@ -1,14 +1,12 @@
-"""Checks of a config, its record in the workdir, and the static settings made from it."""
+"""Checks of a config, and the static settings made from it."""
 
-import json
 import math
-import os
-from pathlib import Path
 
 from mmix_jax.data.tudataset import FEATURES
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config, node_config
 from mmix_jax.experiments.graph_defaults import edit_distance_config, graph_config
+from mmix_jax.experiments.image_defaults import image_config
 from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.frameworks.mvgrl_graphs import READOUTS
 from mmix_jax.graphs.samplers import SAMPLERS
@@ -50,7 +48,25 @@ _TASK_CHOICES = {
     },
 }
 _TASK_CHOICES["edit_distance"] = _TASK_CHOICES["graph"] | {"selection": ("fixed", "loss")}
-_DEFAULTS = {"node": node_config, "graph": graph_config, "edit_distance": edit_distance_config}
+_TASK_CHOICES["image"] = {
+    "framework": ("simclr",),
+    "encoder": ("resnet18",),
+    "mixing": (*(rule for rule in RULES if rule != "propagate"), "i_mix"),
+    "candidates": CANDIDATES,
+    "objective": ("nt_xent",),
+    "precision": ("auto", "float32", "bfloat16"),
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("constant", "cosine"),
+    "protocol": ("standard",),
+    "selection": ("last", "loss"),
+    "representation": ("single",),
+}
+_DEFAULTS = {
+    "node": node_config,
+    "graph": graph_config,
+    "edit_distance": edit_distance_config,
+    "image": image_config,
+}
 _POSITIVE = [
     "depth",
     "width",
@@ -68,6 +84,14 @@ _POSITIVE = [
     "max_buckets",
     "num_folds",
     "num_triplets",
+    "batch_size",
+    "head_width",
+    "image_size",
+    "num_neighbours",
+    "knn_temperature",
+    "probe_epochs",
+    "probe_batch_size",
+    "eval_batch_size",
 ]
 _NOT_NEGATIVE = [
     "num_clusterings",
@@ -82,6 +106,13 @@ _NOT_NEGATIVE = [
     "max_degree",
     "num_pairs",
     "triplet_seed",
+    "num_train",
+    "num_test",
+    "chunk_steps",
+    "warmup_steps",
+    "momentum",
+    "probe_held_out",
+    "probe_copies",
 ]
 _RANGES = {
     "alpha": (1e-6, 1.0),
@@ -91,32 +122,14 @@ _RANGES = {
     "feature_mask": (0.0, 0.99),
     "diversity_margin": (-1.0, 1.0),
     "threshold": (-1.0, 1.0),
+    "test_share": (0.001, 0.9),
+    "crop_min": (0.001, 1.0),
+    **dict.fromkeys(("flip", "jitter", "grayscale"), (0.0, 1.0)),
+    **dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, 1.0)),
+    "hue": (0.0, 0.5),
 }
 _STREAM_ABOVE = 4096
 _STREAM_BLOCK = 1024
-# Where the files lie and how long to train may change between a run and its resumption.
-_MAY_CHANGE = ("data_dir", "num_steps")
-# A checkpoint may be evaluated otherwise than its run was.
-_EVALUATION = (
-    "protocol",
-    "num_classifiers",
-    "num_probes",
-    "num_clusterings",
-    "representation",
-    "readout",
-    "num_devices",
-    "eval_every",
-    "checkpoint_every",
-    "patience",
-    "num_seeds",
-    "num_folds",
-    "sizes",
-    "num_triplets",
-    "num_pairs",
-    "max_pair_nodes",
-    "triplet_seed",
-    "baselines",
-)
 
 
 def check(config: Config) -> None:
@@ -153,6 +166,9 @@ def check(config: Config) -> None:
 
 def _check_combinations(config: Config) -> None:
     """Values that are right alone and contradict each other."""
+    if config.task == "image":
+        _check_image(config)
+        return
     if any(size < 4 for size in config.get("sizes", ())):
         raise InputError(
             f"sizes of subgraphs must be 4 or more, found {min(config.sizes)}; smaller ones have "
@@ -194,6 +210,19 @@ def _check_combinations(config: Config) -> None:
         )
 
 
+def _check_image(config: Config) -> None:
+    if not config.stages or any(blocks < 1 for blocks in config.stages):
+        raise InputError(
+            f"stages must be numbers of blocks, one or more each, found {config.stages}; "
+            "ResNet-18 has (2, 2, 2, 2)"
+        )
+    if config.warmup_steps >= config.num_steps:
+        raise InputError(
+            f"warmup_steps must be fewer than num_steps, found {config.warmup_steps} of "
+            f"{config.num_steps}; lower them"
+        )
+
+
 def static_settings(config: Config, num_nodes: int) -> Settings:
     """The framework's settings; `num_nodes` (of the graph, or of a batch of graphs) decides between
     dense and streamed losses."""
@@ -227,68 +256,3 @@ def static_settings(config: Config, num_nodes: int) -> Settings:
         alpha=config.alpha,
         diffusion_time=config.diffusion_time,
     )
-
-
-def compare(config: Config, workdir: Path, *, mode: str) -> None:
-    """Refuse a workdir that holds checkpoints of other settings; without any there is no harm.
-
-    Raises:
-      InputError: names the fields that differ; or `config.json` is damaged.
-    """
-    path = workdir / "config.json"
-    if path.exists() and (workdir / "checkpoints").exists():
-        _compare(json.loads(config.to_json()), _read(path), workdir, mode)
-
-
-def record(config: Config, workdir: Path) -> None:
-    """Write `config.json`, whole or not at all.
-
-    Raises:
-      InputError: the workdir cannot be written.
-    """
-    path = workdir / "config.json"
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        mine = json.loads(config.to_json())
-        temporary.write_text(json.dumps(mine, indent=2, sort_keys=True) + "\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(
-            f"the workdir must be writable, found {workdir}: {error.strerror}; "
-            "choose another --workdir"
-        ) from error
-
-
-def _read(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
-        ) from error
-    if not isinstance(found, dict):
-        raise InputError(
-            f"config.json must be a JSON object, found a damaged {path}; choose another --workdir"
-        )
-    return found
-
-
-def _compare(mine: dict, found: dict, workdir: Path, mode: str) -> None:
-    may_change = set(_MAY_CHANGE) if mode == "train" else {*_MAY_CHANGE, *_EVALUATION}
-    differing = sorted(
-        name
-        for name in mine.keys() | found.keys()
-        if name not in may_change and mine.get(name) != found.get(name)
-    )
-    if differing:
-        words = ", ".join(f"{n} ({found.get(n)!r} there, {mine.get(n)!r} asked)" for n in differing)
-        raise InputError(
-            f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
-            "choose another --workdir"
-        )
-    if mode == "train" and mine["num_steps"] < found["num_steps"]:
-        raise InputError(
-            f"num_steps may only grow in a workdir, found {found['num_steps']} there and "
-            f"{mine['num_steps']} asked; choose another --workdir"
-        )

@@ -26,12 +26,18 @@ class Writer(Protocol):
 
 
 class Schedule(NamedTuple):
-    """How long, and how often. `patience` counts evaluations without improvement, 0: never stop."""
+    """How long, and how often. `patience` counts evaluations without improvement, 0: never stop.
+
+    `chunk`: steps per call of `step_fn` at most; a call ends where something is due. `batch_size`:
+    samples of a step.
+    """
 
     num_steps: int
     eval_every: int = 10
     checkpoint_every: int = 100
     patience: int = 30
+    chunk: int = 1
+    batch_size: int = 1
 
 
 class Outcome(NamedTuple):
@@ -60,7 +66,7 @@ def train(
     state: Any,
     progress: dict,
     *,
-    step_fn: Callable[[Any, int], tuple[Any, dict]],
+    step_fn: Callable[[Any, int, int], tuple[Any, dict]],
     evaluate: Callable[[Any], tuple[float | None, dict[str, float]]],
     schedule: Schedule,
     checkpointer: Checkpointer,
@@ -70,8 +76,11 @@ def train(
 ) -> Outcome:
     """Run from `state.step` to the end of the schedule; a function of state and progress.
 
-    `step_fn(state, step) -> (state, metrics)`; `evaluate(state) -> (score, metrics)`, higher is
-    better, None where nothing but the loss can judge: then minus the smoothed training loss does.
+    `step_fn(state, step, count) -> (state, metrics)` takes `count` steps; `evaluate(state) ->
+    (score, metrics)`, higher is better, None where nothing but the loss can judge: then minus the
+    smoothed training loss does, smoothed over the calls. Written with the metrics are
+    `samples_per_second` since the evaluation before, and `host_share`, the part of that time in
+    which no step ran.
     The best score's state and the latest one are on disk when this returns.
 
     Raises:
@@ -82,11 +91,16 @@ def train(
     saving = Cadence(schedule.checkpoint_every, schedule.num_steps)
     progress, begin, earlier = dict(progress), time.monotonic(), progress["seconds"]
     step = int(state.step)
+    pace = _Pace()
     with _progress_bar(schedule.num_steps, step, description) as bar:
         while step < schedule.num_steps and not progress["stopped"]:
-            state, metrics = step_fn(state, step)
-            step += 1
-            values = {name: float(value) for name, value in metrics.items()}
+            count = min(schedule.chunk, evaluation.until(step), saving.until(step))
+            dispatched = time.monotonic()
+            state, metrics = step_fn(state, step, count)
+            step += count
+            values = {name: float(value) for name, value in metrics.items()}  # waits for the device
+            pace.steps += count
+            pace.stepping += time.monotonic() - dispatched
             if not all(math.isfinite(value) for value in values.values()):
                 raise InputError(
                     f"the loss must be finite, found {_unfinite(values)} at step {step}; lower "
@@ -100,11 +114,13 @@ def train(
             )
             improved = None
             if evaluation.due(step):
+                speed = pace.measured(schedule.batch_size)
                 score, measured = evaluate(state)
+                pace = _Pace()
                 improved = _judge(progress, step, score, schedule.patience)
-                writer.write(step, {**values, **measured})
+                writer.write(step, {**values, **speed, **measured})
                 bar.set_postfix(loss=f"{values['loss']:.4f}", best=f"{progress['best_score']:.4f}")
-            bar.update()
+            bar.update(count)
             stop = interrupted()
             if improved is not None or saving.due(step) or progress["stopped"] or stop:
                 progress["seconds"] = earlier + time.monotonic() - begin
@@ -114,6 +130,20 @@ def train(
     return Outcome(
         state, step, progress["best_step"], progress["best_score"] or 0.0, progress["seconds"]
     )
+
+
+class _Pace:
+    """Steps and the time they took, between two evaluations."""
+
+    def __init__(self):
+        self.begin, self.steps, self.stepping = time.monotonic(), 0, 0.0
+
+    def measured(self, batch_size: int) -> dict[str, float]:
+        elapsed = max(time.monotonic() - self.begin, 1e-9)
+        return {
+            "samples_per_second": batch_size * self.steps / elapsed,
+            "host_share": max(1.0 - self.stepping / elapsed, 0.0),
+        }
 
 
 def _judge(progress: dict, step: int, score: float | None, patience: int) -> float | None:

@@ -20,12 +20,50 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def make_optimizer(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTransformation:
-    """Adam; `weight_decay` is added to the gradient (L2), as in torch's Adam."""
-    adam = optax.adam(learning_rate)
-    if not weight_decay:
-        return adam
-    return optax.chain(optax.add_decayed_weights(weight_decay), adam)
+class Optimization(NamedTuple):
+    """How parameters are updated; static.
+
+    learning_rate: its highest. weight_decay: added to the gradient (L2), as in torch's optimizers.
+    optimizer: "adam", or "sgd" with Nesterov's momentum. warmup_steps: the rate rises linearly to
+    its highest. cosine_steps: then it falls to 0 along half a cosine, this many steps after the
+    first; 0: it stays.
+    """
+
+    learning_rate: float
+    weight_decay: float = 0.0
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    warmup_steps: int = 0
+    cosine_steps: int = 0
+
+
+def learning_rate_at(settings: Optimization) -> float | optax.Schedule:
+    """The learning rate as a number, or as a function of the steps done."""
+    rate, warmup = settings.learning_rate, settings.warmup_steps
+    if not warmup and not settings.cosine_steps:
+        return rate
+    if not settings.cosine_steps:
+        return optax.linear_schedule(0.0, rate, warmup)
+    return optax.warmup_cosine_decay_schedule(
+        0.0 if warmup else rate, rate, warmup, settings.cosine_steps
+    )
+
+
+def make_optimizer(
+    learning_rate: float | Optimization, weight_decay: float = 0.0
+) -> optax.GradientTransformation:
+    """The optimizer of an `Optimization`; of two numbers, Adam."""
+    settings = learning_rate
+    if not isinstance(settings, Optimization):
+        settings = Optimization(settings, weight_decay)
+    rate = learning_rate_at(settings)
+    if settings.optimizer == "sgd":
+        update = optax.sgd(rate, momentum=settings.momentum, nesterov=True)
+    else:
+        update = optax.adam(rate)
+    if not settings.weight_decay:
+        return update
+    return optax.chain(optax.add_decayed_weights(settings.weight_decay), update)
 
 
 def init_state(
@@ -42,6 +80,22 @@ def replicate(tree: Any, devices: Sequence) -> Any:
     return jax.tree.map(lambda x: jax.device_put(x, everywhere), tree)
 
 
+def _make_update(loss_fn: Callable, optimizer: optax.GradientTransformation) -> Callable:
+    """One step on one device, inside the axis: (state, tables, shard, key) -> (state, metrics)."""
+
+    def update(state: TrainState, tables, shard, key):
+        key = jax.random.fold_in(key, state.step)
+        compute = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, aux), gradient = compute(state.params, state.batch_stats, (tables, shard), key)
+        loss, gradient, metrics = jax.lax.psum((loss, gradient, aux.metrics), AXIS)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = {"loss": loss, "gradient_norm": optax.tree.norm(gradient), **metrics}
+        return TrainState(state.step + 1, params, aux.batch_stats, opt_state), metrics
+
+    return update
+
+
 def make_step(
     loss_fn: Callable, optimizer: optax.GradientTransformation, *, devices: Sequence | None = None
 ) -> Callable:
@@ -52,17 +106,41 @@ def make_step(
     same on every device (`replicate` them first), `shards` has a leading device axis. The
     randomness of a step is a function of (key, state.step).
     """
+    update = _make_update(loss_fn, optimizer)
+    return jax.pmap(
+        update, AXIS, in_axes=(None, None, 0, None), out_axes=(None, None), devices=devices
+    )
 
-    def on_device(state: TrainState, tables, shard, key):
-        key = jax.random.fold_in(key, state.step)
-        compute = jax.value_and_grad(loss_fn, has_aux=True)
-        (loss, aux), gradient = compute(state.params, state.batch_stats, (tables, shard), key)
-        loss, gradient, metrics = jax.lax.psum((loss, gradient, aux.metrics), AXIS)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": loss, "gradient_norm": optax.tree.norm(gradient), **metrics}
-        return TrainState(state.step + 1, params, aux.batch_stats, opt_state), metrics
+
+def make_steps(
+    loss_fn: Callable, optimizer: optax.GradientTransformation, *, devices: Sequence | None = None
+) -> Callable:
+    """`steps(state, tables, shards, count, key) -> (state, metrics)`: `count` steps a dispatch.
+
+    As `make_step`, with a step axis behind the device axis of `shards`, of which the first `count`
+    are taken, one after the other; metrics are their means. `count` is data: one program serves
+    every number of steps, and gives what as many single steps give.
+    """
+    update = _make_update(loss_fn, optimizer)
+
+    def on_device(state: TrainState, tables, shards, count, key):
+        def shard_of(number):
+            return jax.tree.map(lambda x: x[number], shards)
+
+        def body(number, carry):
+            state, sums = carry
+            state, metrics = update(state, tables, shard_of(number), key)
+            return state, jax.tree.map(jnp.add, sums, metrics)
+
+        shapes = jax.eval_shape(update, state, tables, shard_of(0), key)[1]
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        state, sums = jax.lax.fori_loop(0, count, body, (state, zeros))
+        return state, jax.tree.map(lambda x: x / count, sums)
 
     return jax.pmap(
-        on_device, AXIS, in_axes=(None, None, 0, None), out_axes=(None, None), devices=devices
+        on_device,
+        AXIS,
+        in_axes=(None, None, 0, None, None),
+        out_axes=(None, None),
+        devices=devices,
     )

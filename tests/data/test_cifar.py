@@ -6,12 +6,14 @@ import pathlib
 import pickle
 import pickletools
 import socket
+import sys
 
 import numpy as np
 import pytest
 
 from mmix_jax.data import checksums, statistics
-from mmix_jax.data.cifar import FORMS, LABELS, NAMES, find_source, load_cifar, read_cifar
+from mmix_jax.data.cifar import LABELS, load_cifar, prepare_cifar, read_cifar
+from mmix_jax.data.cifar_source import FORMS, find_source
 from mmix_jax.data.unpickle import read_pickle
 from mmix_jax.errors import InputError
 from tests.data import cifar_files
@@ -22,12 +24,13 @@ BOTH = [(name, form) for name in ("cifar10", "cifar100") for form in ("binary", 
 @pytest.fixture(autouse=True)
 def no_other_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("MMIX_DATA_DIR", raising=False)
+    for variable in ("MMIX_DATA_DIR", "MMIX_CIFAR_URL"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 def _expect_small(monkeypatch, name):
-    num_train, num_test = cifar_files.SIZES[name]
-    classes = len(cifar_files.class_names(name))
+    num_train, num_test = cifar_files.SIZES[name.removesuffix("_coarse")]
+    classes = LABELS[name].num_classes
     small = statistics.ImageSetStatistics(
         num_train=num_train,
         num_test=num_test,
@@ -101,7 +104,7 @@ def test_an_archive_must_have_its_sum(tmp_path):
         load_cifar("cifar100", data_dir=tmp_path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORMS)
 def test_a_set_must_have_its_statistics(tmp_path, name):
     cifar_files.write_folder(tmp_path, name.removesuffix("_coarse"), "binary")
     with pytest.raises(InputError, match=f"{name} must have num_train 50000, found 20"):
@@ -120,7 +123,7 @@ def test_statistics_count_every_class(tmp_path, monkeypatch):
 def test_known_sets_are_pinned_and_have_statistics():
     assert {form.archive for forms in FORMS.values() for form in forms} == set(checksums.CIFAR)
     assert {len(value) for value, _ in checksums.CIFAR.values()} == {64}
-    for name in NAMES:
+    for name in FORMS:
         expected = statistics.EXPECTED_IMAGES[name]
         assert sum(expected.train_sizes) == expected.num_train == 50_000
         assert sum(expected.test_sizes) == expected.num_test == 10_000
@@ -143,9 +146,59 @@ def test_a_missing_set_is_told_with_its_place_and_source(tmp_path, name):
 
 
 def test_unknown_names_are_told(tmp_path):
-    for read in (load_cifar, find_source, lambda name: read_cifar(tmp_path, name)):
+    for read in (
+        load_cifar,
+        find_source,
+        lambda name: read_cifar(tmp_path, name),
+        lambda name: prepare_cifar(name, tmp_path),
+    ):
         with pytest.raises(InputError, match="unknown CIFAR set 'cifar11'; expected one of"):
             read("cifar11")
+
+
+# Prepared
+
+
+@pytest.mark.parametrize("below", ["images", "."])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_a_prepared_set_is_the_original(tmp_path, monkeypatch, below, name):
+    names = [found for found in FORMS if found.removesuffix("_coarse") == name]
+    for found in names:
+        _expect_small(monkeypatch, found)
+    cifar_files.write_folder(tmp_path / "original", name, "binary")
+    place = tmp_path / "prepared" / below
+    folder = prepare_cifar(name, place, data_dir=tmp_path / "original")
+    assert folder.parent == place / name
+    for found in names:
+        original = load_cifar(found, data_dir=tmp_path / "original")
+        again = load_cifar(found, data_dir=tmp_path / "prepared")
+        assert again.name == found
+        for value, wanted in zip(again, original, strict=True):
+            np.testing.assert_array_equal(value, wanted, strict=isinstance(wanted, np.ndarray))
+    assert "tensorflow" not in sys.modules
+
+
+def test_a_prepared_set_must_have_its_statistics(tmp_path, monkeypatch):
+    cifar_files.write_folder(tmp_path / "original", "cifar10", "python")
+    with pytest.raises(InputError, match="cifar10 must have num_train 50000, found 20"):
+        prepare_cifar("cifar10", tmp_path, data_dir=tmp_path / "original")
+    with monkeypatch.context() as small:
+        _expect_small(small, "cifar10")
+        prepare_cifar("cifar10", tmp_path, data_dir=tmp_path / "original")
+    with pytest.raises(InputError, match="cifar10 must have num_train 50000, found 20"):
+        load_cifar("cifar10", data_dir=tmp_path)
+
+
+def test_the_original_takes_precedence(tmp_path, monkeypatch):
+    _expect_small(monkeypatch, "cifar10")
+    info = tmp_path / "cifar10" / "3.0.2" / "dataset_info.json"
+    info.parent.mkdir(parents=True)
+    info.write_text('{"fileFormat": "tfrecord"}')
+    with pytest.raises(InputError, match=r"cifar10/3\.0\.2: prepared images must be in array_rec"):
+        load_cifar("cifar10", data_dir=tmp_path)
+    monkeypatch.setenv("MMIX_DATA_DIR", str(tmp_path / "later"))
+    cifar_files.write_folder(tmp_path / "later", "cifar10", "python")
+    assert load_cifar("cifar10", data_dir=tmp_path).train.shape == (20, 32, 32, 3)
 
 
 # Bad files

@@ -121,6 +121,7 @@ def test_cache_folder_follows_the_environment(cache, monkeypatch, tmp_path):
 
 
 def test_missing_files_are_downloaded_once_without_tensorflow(server, cache, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow_datasets", raising=False)  # of other tests
     trap = tmp_path / "trap" / "tensorflow"
     trap.mkdir(parents=True)
     (trap / "__init__.py").write_text("raise RuntimeError('TensorFlow was imported')")

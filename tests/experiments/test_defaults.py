@@ -6,6 +6,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
 from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
 from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
 from tests.experiments import configs
 
 # Keys with one meaning everywhere (README, docs and scripts name them).
@@ -21,12 +22,14 @@ NAMED_VARIANTS = "none mo mp mp_nodiv mo_op random binary i_mix mvgrl paper smok
 def test_every_data_set_has_a_config_of_its_name():
     assert {"cora", "citeseer", "pubmed", "digits_graph", "graph_file"} <= set(configs.NAMES)
     assert {"mutag", "ptc_mr", "imdb_binary", "imdb_multi", "reddit_binary"} <= set(configs.NAMES)
+    assert {"cifar10", "cifar100", "digits", "image_folder"} <= set(configs.NAMES)
     for name in configs.NAMES:
         assert configs.load(name).dataset == name
 
 
 def variants_of(name: str) -> list[str]:
-    return ["", *sorted(VARIANTS if configs.load(name).task == "node" else GRAPH_VARIANTS)]
+    of_task = {"node": VARIANTS, "image": IMAGE_VARIANTS}
+    return ["", *sorted(of_task.get(configs.load(name).task, GRAPH_VARIANTS))]
 
 
 @pytest.mark.parametrize("name", configs.NAMES)
@@ -34,6 +37,9 @@ def test_every_variant_of_every_config_is_valid(name):
     for variant in variants_of(name):
         config = configs.load(name, variant)
         settings.check(config)
+        if config.task == "image":
+            assert set(KEYS.split()) - {"sampler", "embed_from"} <= set(config.keys())
+            continue
         assert set(KEYS.split()) <= set(config.keys())
         for num_nodes in (100, 20_000):
             assert settings.static_settings(config, num_nodes).widths == (config.width,)
@@ -43,6 +49,15 @@ def test_the_variants_that_are_promised_exist():
     assert set(NAMED_VARIANTS.split()) <= set(VARIANTS)
     graphs = set(NAMED_VARIANTS.split()) - {"i_mix"} | {"node_only", "graph_only"}
     assert graphs <= set(GRAPH_VARIANTS)
+
+
+def test_image_configs_say_what_the_paper_does():
+    config = image_config("cifar10")
+    paper = {"batch_size": 256, "learning_rate": 1e-3, "weight_decay": 1e-6, "temperature": 0.4}
+    paper |= {"threshold": 0.9, "head_width": 128, "num_steps": 500 * (50_000 // 256)}
+    paper |= {"num_neighbours": 200, "knn_temperature": 0.4, "probe_epochs": 100}
+    assert {name: config[name] for name in paper} == paper
+    assert set(NAMED_VARIANTS.split()) - {"mvgrl"} <= set(IMAGE_VARIANTS)
 
 
 def test_graph_configs_say_what_the_paper_does():

@@ -13,6 +13,7 @@ from mmix_jax.graphs.batches import unite
 from mmix_jax.training.loop import Interrupted
 from tests.experiments import small_graphs
 from tests.frameworks import problem
+from tests.metric_lines import lines_of
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,7 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, folder,
             train(config, tmp_path, lambda asked=asked: next(asked))
     results = train(config, tmp_path)
     assert timeless(results) == timeless(whole[1])
-    metrics = [(path / "metrics.jsonl").read_text() for path in (tmp_path, whole[0])]
-    assert metrics[0] == metrics[1]
+    assert lines_of(tmp_path) == lines_of(whole[0])
     task = graphs.load(config)
     found = [
         graphs.restore(task, runs.checkpoint_folder(path, 0), 0)[0] for path in (tmp_path, whole[0])

@@ -13,6 +13,7 @@ from mmix_jax.results import RESULTS_FILE, write_results
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted
 from tests.experiments import small
+from tests.metric_lines import SPEED, lines_of
 
 # Everything that is drawn: nodes, masks of features, and initial parameters.
 DRAWN = {
@@ -78,8 +79,7 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(
     results = train(config, tmp_path)
     assert checkpoints(config, tmp_path) == checkpoints(config, whole[0])
     assert timeless(results) == timeless(whole[1])
-    name = "metrics.jsonl"
-    assert (tmp_path / name).read_text() == (whole[0] / name).read_text()
+    assert lines_of(tmp_path) == lines_of(whole[0])
 
 
 def test_interruption_while_evaluating_needs_no_new_training(tmp_path, graph_file, whole):
@@ -155,7 +155,7 @@ def test_what_is_logged(whole):
     record = json.loads((whole[0] / "metrics.jsonl").read_text().splitlines()[0])
     mixing = {"partners", "unmixed", "entropy", "cosine", "rank_correlation", "agreement"}
     expected = {"seed", "step", "loss", "contrast", "diversity", "gradient_norm"}
-    expected |= {"validation_accuracy"} | {f"mixing/{name}" for name in mixing}
+    expected |= {"validation_accuracy"} | {f"mixing/{name}" for name in mixing} | {*SPEED}
     assert set(record) == expected
 
 

@@ -1,6 +1,4 @@
-"""Checks of a config, and its record in the workdir."""
-
-import json
+"""Checks of a config, and the static settings made from it."""
 
 import pytest
 
@@ -8,6 +6,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
 from mmix_jax.experiments.defaults import finish, node_config
 from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
 
 
 def config_with(**changes):
@@ -22,7 +21,41 @@ def graph_config_with(**changes):
     return config
 
 
+def image_config_with(**changes):
+    config = finish(image_config("digits"), None, IMAGE_VARIANTS)
+    config.update(changes)
+    return config
+
+
 # Values
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mixing": "propagate"}, "unknown mixing 'propagate'; expected one of: binary, i_mix, mo"),
+        ({"candidates": "wp"}, "unknown candidates 'wp'; expected one of: all, op"),
+        ({"framework": "moco"}, "unknown framework 'moco'; expected one of: simclr"),
+        ({"precision": "half"}, "unknown precision 'half'; expected one of: auto, bfloat16"),
+        ({"optimizer": "lars"}, "unknown optimizer 'lars'; expected one of: adam, sgd"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'; expected one of: constant, cosine"),
+        ({"selection": "validation"}, "unknown selection 'validation'; expected one of: last"),
+        ({"stages": ()}, r"stages must be numbers of blocks, one or more each, found \(\)"),
+        ({"stages": (2, 0)}, r"stages must be numbers of blocks"),
+        ({"warmup_steps": 500}, "warmup_steps must be fewer than num_steps, found 500 of 500"),
+        ({"batch_size": 0}, "batch_size must be positive, found 0"),
+        ({"crop_min": 0.0}, "crop_min must lie in"),
+        ({"hue": 0.7}, "hue must lie in"),
+        ({"temperature": 0.01}, "temperature must lie in"),
+        ({"knn_temperature": float("nan")}, "knn_temperature must be positive, found nan"),
+        ({"probe_copies": -1}, "probe_copies must not be negative, found -1"),
+    ],
+)
+def test_wrong_values_for_images_are_told(changes, told):
+    config = image_config_with(num_steps=500)
+    config.update(changes)
+    with pytest.raises(InputError, match=told):
+        settings.check(config)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +99,10 @@ def test_a_config_of_nodes_is_none_of_graphs():
         ({"embed_from": "h"}, "unknown embed_from 'h'"),
         ({"representation": "c"}, "unknown representation 'c'"),
         ({"diffusion": "katz"}, "unknown diffusion 'katz'"),
-        ({"task": "edge"}, "unknown task 'edge'; expected one of: edit_distance, graph, node"),
+        (
+            {"task": "edge"},
+            "unknown task 'edge'; expected one of: edit_distance, graph, image, node",
+        ),
         ({"temperature": 0.0}, "temperature must lie in .* found 0.0"),
         ({"mixing_temperature": 0.0}, "mixing_temperature must be positive, found 0.0"),
         ({"mixing_temperature": float("nan")}, "mixing_temperature must be positive, found nan"),
@@ -128,80 +164,3 @@ def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
     static = settings.static_settings(config_with(**changes), num_nodes)
     assert static.block_size == block
     assert static.mixing_block_size == (None if num_nodes == 100 else block)
-
-
-# The record
-
-
-def recorded(config, workdir):
-    """A workdir as a run with a checkpoint leaves it."""
-    settings.record(config, workdir)
-    (workdir / "checkpoints").mkdir(exist_ok=True)
-
-
-def test_a_fresh_workdir_gets_the_full_config(tmp_path):
-    config = config_with(width=32)
-    settings.compare(config, tmp_path / "a" / "run", mode="train")
-    assert not (tmp_path / "a").exists()
-    settings.record(config, tmp_path / "a" / "run")
-    found = json.loads((tmp_path / "a" / "run" / "config.json").read_text())
-    assert found == json.loads(config.to_json())
-    assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == ["config.json"]
-
-
-@pytest.mark.parametrize("mode", ["train", "eval", "embed"])
-def test_other_settings_are_told_by_name(tmp_path, mode):
-    recorded(config_with(), tmp_path)
-    other = config_with(width=32, mixing="mo", learning_rate=0.5)
-    with pytest.raises(InputError) as caught:
-        settings.compare(other, tmp_path, mode=mode)
-    told = str(caught.value)
-    for words in ("width (256 there, 32 asked)", "mixing ('mp' there, 'mo' asked)", str(tmp_path)):
-        assert words in told
-    assert "learning_rate" in told
-    assert "seed" not in told
-    assert "\n" not in told
-    assert json.loads((tmp_path / "config.json").read_text())["width"] == 256
-
-
-def test_without_a_checkpoint_a_workdir_is_free(tmp_path):
-    settings.record(config_with(), tmp_path)
-    settings.compare(config_with(width=32), tmp_path, mode="train")
-
-
-def test_steps_may_grow_and_not_shrink(tmp_path):
-    recorded(config_with(num_steps=10), tmp_path)
-    settings.compare(config_with(num_steps=20), tmp_path, mode="train")
-    recorded(config_with(num_steps=20), tmp_path)
-    with pytest.raises(InputError, match="found 20 there and 10 asked"):
-        settings.compare(config_with(num_steps=10), tmp_path, mode="train")
-    settings.compare(config_with(num_steps=10), tmp_path, mode="eval")
-
-
-def test_the_data_may_lie_elsewhere_when_it_goes_on(tmp_path):
-    recorded(config_with(), tmp_path)
-    settings.compare(config_with(data_dir="/elsewhere"), tmp_path, mode="train")
-
-
-def test_a_checkpoint_may_be_evaluated_otherwise_than_its_run_was(tmp_path):
-    recorded(config_with(), tmp_path)
-    other = config_with(num_classifiers=3, protocol="reference", num_clusterings=0)
-    settings.compare(other, tmp_path, mode="eval")
-    with pytest.raises(InputError, match="num_classifiers"):
-        settings.compare(other, tmp_path, mode="train")
-
-
-def test_a_workdir_below_a_file_is_told(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="the workdir must be writable") as caught:
-        settings.record(config_with(), tmp_path / "file" / "run")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", ["", "{", "[1]", '"text"', "{}", '{"num_steps": "many"}'])
-def test_a_damaged_record_is_told(tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
-    (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(InputError, match=r"config\.json|belongs to one set of settings"):
-        settings.compare(config_with(), tmp_path, mode="train")
-    assert (tmp_path / "config.json").read_text() == content

@@ -1,6 +1,7 @@
 """The loop on a quadratic: cadence, early stopping, divergence, interruption, resumption."""
 
 import math
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
+from tests.metric_lines import SPEED, lines_of
 
 
 class State(NamedTuple):
@@ -32,14 +34,15 @@ class Memory:
         return [step for step, _, _ in self.saved]
 
     def write(self, step, values):
-        self.written.append((step, values))
+        self.speed = {name: values[name] for name in SPEED}
+        self.written.append((step, {n: v for n, v in values.items() if n not in SPEED}))
 
 
 def start(x: float = 1.0) -> State:
     return State(np.int32(0), np.float32([x, 2 * x]))
 
 
-def descend(state: State, number: int) -> tuple[State, dict]:
+def descend(state: State, number: int, count: int = 1) -> tuple[State, dict]:
     """A step down ½‖x‖², with noise that is a function of the step."""
     assert int(state.step) == number
     noise = np.random.default_rng(number).normal(size=2).astype(np.float32)
@@ -88,6 +91,43 @@ def test_a_line_has_the_steps_metrics_and_the_evaluations():
     assert set(values) == {"loss", "accuracy"}
 
 
+def test_speed_counts_samples_and_the_time_in_which_no_step_ran():
+    def slow(state, number, count):
+        time.sleep(0.02 * count)
+        return descend(state, number, count)
+
+    def saving(*_, **__):
+        time.sleep(0.06)
+
+    memory = Memory()
+    memory.save = saving
+    schedule = Schedule(8, eval_every=4, checkpoint_every=1, chunk=1, batch_size=10)
+    run(schedule, memory=memory, step_fn=slow)
+    # Four steps and four saves, one of them of the evaluation before: 0.08 s and 0.24 s.
+    assert 60 < memory.speed["samples_per_second"] < 125.1
+    assert 0.5 < memory.speed["host_share"] < 0.85
+
+
+@pytest.mark.parametrize(("chunk", "calls"), [(1, 10), (3, 5), (100, 4)])
+def test_a_call_takes_a_chunk_at_most_and_ends_where_something_is_due(chunk, calls):
+    taken = []
+
+    def steps(state, number, count):
+        taken.append((number, count))
+        for place in range(number, number + count):
+            state, metrics = descend(state, place)
+        return state, metrics
+
+    outcome, memory = run(Schedule(10, 4, 5, chunk=chunk), step_fn=steps)
+    assert len(taken) == calls
+    assert [number for number, _ in taken] == [0, *np.cumsum([count for _, count in taken])[:-1]]
+    ends = {number + count for number, count in taken}
+    assert {4, 5, 8, 10} <= ends and max(count for _, count in taken) <= chunk
+    single, _ = run(Schedule(10, 4, 5))
+    np.testing.assert_array_equal(outcome.state.x, single.state.x)
+    assert [step for step, _ in memory.written] == [4, 8, 10]
+
+
 @pytest.mark.parametrize(
     ("scores", "patience", "steps", "best_step"),
     [
@@ -115,7 +155,7 @@ def test_a_stopped_training_stays_stopped():
 def test_without_a_judge_the_smoothed_loss_decides():
     losses = [4.0, 2.0, 9.0, 1.0]
 
-    def step_fn(state, number):
+    def step_fn(state, number, count):
         return State(np.int32(number + 1), state.x), {"loss": losses[number]}
 
     outcome, memory = run(Schedule(4, 1), step_fn=step_fn)
@@ -131,7 +171,7 @@ def test_without_a_judge_the_smoothed_loss_decides():
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])
 def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(name, bad):
-    def step_fn(state, number):
+    def step_fn(state, number, count):
         state, metrics = descend(state, number)
         return state, {**metrics, "gradient_norm": 1.0, **({name: bad} if number == 4 else {})}
 
@@ -142,7 +182,7 @@ def test_divergence_names_the_step_and_keeps_the_last_good_checkpoint(name, bad)
 
 
 def test_divergence_before_any_checkpoint():
-    def step_fn(state, number):
+    def step_fn(state, number, count):
         return state, {"loss": math.nan}
 
     with pytest.raises(InputError, match="at step 1") as told:
@@ -222,9 +262,8 @@ def until_done(folder, interruptions, **options):
 def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, interruptions):
     expected = resumable(tmp_path / "whole")
     found = until_done(tmp_path / "parts", interruptions)
-    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "parts")]
-    assert lines[0] == lines[1]
-    assert lines[0].count("\n") == 5
+    assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
+    assert len(lines_of(tmp_path / "whole")) == 5
     same(found, expected)
 
 
@@ -241,8 +280,7 @@ def test_killed_between_checkpoints_it_replays_the_steps(tmp_path):
         resumable(tmp_path / "parts", interrupted=killed)
     found = resumable(tmp_path / "parts")
     same(found, expected)
-    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "parts")]
-    assert lines[0] == lines[1]
+    assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
 
 
 def test_time_adds_up_over_interruptions(tmp_path):

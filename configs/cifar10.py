@@ -1,0 +1,8 @@
+"""CIFAR-10: SimCLR-style pretraining with mo-mix-op, the paper's settings."""
+
+from mmix_jax.experiments.defaults import finish
+from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
+
+
+def get_config(variant: str = ""):
+    return finish(image_config("cifar10"), variant, IMAGE_VARIANTS)

@@ -1,0 +1,147 @@
+"""What an image config makes of its data: parts, order of the batches, static settings."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from mmix_jax.augment.images import ImageAugmentation
+from mmix_jax.data.digit_images import stratified_test
+from mmix_jax.data.types import ImageDataset, make_image_dataset
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.defaults import Config
+from mmix_jax.frameworks.simclr import ImageSettings
+
+_SPLIT_SEED = 0
+_STREAM_ABOVE = 4096
+_STREAM_BLOCK = 1024
+
+
+def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
+    """The images that this config trains and tests on: parts of those of `dataset`.
+
+    Without a test part a share of the labelled images becomes one; subsets have of each class its
+    share of all. Statistics of the channels are those of the images kept for training.
+
+    Raises:
+      InputError: fewer images than asked for, or than a batch needs.
+    """
+    train, labels = dataset.train, dataset.train_labels
+    test, test_labels = dataset.test, dataset.test_labels
+    changed = False
+    if test is None and labels is not None:
+        chosen = stratified_test(labels, max(round(config.test_share * len(labels)), 1), seed=1)
+        test, test_labels = train[chosen], labels[chosen]
+        rest = np.setdiff1d(np.arange(len(labels)), chosen)
+        train, labels, changed = train[rest], labels[rest], True
+    if config.num_train:
+        rows = _subset("num_train", labels, len(train), config.num_train)
+        train, labels, changed = train[rows], None if labels is None else labels[rows], True
+    if config.num_test and test is not None:
+        rows = _subset("num_test", test_labels, len(test), config.num_test)
+        test, changed = test[rows], True
+        test_labels = None if test_labels is None else test_labels[rows]
+    if len(train) < config.batch_size:
+        raise InputError(
+            f"batch_size must be at most the {len(train)} training images, found "
+            f"{config.batch_size}; lower it"
+        )
+    if not changed:
+        return dataset
+    return make_image_dataset(
+        dataset.name, train, labels, test, test_labels, classes=dataset.classes
+    )
+
+
+def _subset(name: str, labels: np.ndarray | None, num_images: int, wanted: int) -> np.ndarray:
+    """Rows of a subset, ascending."""
+    if wanted > num_images:
+        raise InputError(f"{name} must be at most {num_images}, found {wanted}; 0 is all")
+    known = np.zeros(num_images, np.int64) if labels is None else labels
+    return stratified_test(known, wanted, seed=_SPLIT_SEED)
+
+
+def chunk_of(config: Config, num_images: int) -> int:
+    """Steps per dispatch at most."""
+    if config.chunk_steps:
+        return config.chunk_steps
+    return 1 if jax.default_backend() == "cpu" else num_images // config.batch_size
+
+
+def make_order(
+    config: Config, num_images: int, seed: int, num_devices: int
+) -> Callable[[int], np.ndarray]:
+    """`batch(step)`: rows of the images of that step on each device, int32 [k, B / k].
+
+    Every epoch has its own order, a function of seed and epoch, and leaves out what does not fill
+    a batch. With a chunk of S > 1 steps: those of S steps from `step` on, [k, S, B / k].
+
+    Raises:
+      InputError: the devices do not divide the batch.
+    """
+    size, chunk = config.batch_size, chunk_of(config, num_images)
+    if size % num_devices:
+        near = max(round(size / num_devices), 1) * num_devices
+        raise InputError(
+            f"batch_size must be a multiple of the {num_devices} devices, found {size}; the "
+            f"nearest is {near}"
+        )
+    per_epoch = num_images // size
+    orders: dict[int, np.ndarray] = {}
+
+    def order_of(epoch: int) -> np.ndarray:
+        if epoch not in orders:
+            orders.clear()
+            drawn = np.random.default_rng((seed, epoch)).permutation(num_images)
+            orders[epoch] = drawn[: per_epoch * size].astype(np.int32)
+        return orders[epoch]
+
+    def rows(step: int) -> np.ndarray:
+        epoch, place = divmod(step, per_epoch)
+        return order_of(epoch)[place * size : (place + 1) * size].reshape(num_devices, -1)
+
+    if chunk == 1:
+        return rows
+    return lambda step: np.stack([rows(step + number) for number in range(chunk)], axis=1)
+
+
+def augmentation_of(config: Config, dataset: ImageDataset) -> ImageAugmentation:
+    """The augmentation, with the statistics of the training images."""
+    return ImageAugmentation(
+        crop_scale=None if config.crop_min >= 1 else (config.crop_min, 1.0),
+        flip=config.flip,
+        jitter=config.jitter,
+        jitter_strengths=(config.brightness, config.contrast, config.saturation, config.hue),
+        grayscale=config.grayscale,
+        mean=dataset.mean,
+        std=dataset.std,
+    )
+
+
+def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
+    """The framework's static settings."""
+    precision = config.precision
+    if precision == "auto":
+        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    automatic = _STREAM_BLOCK if config.batch_size > _STREAM_ABOVE else None
+    return ImageSettings(
+        stages=tuple(config.stages),
+        width=config.width,
+        features=config.head_width,
+        dtype=precision,
+        augmentation=augmentation_of(config, dataset),
+        mixing=config.mixing,
+        candidates=config.candidates,
+        symmetric=config.symmetric,
+        negatives=config.negatives,
+        temperature=config.temperature,
+        mixing_temperature=config.mixing_temperature,
+        self_weight=None if config.self_weight < 0 else config.self_weight,
+        threshold=config.threshold,
+        diversity_weight=config.diversity_weight,
+        diversity_margin=config.diversity_margin,
+        mix_normalised=config.mix_normalised,
+        stop_gradient=config.stop_gradient,
+        renormalise=config.renormalise,
+        block_size=config.block_size or automatic,
+    )

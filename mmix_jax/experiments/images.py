@@ -1,0 +1,251 @@
+"""The image task: pretrain SimCLR-style, judge frozen features by kNN and a linear probe."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmix_jax.augment.images import augment
+from mmix_jax.data.catalog import load_images
+from mmix_jax.data.types import ImageDataset
+from mmix_jax.errors import InputError
+from mmix_jax.evaluation.knn import knn_accuracy
+from mmix_jax.evaluation.linear_probe import linear_probe
+from mmix_jax.experiments import runs
+from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.image_inputs import chunk_of, image_settings, make_order, parts_of
+from mmix_jax.frameworks.simclr import (
+    ImageSettings,
+    ImageTables,
+    embed_images,
+    init_variables,
+    make_image_loss,
+)
+from mmix_jax.results import Result, score
+from mmix_jax.training.loop import Interrupted
+from mmix_jax.training.step import TrainState, init_state, make_optimizer
+
+_embed = jax.jit(embed_images, static_argnums=0)
+
+
+class ImageTask(NamedTuple):
+    """A config with its data, and the model's settings; `tables` are the training images."""
+
+    config: Config
+    dataset: ImageDataset
+    settings: ImageSettings
+    tables: ImageTables
+    devices: list
+
+
+def load(config: Config) -> ImageTask:
+    """Read the data and lay it on the device."""
+    dataset = load_images(
+        config.dataset,
+        data_dir=config.data_dir or None,
+        path=config.data_path or None,
+        size=config.image_size,
+    )
+    return task_of(config, dataset)
+
+
+def task_of(config: Config, dataset: ImageDataset) -> ImageTask:
+    """The task on images that are at hand.
+
+    Raises:
+      InputError: the config asks for more images than there are.
+    """
+    dataset = parts_of(config, dataset)
+    num_images = len(dataset.train)
+    labels = dataset.train_labels
+    if labels is not None and config.num_neighbours > num_images:
+        raise InputError(
+            f"num_neighbours must be at most the {num_images} training images, found "
+            f"{config.num_neighbours}; lower it"
+        )
+    if labels is None:
+        labels = np.full(num_images, -1, np.int32)
+    tables = ImageTables(jnp.asarray(dataset.train), jnp.asarray(labels))
+    settings = image_settings(config, dataset)
+    return ImageTask(config, dataset, settings, tables, runs.devices_of(config))
+
+
+def start(task: ImageTask, seed: int) -> TrainState:
+    """The state before the first step."""
+    variables = init_variables(task.settings, task.dataset.train.shape[1:], runs.keys_of(seed)[0])
+    optimizer = make_optimizer(runs.optimization_of(task.config))
+    return init_state(variables["params"], optimizer, variables["batch_stats"])
+
+
+def pretrain(task: ImageTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
+    """Train one seed from its latest checkpoint to the end; False if it was there already."""
+    num_images = len(task.dataset.train)
+    return runs.pretrain(
+        task.config,
+        workdir,
+        seed,
+        state=start(task, seed),
+        make_loss=make_image_loss,
+        settings=task.settings,
+        tables=task.tables,
+        batch=make_order(task.config, num_images, seed, len(task.devices)),
+        evaluate=lambda state: (None, {}),  # no label is seen; the loss judges
+        devices=task.devices,
+        interrupted=interrupted,
+        chunk=chunk_of(task.config, num_images),
+    )
+
+
+def restore(task: ImageTask, folder: Path, seed: int) -> tuple[Any, dict]:
+    """Variables to evaluate, and the progress record behind them."""
+    state, progress = runs.restore(start(task, seed), folder, best=task.config.selection == "loss")
+    return variables_of(state), progress
+
+
+def variables_of(state: TrainState) -> dict[str, Any]:
+    """What the model is applied to."""
+    return {"params": state.params, "batch_stats": state.batch_stats}
+
+
+def features_of(task: ImageTask, variables: Any, images, crop_key=None) -> jax.Array:
+    """Features [N, D] of uint8 images, in passes of one size: one program for any number.
+
+    With `crop_key` of images that are cropped and flipped at random.
+    """
+    plain = task.settings.augmentation._replace(jitter=0.0, grayscale=0.0, mean=(), std=())
+    size = min(task.config.eval_batch_size, len(images))
+    found = []
+    for begin in range(0, len(images), size):
+        rows = jnp.asarray(images[begin : begin + size])
+        short = size - len(rows)
+        rows = jnp.pad(rows, ((0, short), (0, 0), (0, 0), (0, 0)))
+        if crop_key is not None:
+            rows = _cropped(jax.random.fold_in(crop_key, begin), rows, plain)
+        found.append(_embed(task.settings, variables, rows)[: size - short])
+    return jnp.concatenate(found)
+
+
+@partial(jax.jit, static_argnums=2)
+def _cropped(key, images, settings):
+    return jnp.round(255 * augment(key, images, settings)).astype(jnp.uint8)
+
+
+def probe_features(task: ImageTask, variables: Any, clean: jax.Array, key) -> jax.Array:
+    """Training rows of the linear probe: clean ones, or copies behind one another."""
+    if not task.config.probe_copies:
+        return clean
+    keys = jax.random.split(key, task.config.probe_copies)
+    return jnp.concatenate([features_of(task, variables, task.tables.images, k) for k in keys])
+
+
+def measure(task: ImageTask, variables: Any, seed: int) -> dict[tuple[str, str], float]:
+    """Scores of one encoder by (protocol, metric)."""
+    config, dataset = task.config, task.dataset
+    num_classes, num_images = len(dataset.classes), len(dataset.train)
+    crop_key, probe_key = jax.random.split(runs.keys_of(seed)[2])
+    train = features_of(task, variables, task.tables.images)
+    test = features_of(task, variables, dataset.test)
+    votes = knn_accuracy(
+        train,
+        dataset.train_labels,
+        test,
+        dataset.test_labels,
+        num_classes=num_classes,
+        k=config.num_neighbours,
+        temperature=config.knn_temperature,
+    )
+    held_out = config.probe_held_out or max(min(5000, num_images // 10), num_classes)
+    probe = linear_probe(
+        probe_features(task, variables, train, crop_key),
+        dataset.train_labels,
+        test,
+        dataset.test_labels,
+        num_classes=num_classes,
+        key=probe_key,
+        num_held_out=held_out,
+        num_epochs=config.probe_epochs,
+        batch_size=config.probe_batch_size,
+        copies=max(config.probe_copies, 1),
+    )
+    knn, linear = f"knn k={config.num_neighbours}", "linear"
+    if config.probe_copies:
+        linear = f"linear, {config.probe_copies} crops"
+    return {
+        (knn, "top1"): votes["top1"],
+        (knn, "top5"): votes["top5"],
+        (linear, "top1"): probe.top1,
+        (linear, "top5"): probe.top5,
+    }
+
+
+def evaluate(
+    task: ImageTask, folders: dict[int, Path], interrupted: Callable[[], bool] = lambda: False
+) -> list[Result]:
+    """Scores of the encoders in `folders` (by seed), and of random-initialised ones alike."""
+    config = task.config
+    if task.dataset.test_labels is None:
+        return []
+    rows: dict[bool, list[dict]] = {True: [], False: []}
+    steps, seconds = 0, 0.0
+    for seed, folder in folders.items():
+        variables, progress = restore(task, folder, seed)
+        steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
+        begin = time.monotonic()
+        rows[True].append(measure(task, variables, seed))
+        seconds += time.monotonic() - begin
+        rows[False].append(measure(task, variables_of(start(task, seed)), seed))
+        if interrupted():
+            raise Interrupted(progress["step"])
+    return [
+        runs.make_result(
+            config,
+            task.devices,
+            score([found[protocol, metric] for found in rows[trained]]),
+            task="image",
+            trained=trained,
+            representation="single",
+            metric=metric,
+            seeds=tuple(folders),
+            protocol=protocol,
+            selection=config.selection,
+            steps=steps,
+            seconds=seconds,
+        )
+        for trained in (True, False)
+        for protocol, metric in rows[trained][0]
+        if metric != "top5" or len(task.dataset.classes) > 5
+    ]
+
+
+def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
+    """Pretrain every seed, then evaluate; a finished run only reports."""
+    return runs.train_and_evaluate(
+        config, workdir, load=load, pretrain=pretrain, evaluate=evaluate, interrupted=interrupted
+    )
+
+
+def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
+    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
+    task = load(config)
+    runs.require_labels(config, task.dataset.test_labels)
+    return evaluate(task, runs.checkpoint_folders(config, workdir, checkpoint))
+
+
+def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
+    """Arrays of `embeddings.npz`: z [N + M, D] of the first seed, training images first.
+
+    Labels stand beside them where known.
+    """
+    task = load(config)
+    seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
+    variables, _ = restore(task, folder, seed)
+    parts = [part for part in (task.dataset.train, task.dataset.test) if part is not None]
+    labels = [task.dataset.train_labels, task.dataset.test_labels][: len(parts)]
+    z = np.concatenate([np.asarray(features_of(task, variables, part)) for part in parts])
+    known = None if labels[0] is None else np.concatenate(labels)
+    return runs.embeddings(z, known, None)

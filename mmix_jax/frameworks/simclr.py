@@ -1,0 +1,216 @@
+"""The SimCLR-style framework for images: two augmented views, one encoder pass, mixed NT-Xent."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mmix_jax.augment.images import CIFAR, ImageAugmentation, augment, normalise_images
+from mmix_jax.encoders.heads import ProjectionHead, Projections
+from mmix_jax.encoders.resnet import ResNet18
+from mmix_jax.frameworks.mvgrl_loss import Aux
+from mmix_jax.losses import diversity, info_nce, virtual_labels
+from mmix_jax.mixing import Mixture, draw_partners, mix_pairs, mix_with
+from mmix_jax.ops.collectives import device_count, device_index
+from mmix_jax.ops.similarity import normalise
+
+
+class ImageTables(NamedTuple):
+    """What stays on the device: all images, uint8 [N, H, W, C], and their classes [N], −1 unknown.
+
+    Classes serve the statistics of mixing alone.
+    """
+
+    images: jax.Array
+    labels: jax.Array
+
+
+class ImageSettings(NamedTuple):
+    """Static settings; names are METHOD.md's, defaults the paper's on images.
+
+    stages, width: of `ResNet18`. features: outputs of the head. dtype: of the convolutions,
+    "float32" or "bfloat16". augmentation: with the data set's mean and std. symmetric: mix view b
+    too. renormalise: mixtures are unit vectors again before NT-Xent; False is the authors' code.
+    """
+
+    stages: tuple[int, ...] = (2, 2, 2, 2)
+    width: int = 64
+    features: int = 128
+    dtype: str = "float32"
+    augmentation: ImageAugmentation = CIFAR
+    mixing: str = "mo"
+    candidates: str = "op"
+    symmetric: bool = False
+    negatives: str = "full"
+    temperature: float = 0.4
+    mixing_temperature: float = 1.0
+    self_weight: float | None = 0.2
+    threshold: float = 0.9
+    diversity_weight: float = 1.0
+    diversity_margin: float = -1.0
+    mix_normalised: bool = True
+    stop_gradient: bool = True
+    renormalise: bool = True
+    block_size: int | None = None
+
+
+class SimCLR(nn.Module):
+    """ResNet-18 and head; with `projected` the two matrices of mp-mix on the head's output."""
+
+    stages: tuple[int, ...]
+    width: int
+    features: int
+    dtype: str = "float32"
+    projected: bool = False
+    views: int = 1
+    axis_name: str | None = None
+
+    def setup(self):
+        shared = {"views": self.views, "axis_name": self.axis_name}
+        dtype = None if self.dtype == "float32" else jnp.dtype(self.dtype)
+        self.encoder = ResNet18(self.stages, self.width, dtype=dtype, **shared)
+        self.head = ProjectionHead(self.features, **shared)
+        if self.projected:
+            self.projections = Projections(self.features)
+
+    def __call__(self, x: jax.Array, *, train: bool = False):
+        """(head output [B, features], not normalised, and (q, k) of mp-mix or None)."""
+        z = self.head(self.encoder(x, train=train), train=train)
+        return z, self.projections(normalise(z)) if self.projected else None
+
+    def embed(self, x: jax.Array) -> jax.Array:
+        """The features behind the head's back [B, D], by running statistics."""
+        return self.encoder(x)
+
+
+def make_model(settings: ImageSettings, *, views: int = 1, axis_name: str | None = None) -> SimCLR:
+    """The module that these settings describe."""
+    return SimCLR(
+        settings.stages,
+        settings.width,
+        settings.features,
+        settings.dtype,
+        settings.mixing == "mp",
+        views,
+        axis_name,
+    )
+
+
+def init_variables(settings: ImageSettings, shape: tuple[int, ...], key: jax.Array) -> Any:
+    """Fresh {"params", "batch_stats"} for images of `shape` [H, W, C]."""
+    return make_model(settings).init(key, jnp.zeros((1, *shape), jnp.float32))
+
+
+def embed_images(settings: ImageSettings, variables: Any, images: jax.Array) -> jax.Array:
+    """Features [B, D] of uint8 images [B, H, W, C], normalised and not augmented; float32."""
+    x = normalise_images(images, settings.augmentation, jnp.dtype(settings.dtype))
+    return make_model(settings).apply(variables, x, method="embed")
+
+
+def two_views(
+    settings: ImageSettings, images: jax.Array, key: jax.Array, *, first: int | jax.Array = 0
+) -> tuple[jax.Array, jax.Array]:
+    """Both augmented views of uint8 images [B, H, W, C]; `first` as in `augment`."""
+    dtype = jnp.dtype(settings.dtype)
+    view_a, view_b = (
+        augment(k, images, settings.augmentation, dtype, first=first) for k in jax.random.split(key)
+    )
+    return view_a, view_b
+
+
+def mix_view(
+    settings: ImageSettings,
+    z: jax.Array,
+    projected: tuple[jax.Array, jax.Array] | None,
+    key: jax.Array,
+    *,
+    axis_name: str | None = None,
+    labels: jax.Array | None = None,
+) -> Mixture:
+    """Mix head outputs z [B, D] with those of the whole batch (`op`, `all`)."""
+    q, k = (None, None) if projected is None else projected
+    return mix_pairs(
+        z,
+        rule="none" if settings.mixing == "i_mix" else settings.mixing,
+        candidates=settings.candidates,
+        threshold=settings.threshold,
+        self_weight=settings.self_weight,
+        temperature=settings.mixing_temperature,
+        q=q,
+        k=k,
+        key=key,
+        mix_normalised=settings.mix_normalised,
+        stop_gradient=settings.stop_gradient,
+        axis_name=axis_name,
+        block_size=settings.block_size,
+        labels=labels,
+    )
+
+
+def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable:
+    """`loss_fn(params, batch_stats, (ImageTables, rows [B]), key) -> (loss, Aux)`.
+
+    NT-Xent over the 2B vectors [ẑ^a; z^b] of all devices, plus w L_div for mp (eq. 8); i-mix's
+    virtual labels for `mixing="i_mix"`, whose pairs are drawn on each device. Both views pass the
+    encoder together, each with batch statistics of its own. With `axis_name` loss and metrics are
+    this device's share; their sums over devices count.
+    """
+    model = make_model(settings, views=2, axis_name=axis_name)
+    contrast = {
+        "temperature": settings.temperature,
+        "negatives": settings.negatives,
+        "axis_name": axis_name,
+        "block_size": settings.block_size,
+        "normalise": settings.renormalise,
+    }
+
+    def loss_fn(params, batch_stats, batch, key):
+        tables, rows = batch
+        view_key, *mix_keys, partner_key = jax.random.split(key, 4)
+        place = device_index(axis_name)
+        x_a, x_b = two_views(settings, tables.images[rows], view_key, first=place * rows.shape[0])
+        if settings.mixing == "i_mix":
+            partner_key = jax.random.fold_in(partner_key, place)
+            lam, partners = draw_partners(partner_key, rows.shape[0])
+            x_a = mix_with(x_a, lam, partners)
+        (z, projected), state = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            jnp.concatenate([x_a, x_b]),
+            train=True,
+            mutable=["batch_stats"],
+        )
+        z_a, z_b = jnp.split(z, 2)
+        of_a, of_b = (None, None) if projected is None else _views_of(projected)
+        labels = tables.labels[rows]
+        mixture = mix_view(settings, z_a, of_a, mix_keys[0], axis_name=axis_name, labels=labels)
+        share = 1.0 / device_count(axis_name)
+        metrics = {f"mixing/{name}": share * value for name, value in mixture.stats.items()}
+        v = z_b
+        if settings.symmetric:
+            v = mix_view(settings, z_b, of_b, mix_keys[1], axis_name=axis_name).z_mixed
+        elif not settings.renormalise:
+            v = normalise(z_b)
+        if settings.mixing == "i_mix":
+            loss = virtual_labels(mixture.z_mixed, v, lam, partners, **contrast)
+        else:
+            loss = info_nce(mixture.z_mixed, v, **contrast)
+        metrics["contrast"] = loss
+        if of_a is not None and of_b is not None:
+            terms = [of_a, of_b] if settings.symmetric else [of_a]
+            margin = settings.diversity_margin
+            metrics["diversity"] = sum(
+                diversity(*term, margin=margin, axis_name=axis_name) for term in terms
+            ) / len(terms)
+            if settings.diversity_weight:
+                loss = loss + settings.diversity_weight * metrics["diversity"]
+        return loss, Aux(metrics, state["batch_stats"])
+
+    return loss_fn
+
+
+def _views_of(projected: tuple[jax.Array, jax.Array]):
+    """(q, k) of both views, from those of the stacked batch."""
+    (q_a, q_b), (k_a, k_b) = (jnp.split(x, 2) for x in projected)
+    return (q_a, k_a), (q_b, k_b)
