@@ -146,15 +146,17 @@ def probe_features(task: ImageTask, variables: Any, clean: jax.Array, key) -> ja
 def measure(task: ImageTask, variables: Any, seed: int) -> dict[tuple[str, str], float]:
     """Scores of one encoder by (protocol, metric)."""
     config, dataset = task.config, task.dataset
+    labels, test_labels = dataset.train_labels, dataset.test_labels
+    assert labels is not None and test_labels is not None
     num_classes, num_images = len(dataset.classes), len(dataset.train)
     crop_key, probe_key = jax.random.split(runs.keys_of(seed)[2])
     train = features_of(task, variables, task.tables.images)
     test = features_of(task, variables, dataset.test)
     votes = knn_accuracy(
         train,
-        dataset.train_labels,
+        labels,
         test,
-        dataset.test_labels,
+        test_labels,
         num_classes=num_classes,
         k=config.num_neighbours,
         temperature=config.knn_temperature,
@@ -162,9 +164,9 @@ def measure(task: ImageTask, variables: Any, seed: int) -> dict[tuple[str, str],
     held_out = config.probe_held_out or max(min(5000, num_images // 10), num_classes)
     probe = linear_probe(
         probe_features(task, variables, train, crop_key),
-        dataset.train_labels,
+        labels,
         test,
-        dataset.test_labels,
+        test_labels,
         num_classes=num_classes,
         key=probe_key,
         num_held_out=held_out,
@@ -244,8 +246,8 @@ def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str
     task = load(config)
     seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
     variables, _ = restore(task, folder, seed)
-    parts = [part for part in (task.dataset.train, task.dataset.test) if part is not None]
-    labels = [task.dataset.train_labels, task.dataset.test_labels][: len(parts)]
+    data = task.dataset
+    parts = [part for part in (data.train, data.test) if part is not None]
+    labels = [part for part in (data.train_labels, data.test_labels) if part is not None]
     z = np.concatenate([np.asarray(features_of(task, variables, part)) for part in parts])
-    known = None if labels[0] is None else np.concatenate(labels)
-    return runs.embeddings(z, known, None)
+    return runs.embeddings(z, np.concatenate(labels) if labels else None, None)

@@ -1,7 +1,7 @@
 """The SimCLR-style framework for images: two augmented views, one encoder pass, mixed NT-Xent."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -106,7 +106,7 @@ def init_variables(settings: ImageSettings, shape: tuple[int, ...], key: jax.Arr
 def embed_images(settings: ImageSettings, variables: Any, images: jax.Array) -> jax.Array:
     """Features [B, D] of uint8 images [B, H, W, C], normalised and not augmented; float32."""
     x = normalise_images(images, settings.augmentation, jnp.dtype(settings.dtype))
-    return make_model(settings).apply(variables, x, method="embed")
+    return cast(jax.Array, make_model(settings).apply(variables, x, method="embed"))
 
 
 def two_views(
@@ -200,9 +200,8 @@ def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Ca
         if of_a is not None and of_b is not None:
             terms = [of_a, of_b] if settings.symmetric else [of_a]
             margin = settings.diversity_margin
-            metrics["diversity"] = sum(
-                diversity(*term, margin=margin, axis_name=axis_name) for term in terms
-            ) / len(terms)
+            values = [diversity(*term, margin=margin, axis_name=axis_name) for term in terms]
+            metrics["diversity"] = jnp.stack(values).mean()
             if settings.diversity_weight:
                 loss = loss + settings.diversity_weight * metrics["diversity"]
         return loss, Aux(metrics, state["batch_stats"])
