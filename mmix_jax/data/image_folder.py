@@ -76,6 +76,7 @@ def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDatase
         lambda: _decode_all(source, names, size),
     )
     images = {part: pixels[rows] for part, rows in layout.rows.items()}
+    ids = {part: np.array(names)[rows] for part, rows in layout.rows.items()}
     return make_image_dataset(
         _name(source),
         images["train"],
@@ -83,6 +84,8 @@ def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDatase
         images.get("test"),
         layout.labels.get("test"),
         classes=layout.classes,
+        train_ids=ids["train"],
+        test_ids=ids.get("test"),
     )
 
 

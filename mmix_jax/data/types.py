@@ -67,6 +67,8 @@ class ImageDataset(NamedTuple):
       classes: their K names; () without labels.
       mean: of every channel of ``train``, in [0, 1].
       std: its standard deviation; 1 where the channel never changes.
+      train_ids: names of the images, [N], as of files; None where they have none.
+      test_ids: those of the test images, [M].
     """
 
     name: str
@@ -77,6 +79,8 @@ class ImageDataset(NamedTuple):
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    train_ids: np.ndarray | None = None
+    test_ids: np.ndarray | None = None
 
 
 def make_graph_dataset(
@@ -132,6 +136,8 @@ def make_image_dataset(
     test_labels: ArrayLike | None = None,
     *,
     classes: Sequence[str] = (),
+    train_ids: np.ndarray | None = None,
+    test_ids: np.ndarray | None = None,
 ) -> ImageDataset:
     """Puts a checked ``ImageDataset`` together.
 
@@ -142,6 +148,7 @@ def make_image_dataset(
       test: uint8 [M, H, W, C], or None.
       test_labels: integers [M]; wanted with both ``train_labels`` and ``test``.
       classes: names of the K classes; wanted with labels.
+      train_ids, test_ids: names of the images, in their order.
 
     Raises:
       InputError: images of another kind or of two sizes, labels that do not fit.
@@ -177,6 +184,8 @@ def make_image_dataset(
         tuple(classes),
         mean,
         std,
+        train_ids,
+        test_ids,
     )
 
 

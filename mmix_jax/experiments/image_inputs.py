@@ -1,6 +1,7 @@
 """What an image config makes of its data: parts, order of the batches, static settings."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -26,38 +27,59 @@ def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
     Raises:
       InputError: fewer images than asked for, or than a batch needs.
     """
-    train, labels = dataset.train, dataset.train_labels
-    test, test_labels = dataset.test, dataset.test_labels
-    changed = False
-    if test is None and labels is not None:
-        chosen = stratified_test(labels, max(round(config.test_share * len(labels)), 1), seed=1)
-        test, test_labels = train[chosen], labels[chosen]
-        rest = np.setdiff1d(np.arange(len(labels)), chosen)
-        train, labels, changed = train[rest], labels[rest], True
+    train = _Part(dataset.train, dataset.train_labels, dataset.train_ids)
+    test = None
+    if dataset.test is not None:
+        test = _Part(dataset.test, dataset.test_labels, dataset.test_ids)
+    elif train.labels is not None:
+        num_test = max(round(config.test_share * len(train.images)), 1)
+        chosen = stratified_test(train.labels, num_test, seed=_SPLIT_SEED)
+        rest = np.setdiff1d(np.arange(len(train.images)), chosen)
+        train, test = train.take(rest), train.take(chosen)
     if config.num_train:
-        rows = _subset("num_train", labels, len(train), config.num_train)
-        train, labels, changed = train[rows], None if labels is None else labels[rows], True
+        train = train.take(_subset("num_train", train, config.num_train))
     if config.num_test and test is not None:
-        rows = _subset("num_test", test_labels, len(test), config.num_test)
-        test, changed = test[rows], True
-        test_labels = None if test_labels is None else test_labels[rows]
-    if len(train) < config.batch_size:
+        test = test.take(_subset("num_test", test, config.num_test))
+    if len(train.images) < config.batch_size:
         raise InputError(
-            f"batch_size must be at most the {len(train)} training images, found "
+            f"batch_size must be at most the {len(train.images)} training images, found "
             f"{config.batch_size}; lower it"
         )
-    if not changed:
-        return dataset
+    if train.images is dataset.train:
+        return dataset._replace(
+            test=None if test is None else test.images,
+            test_labels=None if test is None else test.labels,
+            test_ids=None if test is None else test.ids,
+        )
     return make_image_dataset(
-        dataset.name, train, labels, test, test_labels, classes=dataset.classes
+        dataset.name,
+        train.images,
+        train.labels,
+        None if test is None else test.images,
+        None if test is None else test.labels,
+        classes=dataset.classes,
+        train_ids=train.ids,
+        test_ids=None if test is None else test.ids,
     )
 
 
-def _subset(name: str, labels: np.ndarray | None, num_images: int, wanted: int) -> np.ndarray:
-    """Rows of a subset, ascending."""
-    if wanted > num_images:
-        raise InputError(f"{name} must be at most {num_images}, found {wanted}; 0 is all")
-    known = np.zeros(num_images, np.int64) if labels is None else labels
+class _Part(NamedTuple):
+    """Images of one part with what belongs to them."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    ids: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> "_Part":
+        labels, ids = (None if x is None else x[rows] for x in (self.labels, self.ids))
+        return _Part(self.images[rows], labels, ids)
+
+
+def _subset(name: str, part: _Part, wanted: int) -> np.ndarray:
+    """Rows of a subset, ascending, with of each class its share."""
+    if wanted > len(part.images):
+        raise InputError(f"{name} must be at most {len(part.images)}, found {wanted}; 0 is all")
+    known = np.zeros(len(part.images), np.int64) if part.labels is None else part.labels
     return stratified_test(known, wanted, seed=_SPLIT_SEED)
 
 

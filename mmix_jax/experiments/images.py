@@ -241,7 +241,7 @@ def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Resu
 def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [N + M, D] of the first seed, training images first.
 
-    Labels stand beside them where known.
+    Labels stand beside them where known, and names of files.
     """
     task = load(config)
     seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
@@ -249,5 +249,7 @@ def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str
     data = task.dataset
     parts = [part for part in (data.train, data.test) if part is not None]
     labels = [part for part in (data.train_labels, data.test_labels) if part is not None]
+    ids = [part for part in (data.train_ids, data.test_ids) if part is not None]
     z = np.concatenate([np.asarray(features_of(task, variables, part)) for part in parts])
-    return runs.embeddings(z, np.concatenate(labels) if labels else None, None)
+    known, names = (np.concatenate(part) if part else None for part in (labels, ids))
+    return runs.embeddings(z, known, names)
