@@ -154,7 +154,7 @@ def print_times(args, device: str, batch_size: int, peak: float) -> None:
         if HAVE_TORCH:
             print(f"  {check_same(step)}")
             sides[TORCH] = torch_steps(step, device, args)
-        seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up)
+        seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up, pause=1.0)
         print("\n".join(timing.compare(seconds, OURS)))
         for side, values in seconds.items():
             per_step = statistics.median(values) / chunk

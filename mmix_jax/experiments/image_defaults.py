@@ -161,6 +161,17 @@ IMAGE_VARIANTS = {
         "schedule": "constant",
         "weight_decay": 1e-6,
     },
+    # A small network on some of the images: a CPU takes a quarter of an hour.
+    "small": {
+        "stages": (1, 1, 1),
+        "width": 16,
+        "batch_size": 128,
+        "num_train": 10_000,
+        "num_test": 2_000,
+        "num_steps": 15 * 78,
+        "eval_every": 78,
+        "checkpoint_every": 390,
+    },
     # Finishes on a CPU in seconds, on generated images.
     "smoke": {
         "dataset": "generated",
