@@ -232,10 +232,19 @@ def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) ->
 
 
 def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
-    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
+    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`.
+
+    With `figures` those of the first seed are written to the workdir before.
+    """
     task = load(config)
     runs.require_labels(config, task.dataset.test_labels)
-    return evaluate(task, runs.checkpoint_folders(config, workdir, checkpoint))
+    folders = runs.checkpoint_folders(config, workdir, checkpoint)
+    if config.figures:
+        from mmix_jax.experiments.image_figures import write_figures  # it imports this module
+
+        seed, folder = next(iter(folders.items()))
+        write_figures(task, restore(task, folder, seed)[0], workdir, seed)
+    return evaluate(task, folders)
 
 
 def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:

@@ -1,9 +1,10 @@
 """What every task does with a workdir: keys, folders, pretraining, restoring, the result record."""
 
+import logging
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.records import record
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, versions
 from mmix_jax.training.checkpoint import Checkpointer
-from mmix_jax.training.loop import Schedule, new_progress, train
+from mmix_jax.training.loop import Schedule, Writer, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
 from mmix_jax.training.step import (
     AXIS,
@@ -24,6 +25,10 @@ from mmix_jax.training.step import (
     make_steps,
     replicate,
 )
+
+_ALL_BUT_UNMIXED = 0.95
+_UNMIXED_RULES = ("none", "i_mix")
+log = logging.getLogger(__name__)
 
 
 def keys_of(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -73,6 +78,32 @@ def optimization_of(config: Config) -> Optimization:
         warmup_steps=config.get("warmup_steps", 0),
         cosine_steps=config.num_steps if config.get("schedule") == "cosine" else 0,
     )
+
+
+class WatchedWriter(NamedTuple):
+    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows."""
+
+    writer: Writer
+    config: Config
+    told: list[int]  # the step at which it was said
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        self.writer.write(step, values)
+        unmixed = values.get("mixing/unmixed", 0.0)
+        if (
+            unmixed > _ALL_BUT_UNMIXED
+            and not self.told
+            and self.config.mixing not in _UNMIXED_RULES
+        ):
+            self.told.append(step)
+            log.warning(
+                "warning: %.0f %% of samples are mixed with no other at step %d (mixing %s, "
+                "candidates %s); a lower threshold, or candidates all, mixes more",
+                100 * unmixed,
+                step,
+                self.config.mixing,
+                self.config.candidates,
+            )
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +174,7 @@ def pretrain(
                 evaluate=evaluate,
                 schedule=schedule,
                 checkpointer=checkpointer,
-                writer=writer,
+                writer=WatchedWriter(writer, config, []),
                 interrupted=interrupted,
                 description=f"{config.dataset} {config.mixing} seed {seed}",
             )

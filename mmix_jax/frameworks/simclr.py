@@ -149,6 +149,21 @@ def mix_view(
     )
 
 
+def mix_batch(
+    settings: ImageSettings, variables: Any, images: jax.Array, key: jax.Array
+) -> Mixture:
+    """What a training step with this key would mix view a of uint8 images [B, H, W, C] into.
+
+    Weights [B, B] are dense, whatever `block_size`. Under `i_mix` no embedding is mixed.
+    """
+    view_key, mix_key, *_ = jax.random.split(key, 4)
+    x, _ = two_views(settings, images, view_key)
+    (z, projected), _ = make_model(settings).apply(
+        variables, x, train=True, mutable=["batch_stats"]
+    )
+    return mix_view(settings._replace(block_size=None), z, projected, mix_key)
+
+
 def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable:
     """`loss_fn(params, batch_stats, (ImageTables, rows [B]), key) -> (loss, Aux)`.
 
