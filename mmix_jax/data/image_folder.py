@@ -65,6 +65,8 @@ def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDatase
         raise InputError(f"size of images must be 1 or more, found {size!r}; 32 is usual")
     settings: dict[str, object] = {"source": _fingerprint(source)}
     names = cached_array("images", settings, [], lambda: np.array(list_images(source))).tolist()
+    if source.is_dir():
+        _refuse_one_class(source, names)
     try:
         layout = arrange(names)
     except InputError as error:
@@ -189,6 +191,21 @@ def _is_image(name: str) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
     return name.lower().endswith(ENDINGS) and not hidden
+
+
+def _refuse_one_class(source: Path, names: Sequence[str]) -> None:
+    """Raise InputError where a folder holds one folder of images: is it a class, or all there is?
+
+    An archive's own folder is no question.
+    """
+    folders = {path.parts[0] for path in map(PurePosixPath, names) if len(path.parts) == 2}
+    if len(folders) == 1 and all(name.count("/") == 1 for name in names):
+        (name,) = folders
+        if name.lower() not in PARTS:
+            raise InputError(
+                f"images must be of two classes or more, found class {name!r} only in {source}; "
+                f"to train without classes give the path {source / name}"
+            )
 
 
 def _below_shared(paths: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

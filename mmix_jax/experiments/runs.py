@@ -90,11 +90,8 @@ class WatchedWriter(NamedTuple):
     def write(self, step: int, values: dict[str, float]) -> None:
         self.writer.write(step, values)
         unmixed = values.get("mixing/unmixed", 0.0)
-        if (
-            unmixed > _ALL_BUT_UNMIXED
-            and not self.told
-            and self.config.mixing not in _UNMIXED_RULES
-        ):
+        wanted = self.config.mixing not in _UNMIXED_RULES
+        if wanted and unmixed > _ALL_BUT_UNMIXED and not self.told:
             self.told.append(step)
             log.warning(
                 "warning: %.0f %% of samples are mixed with no other at step %d (mixing %s, "
