@@ -12,7 +12,9 @@ import jax
 
 _SHOWN = 14
 # Spans that hold others, or wait for them.
-_OUTER = re.compile(r"^(\$|Thunk|Pjit|Tfrt|Execute|Await|Slinky|while)|block_until_ready|::")
+_OUTER = re.compile(
+    r"^(\$|np\.asarray|Thunk|Pjit|Tfrt|Execute|Await|Slinky|while)|block_until_ready|::"
+)
 
 
 def operations(function: Callable[[], object]) -> list[str]:

@@ -6,6 +6,7 @@ set is a Python set of indices per row; `rows` are the real (unpadded) indices.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -250,6 +251,22 @@ def graph_objective(h_a, h_b, z_a, z_b, node_graph, mask=None, *, temperature: f
     """Equation 11: (1/M) Σ_i [ L(h^a_i) + J_node(G_i) ], without L_div."""
     graphs = anchor_info_nce(h_a, h_b, temperature=temperature)
     return graphs + info_nce(z_a, z_b, temperature=temperature, mask=mask, segments=node_graph)
+
+
+def nt_xent(
+    u, v, *, temperature: float = 1.0, similarity: Callable[[Any, Any], float] = cosine
+) -> float:
+    """NT-Xent over the 2B vectors [u; v]: each one's positive is its partner, negatives all others.
+
+    With `dot` for `similarity` lengths count.
+    """
+    vectors, num_pairs = [*u, *v], len(u)
+    total = 0.0
+    for i, anchor in enumerate(vectors):
+        powers = [math.exp(similarity(anchor, w) / temperature) for w in vectors]
+        positive = powers[(i + num_pairs) % len(vectors)]
+        total -= math.log(positive / (sum(powers) - powers[i]))
+    return total / len(vectors)
 
 
 def virtual_labels(

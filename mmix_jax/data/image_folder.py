@@ -131,6 +131,11 @@ def arrange(names: Sequence[str]) -> Layout:
     if depth == 1:
         return Layout(rows, {}, ())
     classes, codes = np.unique([path[0] for path in paths], return_inverse=True)
+    if classes.size == 1:
+        raise InputError(
+            f"images must be of two classes or more, found class {str(classes[0])!r} only; move "
+            "them out of its folder to train without classes"
+        )
     labels = {part: codes[index] for part, index in rows.items()}
     for part, values in labels.items():
         missing = np.setdiff1d(np.arange(classes.size), values)

@@ -101,9 +101,12 @@ def _kernel_by_columns(x, kernel, slope, *, stride: int):
     def add(total, block):
         x, slope = block
         slope = slope.reshape(-1, slope.shape[-1])
-        return total + _columns(x, kernel.shape[0], stride).T @ slope, None
+        columns = _columns(x, kernel.shape[0], stride)
+        return total + jnp.matmul(columns.T, slope, preferred_element_type=total.dtype), None
 
     numbers = kernel.shape[0] ** 2 * x[0].size // stride**2
-    start = jnp.zeros((kernel[..., 0].size, kernel.shape[3]), slope.dtype)
+    # Blocks are added in float32 at least.
+    wide = jnp.promote_types(slope.dtype, jnp.float32)
+    start = jnp.zeros((kernel[..., 0].size, kernel.shape[3]), wide)
     total, _ = jax.lax.scan(add, start, _in_blocks(x, max(numbers, 1), slope))
-    return total.reshape(kernel.shape)
+    return total.reshape(kernel.shape).astype(kernel.dtype)

@@ -45,12 +45,8 @@ def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
             f"batch_size must be at most the {len(train.images)} training images, found "
             f"{config.batch_size}; lower it"
         )
-    if train.images is dataset.train:
-        return dataset._replace(
-            test=None if test is None else test.images,
-            test_labels=None if test is None else test.labels,
-            test_ids=None if test is None else test.ids,
-        )
+    if train.images is dataset.train and (test is None or test.images is dataset.test):
+        return dataset
     return make_image_dataset(
         dataset.name,
         train.images,

@@ -170,7 +170,7 @@ def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Ca
     NT-Xent over the 2B vectors [ẑ^a; z^b] of all devices, plus w L_div for mp (eq. 8); i-mix's
     virtual labels for `mixing="i_mix"`, whose pairs are drawn on each device. Both views pass the
     encoder together, each with batch statistics of its own. With `axis_name` loss and metrics are
-    this device's share; their sums over devices count.
+    this device's share; their sums over devices count (statistics of mixing: means over devices).
     """
     model = make_model(settings, views=2, axis_name=axis_name)
     contrast = {

@@ -124,7 +124,7 @@ def test_one_class_is_told(tmp_path):
 
 def test_a_folder_in_a_folder_is_one_class_and_alone_has_none(tmp_path):
     path = pack(tmp_path, "folder", [(f"cat/{n}.png", _file(_pixels(n))) for n in (0, 1)])
-    with pytest.raises(InputError, match="found class 'cat' only in .*give the path .*cat$"):
+    with pytest.raises(InputError, match=r"found class 'cat' only in .*give the path .*cat$"):
         read_image_folder(path, size=4)
     assert read_image_folder(path / "cat", size=4).train_labels is None
 

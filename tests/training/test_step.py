@@ -7,7 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step
+from mmix_jax.training.step import (
+    AXIS,
+    Optimization,
+    init_state,
+    learning_rate_at,
+    make_optimizer,
+    make_step,
+    make_steps,
+    replicate,
+)
 
 
 class Aux(NamedTuple):
@@ -72,3 +81,101 @@ def test_shares_and_gradients_are_summed_and_adam_takes_them(num_devices, weight
     assert (int(state.step), int(state.batch_stats["seen"])) == (3, 24)
     # plain arrays, as a checkpoint wants them
     assert state.params["w"].shape == (3,)
+
+
+# Several steps a dispatch
+
+
+def counted(loss_fn):
+    """The loss function, and a list that grows each time it is traced."""
+    traces = []
+
+    def traced(*args):
+        traces.append(args)
+        return loss_fn(*args)
+
+    return traced, traces
+
+
+@pytest.mark.parametrize("num_devices", [1, 4])
+def test_steps_of_one_dispatch_equal_single_steps(num_devices):
+    """Three of three given, then two of three, without a second program."""
+    devices = jax.devices()[:num_devices]
+    optimizer = make_optimizer(Optimization(0.1, 0.3, warmup_steps=4))
+    rows = np.random.default_rng(3).normal(size=(num_devices, 3, 8 // num_devices, 3))
+    rows = rows.astype(np.float32)
+    loss_fn, traces = counted(share)
+    single = make_step(share, optimizer, devices=devices)
+    several = make_steps(loss_fn, optimizer, devices=devices)
+    batch_stats = {"seen": jnp.zeros((), jnp.int32)}
+    start = init_state({"w": jnp.asarray(W)}, optimizer, batch_stats)
+    expected = state = replicate(start, devices)
+    target, key = replicate((jnp.float32(2.0), jax.random.key(1)), devices)
+    num_traces = []
+    for count in (3, 2):
+        state, means = several(state, target, rows, count, key)
+        num_traces.append(len(traces))
+        metrics = []
+        for number in range(count):
+            expected, measured = single(expected, target, rows[:, number], key)
+            metrics.append(measured)
+        for found, one in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(found, one, rtol=1e-6)
+            assert found.dtype == one.dtype
+        assert means.keys() == metrics[0].keys() >= {"loss", "gradient_norm", "noise"}
+        for name, mean in means.items():
+            values = [float(measured[name]) for measured in metrics]
+            np.testing.assert_allclose(mean, np.mean(values), rtol=1e-5, err_msg=name)
+            assert np.std(values) > 1e-3
+    assert num_traces[0] == num_traces[1]
+    assert int(state.step) == 5
+
+
+# Learning rates and optimizers
+
+
+@pytest.mark.parametrize(("warmup", "cosine"), [(0, 0), (4, 0), (0, 10), (4, 10)])
+def test_learning_rate_is_linear_then_half_a_cosine(warmup, cosine):
+    rate = learning_rate_at(Optimization(0.4, warmup_steps=warmup, cosine_steps=cosine))
+    found = [float(rate(t)) if callable(rate) else rate for t in range(14)]
+    expected = []
+    for t in range(14):
+        if t < warmup:
+            expected.append(0.4 * t / warmup)
+        elif cosine:
+            share = min((t - warmup) / (cosine - warmup), 1.0)
+            expected.append(0.2 * (1 + np.cos(np.pi * share)))
+        else:
+            expected.append(0.4)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def descend(settings: Optimization, num_steps: int) -> np.ndarray:
+    """Parameters after steps on ½ ‖w‖² + Σ w."""
+    optimizer, w = make_optimizer(settings), jnp.asarray(W)
+    opt_state = optimizer.init(w)
+    for _ in range(num_steps):
+        updates, opt_state = optimizer.update(w + 1.0, opt_state, w)
+        w = w + updates
+    return np.asarray(w)
+
+
+def test_sgd_has_the_momentum_of_nesterov_and_adds_weight_decay_to_the_gradient():
+    """Torch's: buffer ← m · buffer + g, w ← w − rate · (g + m · buffer)."""
+    settings = Optimization(0.1, 0.3, "sgd", momentum=0.8, warmup_steps=2, cosine_steps=8)
+    w, momentum = W.astype(np.float64), np.zeros(3)
+    for t in range(6):
+        rate = 0.05 * t if t < 2 else 0.05 * (1 + np.cos(np.pi * (t - 2) / 6))
+        g = w + 1.0 + 0.3 * w
+        momentum = 0.8 * momentum + g
+        w = w - rate * (g + 0.8 * momentum)
+    np.testing.assert_allclose(descend(settings, 6), w, rtol=1e-5)
+
+
+def test_adam_of_an_optimization_is_that_of_two_numbers():
+    settings = Optimization(0.1, 0.3)
+    expected = adam(lambda w, _: w + 1.0, 4, 0.3)
+    np.testing.assert_allclose(descend(settings, 4), expected, rtol=1e-4, atol=1e-5)
+    # the same, with the rate of each step: the first is 0
+    warm = Optimization(0.1, 0.3, warmup_steps=1)
+    np.testing.assert_array_equal(descend(warm, 1), W)
