@@ -63,7 +63,7 @@ def tsne_scatter(
     points = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(z)
     words = [_shortened(_class_name(value, names), 22) for value in classes]
     columns = -(-len(words) // _LEGEND_ROWS) if len(words) <= _LEGEND_ENTRIES else 0
-    room = columns * (0.5 + 0.09 * max(map(len, words))) if columns > 1 else 1.5
+    room = columns * (0.4 + 0.06 * max(map(len, words))) if columns > 1 else 1.5
     figure = Figure(figsize=(4.5 + room, 5), layout="constrained")
     axes = figure.subplots()
     palette = matplotlib.colormaps["tab10" if classes[-1] < 10 else "tab20"]
