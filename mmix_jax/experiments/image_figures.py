@@ -71,9 +71,9 @@ def mixtures_of(
     The batch has the run's size, 4,096 at most, and is augmented and normalised as in training.
 
     Returns:
-      Rows of the training images [B], and of up to eight anchors, those with most partners first
-      and of equal ones the first: (place in the batch, own weight, partners' places [P], their
-      weights [P]). Anchors without a partner are none.
+      Rows of the training images [B], and of up to eight anchors: (place in the batch, own weight,
+      partners' places [P], their weights [P]). Of every class one before any has two, those with
+      most partners first, of equal ones the first. Anchors without a partner are none.
     """
     num_images = len(task.dataset.train)
     size = min(task.config.batch_size, _MAX_BATCH)
@@ -83,9 +83,12 @@ def mixtures_of(
     weights = np.array(mixture.weights)
     np.fill_diagonal(weights, 0.0)
     own, partners = np.asarray(mixture.self_weights), np.sum(weights > 0, axis=1)
-    anchors = np.argsort(-partners, kind="stable")[:_NUM_ANCHORS]
+    anchors = np.argsort(-partners, kind="stable")
+    anchors = anchors[partners[anchors] > 0]
+    labels = np.asarray(task.tables.labels)[rows][anchors]
+    earlier = [int(np.sum(labels[:place] == label)) for place, label in enumerate(labels)]
     found = []
-    for anchor in anchors[partners[anchors] > 0]:
+    for anchor in anchors[np.argsort(earlier, kind="stable")][:_NUM_ANCHORS]:
         others = np.flatnonzero(weights[anchor])
         found.append((int(anchor), float(own[anchor]), others, weights[anchor, others]))
     return rows, found
