@@ -112,7 +112,7 @@ def test_anchors_stand_with_the_images_and_classes_of_their_batch(shown, tmp_pat
     assert [mixture[0] for mixture in mixtures] == [mixture[0] for mixture in expected]
 
 
-def test_a_batch_is_drawn_by_seed_and_anchors_with_most_partners_lead():
+def test_a_batch_is_drawn_by_seed_and_anchors_of_all_classes_lead():
     task = task_with(threshold=0.9)
     rows, mixtures = mixtures_of(task, fresh(task), 0)
     again, _ = mixtures_of(task, fresh(task), 0)
@@ -123,6 +123,8 @@ def test_a_batch_is_drawn_by_seed_and_anchors_with_most_partners_lead():
     partners = [len(found) for _, _, found, _ in mixtures]
     assert len(mixtures) == 8 and partners == sorted(partners, reverse=True)
     assert partners[0] > partners[-1] > 0
+    classes = task.dataset.train_labels[rows]
+    assert len({int(classes[anchor]) for anchor, *_ in mixtures}) == 8  # none twice yet
     for anchor, own, found, weights in mixtures:
         assert own == pytest.approx(0.2) and anchor not in found
         assert np.all(weights > 0)
