@@ -68,6 +68,12 @@ def task_of(config: Config, dataset: ImageDataset) -> ImageTask:
             f"num_neighbours must be at most the {num_images} training images, found "
             f"{config.num_neighbours}; lower it"
         )
+    held_out, num_classes = config.probe_held_out, len(dataset.classes)
+    if labels is not None and held_out and not num_classes <= held_out < num_images:
+        raise InputError(
+            f"probe_held_out must be {num_classes} to {num_images - 1}, found {held_out}; 0 takes "
+            "a tenth of the training images"
+        )
     if labels is None:
         labels = np.full(num_images, -1, np.int32)
     tables = ImageTables(jnp.asarray(dataset.train), jnp.asarray(labels))
@@ -125,14 +131,14 @@ def features_of(task: ImageTask, variables: Any, images, crop_key=None) -> jax.A
         short = size - len(rows)
         rows = jnp.pad(rows, ((0, short), (0, 0), (0, 0), (0, 0)))
         if crop_key is not None:
-            rows = _cropped(jax.random.fold_in(crop_key, begin), rows, plain)
+            rows = _cropped(crop_key, rows, begin, plain)
         found.append(_embed(task.settings, variables, rows)[: size - short])
     return jnp.concatenate(found)
 
 
-@partial(jax.jit, static_argnums=2)
-def _cropped(key, images, settings):
-    return jnp.round(255 * augment(key, images, settings)).astype(jnp.uint8)
+@partial(jax.jit, static_argnums=3)
+def _cropped(key, images, first, settings):
+    return jnp.round(255 * augment(key, images, settings, first=first)).astype(jnp.uint8)
 
 
 def probe_features(task: ImageTask, variables: Any, clean: jax.Array, key) -> jax.Array:

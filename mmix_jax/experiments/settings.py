@@ -211,10 +211,16 @@ def _check_combinations(config: Config) -> None:
 
 
 def _check_image(config: Config) -> None:
-    if not config.stages or any(blocks < 1 for blocks in config.stages):
+    stages = config.stages if isinstance(config.stages, (tuple, list)) else ()
+    if not stages or any(type(blocks) is not int or blocks < 1 for blocks in stages):
         raise InputError(
             f"stages must be numbers of blocks, one or more each, found {config.stages}; "
             "ResNet-18 has (2, 2, 2, 2)"
+        )
+    if config.batch_size < 2:
+        raise InputError(
+            f"batch_size must be 2 or more on images, found {config.batch_size}: one sample alone "
+            "has no negatives and no variance; raise it"
         )
     if config.warmup_steps >= config.num_steps:
         raise InputError(

@@ -316,6 +316,15 @@ def test_cropped_features_are_those_of_crops(encoder):
     )  # colours are those of the image, and mean and deviation are taken once
 
 
+def test_crops_do_not_depend_on_passes(encoder):
+    task, variables = encoder
+    rows, key, found = task.dataset.train, jax.random.key(0), []
+    for size in (16, 500):
+        task = task._replace(config=config(eval_batch_size=size))
+        found.append(images.features_of(task, variables, rows, key))
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+
+
 def test_a_probe_on_copies_says_so(whole):
     copied = config(probe_copies=2)
     task = images.load(copied)

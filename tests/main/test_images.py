@@ -323,6 +323,8 @@ def test_another_set_in_cifars_folder_is_told(tmp_path):
         (["batch_size=41"], ["batch_size", "at most the 40 training images", "found 41"]),
         (["num_train=41"], ["num_train must be at most 40, found 41"]),
         (["num_test=13"], ["num_test must be at most 12, found 13"]),
+        (["batch_size=1"], ["batch_size must be 2 or more on images, found 1"]),
+        (["probe_held_out=40"], ["probe_held_out must be 2 to 39, found 40"]),
         (["image_size=0"], ["image_size must be positive, found 0"]),
         (["mixing=propagate"], ["unknown mixing 'propagate'"]),
         (["candidates=wp"], ["unknown candidates 'wp'", "all, op"]),
