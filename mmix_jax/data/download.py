@@ -144,10 +144,12 @@ def _watch(
 
 
 def _bytes_in(folder: Path) -> int:
+    """Bytes of all files below; files and folders may move and vanish meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # files move and vanish meanwhile
-            total += path.stat().st_size
+    for parent, _, names in os.walk(folder):  # passes over folders that are gone, as rglob does not
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.path.getsize(os.path.join(parent, name))
     return total
 
 

@@ -168,6 +168,20 @@ def test_a_stalled_download_is_given_up_and_leaves_nothing(server, cache):
     assert _left_in(cache) == []
 
 
+def test_a_folder_that_vanishes_while_it_is_counted_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "going").mkdir()
+    (tmp_path / "file").write_bytes(b"abc")
+    scandir = os.scandir
+
+    def after_a_move(path):
+        if str(path).endswith("going"):
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", after_a_move)
+    assert download._bytes_in(tmp_path) == 3
+
+
 def test_nothing_answers(tmp_path, cache):
     """A port that nobody listens on, and one where nobody replies."""
     with socket.socket() as silent:
