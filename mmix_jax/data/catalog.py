@@ -2,7 +2,7 @@
 
 import os
 
-from mmix_jax.data import cifar, planetoid, tudataset
+from mmix_jax.data import cifar, citation_full, planetoid, tudataset
 from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.custom_graphs import read_graph_folder
 from mmix_jax.data.digit_images import load_digit_images
@@ -14,7 +14,7 @@ from mmix_jax.data.splits import check_split_name
 from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 
-NODE_DATASETS = (*planetoid.NAMES, "digits_graph", "graph_file")
+NODE_DATASETS = (*planetoid.NAMES, *citation_full.NAMES, "digits_graph", "graph_file")
 GRAPH_DATASETS = (*tudataset.NAMES, "graph_folder")
 IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "generated", "image_folder")
 
@@ -30,7 +30,7 @@ def load_nodes(
     """A graph with its nodes' labels and split.
 
     Args:
-      name: ``cora``, ``citeseer``, ``pubmed``, ``digits_graph`` or ``graph_file``.
+      name: one of ``NODE_DATASETS``.
       data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
       path: of ``graph_file`` only: your graph, see ``custom.read_graph_file``.
       split: ``"default"``: the one the data comes with, or that its protocol names;
@@ -50,7 +50,12 @@ def load_nodes(
         return read_graph_file(path, split=split, split_seed=split_seed)
     if name == "digits_graph":
         return load_digits_graph(split=split, split_seed=split_seed)
-    return planetoid.load_planetoid(name, data_dir=data_dir, split=split, split_seed=split_seed)
+    load = (
+        citation_full.load_citation_full
+        if name in citation_full.NAMES
+        else planetoid.load_planetoid
+    )
+    return load(name, data_dir=data_dir, split=split, split_seed=split_seed)
 
 
 def load_graphs(

@@ -1,10 +1,15 @@
 """Files of data sets, pinned by size and SHA-256 sum."""
 
 import hashlib
+import logging
+import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 from mmix_jax.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 class RemoteFile(NamedTuple):
@@ -43,6 +48,50 @@ def sha256_of(path: Path) -> str:
     """Hex digest of a file's content."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def record_path(path: Path) -> Path:
+    """Where the sum of a download without a pinned one is recorded: ``<file>.sha256``."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def record_sha256(path: Path) -> None:
+    """Records a file's sum beside it, as ``sha256sum`` writes it, unless that is done already.
+
+    A folder that cannot be written is warned of and done without.
+    """
+    record = record_path(path)
+    if record.exists():
+        return
+    temporary = record.with_name(f"{record.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(f"{sha256_of(path)}  {path.name}\n", encoding="utf-8")
+        os.replace(temporary, record)
+    except OSError as error:
+        _log.warning("warning: %s cannot be written (%s)", record, error.strerror)
+
+
+def check_recorded(path: Path) -> None:
+    """Compares a file with the sum recorded beside it, where there is one.
+
+    Raises:
+      InputError: the sums differ, or the record holds none.
+    """
+    record = record_path(path)
+    if not record.exists():
+        return
+    words = record.read_text(encoding="utf-8", errors="replace").split()
+    if not words or not re.fullmatch("[0-9a-f]{64}", words[0]):
+        raise InputError(
+            f"{record} must begin with a SHA-256 sum, found otherwise: damaged file; delete it to "
+            f"have {path.name} recorded anew"
+        )
+    found = sha256_of(path)
+    if found != words[0]:
+        raise InputError(
+            f"{path} must have SHA-256 {words[0][:12]}… as when first read ({record.name}), found "
+            f"{found[:12]}…: swapped or damaged file; delete both to download it again"
+        )
 
 
 # Bytes as published: sum and size.

@@ -21,17 +21,19 @@ class Statistics(NamedTuple):
       split_sizes: of the default split's train, valid and test part.
       list_entries: neighbours that the original files list, repeats and self-loops included.
       self_loops: nodes that the original files list among their own neighbours.
+      zero_rows: nodes whose features are all zero.
     """
 
     num_nodes: int
     num_edges: int
     num_features: int
     num_classes: int
-    num_unlabelled: int
-    class_sizes: tuple[int, ...] | None
-    split_sizes: tuple[int, int, int]
+    num_unlabelled: int | None = None
+    class_sizes: tuple[int, ...] | None = None
+    split_sizes: tuple[int, int, int] | None = None
     list_entries: int | None = None
     self_loops: int | None = None
+    zero_rows: int | None = None
 
 
 EXPECTED = {
@@ -77,6 +79,23 @@ EXPECTED = {
         class_sizes=(178, 182, 177, 183, 181, 182, 181, 179, 174, 180),
         split_sizes=(200, 500, 1097),
     ),
+    "dblp": Statistics(
+        num_nodes=17_716,
+        num_edges=52_867,
+        num_features=1639,
+        num_classes=4,
+        num_unlabelled=0,
+        class_sizes=(7920, 5645, 1982, 2169),
+        split_sizes=(1771, 1771, 14_174),
+        list_entries=105_734,
+        self_loops=0,
+        zero_rows=64,
+    ),
+    # Counts of these four are those in the documentation of PyTorch Geometric.
+    "cora_full": Statistics(num_nodes=19_793, num_edges=63_421, num_features=8710, num_classes=70),
+    "cora_ml": Statistics(num_nodes=2995, num_edges=8158, num_features=2879, num_classes=7),
+    "citeseer_full": Statistics(num_nodes=4230, num_edges=5337, num_features=602, num_classes=6),
+    "pubmed_full": Statistics(num_nodes=19_717, num_edges=44_324, num_features=500, num_classes=3),
 }
 
 
@@ -185,9 +204,13 @@ EXPECTED_IMAGES = {
 
 
 def measure(
-    dataset: NodeDataset, *, list_entries: int | None = None, self_loops: int | None = None
+    dataset: NodeDataset,
+    *,
+    list_entries: int | None = None,
+    self_loops: int | None = None,
+    zero_rows: int | None = None,
 ) -> Statistics:
-    """The statistics of a labelled data set with its default split."""
+    """The statistics of a labelled data set with its default split; see ``Statistics``."""
     if dataset.labels is None or dataset.split is None:
         raise ValueError(f"statistics need labels and a split; {dataset.name} has none")
     known = dataset.labels[dataset.labels >= 0]
@@ -202,6 +225,7 @@ def measure(
         split_sizes=(train, valid, test),
         list_entries=list_entries,
         self_loops=self_loops,
+        zero_rows=zero_rows,
     )
 
 

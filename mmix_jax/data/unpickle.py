@@ -2,8 +2,8 @@
 
 A pickle is a program that may call anything it can name. The original Planetoid files, and those
 of CIFAR, are pickles by Python 2. Of all names they could use, this reader knows the few that an
-array, a sparse matrix or a dictionary of lists needs, and gives its own harmless functions for
-them; every other name ends the reading.
+array, a number or string of NumPy's, a sparse matrix or a dictionary of lists needs, and gives its
+own harmless functions for them; every other name ends the reading.
 """
 
 import collections
@@ -32,8 +32,8 @@ def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any
     """The object in a pickle of plain values, arrays, or one sparse matrix.
 
     Lists, tuples, dictionaries, numbers and strings are part of the format; beyond them it may
-    hold NumPy arrays and ``defaultdict(list)``, and as a whole be a SciPy CSR or CSC matrix,
-    whose indices are checked.
+    hold NumPy arrays, numbers and strings of NumPy's (read as Python's) and ``defaultdict(list)``,
+    and as a whole be a SciPy CSR or CSC matrix, whose indices are checked.
 
     Args:
       stream: opened in binary mode.
@@ -46,7 +46,7 @@ def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any
     unpickler = _Unpickler(stream, name, encoding)
     try:
         loaded = unpickler.load()
-        return unpickler.sparse_matrix(loaded)
+        return _bare(unpickler.sparse_matrix(loaded))
     except InputError:
         raise
     except Exception as error:  # a damaged pickle may raise anything, its documentation says
@@ -96,10 +96,12 @@ def _admitted() -> tuple[dict[tuple[str, str], Any], dict[type, str]]:
     table: dict[tuple[str, str], Any] = {
         # An argument of _reconstruct; never called, so its name will do.
         ("numpy", "ndarray"): "numpy.ndarray",
-        ("numpy", "dtype"): _dtype,
+        ("numpy", "dtype"): _PickledDtype,
         ("_codecs", "encode"): _latin1,
     }
-    table |= {(module, "_reconstruct"): _empty_array for module in _ARRAY_MODULES}
+    for module in _ARRAY_MODULES:
+        table[module, "_reconstruct"] = _empty_array
+        table[module, "scalar"] = _scalar
     for builtins in ("__builtin__", "builtins"):
         table[builtins, "list"] = list
         table[builtins, "bytes"] = _no_bytes
@@ -113,19 +115,70 @@ def _admitted() -> tuple[dict[tuple[str, str], Any], dict[type, str]]:
     return table, sparse_types
 
 
-def _empty_array(_subtype: Any, _shape: Any, _typecode: Any) -> np.ndarray:
-    """NumPy's ``_reconstruct``; the state that follows gives shape, dtype and content."""
-    return np.empty(0, np.int8)
+class _PickledDtype:
+    """``numpy.dtype``, of whose state the byte order alone is believed.
 
-
-def _dtype(spec: str, align: bool = False, _copy: bool = True) -> np.dtype:
-    """``numpy.dtype`` for old pickles, which pass flags as 0 and 1, now a warning.
-
-    Always a copy: the byte order that follows is set on it.
+    NumPy's own takes its flags from the pickle too: an array of objects whose flags say that it is
+    none would be filled with bytes of the file, as addresses of objects.
     """
-    if not isinstance(spec, str):
-        raise TypeError(f"a dtype is named by a string, found {type(spec).__name__}")
-    return np.dtype(spec, align=bool(align), copy=True)
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, spec: str, _align: bool = False, _copy: bool = True):
+        if not isinstance(spec, str):
+            raise TypeError(f"a dtype is named by a string, found {type(spec).__name__}")
+        self.dtype = np.dtype(spec)
+        if self.dtype.kind not in "biufcSUO":
+            raise TypeError(f"arrays are of numbers, strings or objects, found {spec:.40}")
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, subarray, names, fields, *_ = state
+        if (subarray, names, fields) != (None, None, None):
+            raise TypeError("arrays are of numbers, strings or objects, found records")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _PickledArray(np.ndarray):
+    """An array whose state names its dtype by a ``_PickledDtype``."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: tuple, /) -> None:
+        version, shape, dtype, fortran_order, content = state
+        super().__setstate__((version, shape, _real(dtype), fortran_order, content))
+
+
+def _empty_array(_subtype: Any, _shape: Any, _typecode: Any) -> _PickledArray:
+    """NumPy's ``_reconstruct``; the state that follows gives shape, dtype and content."""
+    return _PickledArray(0, np.int8)
+
+
+def _real(dtype: Any) -> np.dtype:
+    if type(dtype) is not _PickledDtype:
+        raise TypeError(f"a dtype must follow an array's shape, found {type(dtype).__name__}")
+    return dtype.dtype
+
+
+def _bare(loaded: Any) -> Any:
+    """Arrays, and those that are values of a dictionary, as plain ones."""
+    if isinstance(loaded, _PickledArray):
+        return loaded.view(np.ndarray)
+    if type(loaded) is dict:
+        arrays = {k: _bare(v) for k, v in loaded.items() if isinstance(v, _PickledArray)}
+        loaded.update(arrays)
+    return loaded
+
+
+def _scalar(dtype: _PickledDtype, content: bytes | str) -> Any:
+    """NumPy's ``scalar``, for numbers and strings alone: the Python value."""
+    kind = _real(dtype)
+    if kind.kind == "O":
+        raise TypeError("a scalar is a number or a string, found an object")
+    if isinstance(content, str):  # by Python 2
+        content = content.encode("latin1")
+    if len(content) != kind.itemsize:
+        raise ValueError(f"{kind.itemsize} bytes make a scalar, found {len(content)}")
+    return np.ndarray((), kind, content).item()
 
 
 def _no_bytes() -> bytes:

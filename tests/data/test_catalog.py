@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmix_jax.data import load_graphs, load_images, load_nodes, random_split
+from mmix_jax.data import load_graphs, load_images, load_nodes, random_split, statistics
 from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
 from mmix_jax.errors import InputError
-from tests.data import cifar_files, tu_files
+from tests.data import cifar_files, citation_files, tu_files
 
 
 def test_unknown_names_are_told():
     with pytest.raises(
-        InputError, match="expected one of: citeseer, cora, digits_graph, graph_file, pubmed"
+        InputError,
+        match="expected one of: citeseer, citeseer_full, cora, cora_full, cora_ml, dblp, "
+        "digits_graph, graph_file, pubmed, pubmed_full",
     ):
         load_nodes("corra")
 
@@ -43,6 +45,12 @@ def test_arguments_reach_the_digits():
 
 def test_arguments_reach_cora(data_dir):
     assert _check_random_split("cora", data_dir=data_dir) == "cora"
+
+
+def test_arguments_reach_a_citation_full_set(tmp_path, monkeypatch):
+    monkeypatch.setitem(statistics.EXPECTED, "cora_ml", citation_files.STATISTICS)
+    citation_files.write(tmp_path / "cora_ml.npz", citation_files.arrays())
+    assert _check_random_split("cora_ml", data_dir=tmp_path) == "cora_ml"
 
 
 def test_unknown_splits_are_told_before_anything_is_read():

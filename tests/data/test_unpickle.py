@@ -86,13 +86,90 @@ def test_a_call_of_the_shell_is_refused_and_not_made(tmp_path, protocol):
         _Calls(np.fromfile, "x"),
         pathlib.PurePosixPath("x"),
         InputError("x"),
-        np.float64(1.0),
     ],
-    ids=["eval", "getattr", "load", "fromfile", "path", "error", "scalar"],  # no addresses
+    ids=["eval", "getattr", "load", "fromfile", "path", "error"],  # no addresses
 )
 def test_any_other_name_is_refused(bad):
     with pytest.raises(InputError, match="found the global"):
         _read(pickle.dumps([bad]))
+
+
+_BYTE_ORDER = (3, "<", None, None, None, -1, -1, 0)
+
+
+class _Pickled:
+    """Pickles into a call whose result is then given a state."""
+
+    def __init__(self, function, arguments, state):
+        self.call = (function, arguments, state)
+
+    def __reduce__(self):
+        return self.call
+
+
+def _array(dtype, content):
+    reconstruct = np.zeros(0).__reduce__()[0]
+    return _Pickled(reconstruct, (np.ndarray, (0,), b"b"), (1, (1,), dtype, False, content))
+
+
+def _dtype(spec, state):
+    return _Pickled(np.dtype, (spec, False, True), state)
+
+
+@pytest.mark.parametrize("flags", [0, 1, 63])
+def test_bytes_of_a_file_never_become_addresses_of_objects(flags):
+    """NumPy believes a pickled dtype's flags; 0 says that objects are no objects."""
+    address = b"\x08" + bytes(7)
+    objects = _dtype("O8", (3, "|", None, None, None, -1, -1, flags))
+    records = _dtype("V8", (3, "|", None, ("a",), {"a": (objects, 0)}, 8, 1, flags))
+    scalar = np.float64(1).__reduce__()[0]
+    for bad in (
+        _array(objects, address),
+        _Calls(list, _array(objects, address)),
+        _array(records, address),
+        _array(_dtype("S8", records.call[2]), address),
+        _Calls(scalar, objects, address),
+        _array(None, address),
+    ):
+        with pytest.raises(InputError, match="not a readable pickle of arrays"):
+            _read(pickle.dumps(bad))
+
+
+def test_flags_of_numbers_are_not_believed():
+    found = _read(pickle.dumps(_array(_dtype("i8", (*_BYTE_ORDER[:-1], 63)), bytes(8))))
+    assert (found.dtype.flags, found.tolist()) == (np.dtype("i8").flags, [0])
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.int64(-3), -3),
+        (np.bool_(True), True),
+        (np.str_("né"), "né"),
+        (np.str_(""), ""),
+        (np.bytes_(b"\xe9"), b"\xe9"),
+    ],
+    ids=["float", "int", "bool", "text", "empty", "bytes"],
+)
+def test_scalars_come_back_as_python_values(value, wanted, protocol):
+    ((key, found),) = _read(pickle.dumps({value: [value]}, protocol=protocol)).items()
+    assert (key, found) == (wanted, [wanted])
+    assert type(key) is type(wanted)
+
+
+def test_scalars_of_another_length_are_refused():
+    scalar = np.float64(1).__reduce__()[0]
+    for content in (bytes(7), bytes(9), b""):
+        with pytest.raises(InputError, match="not a readable pickle"):
+            _read(pickle.dumps(_Calls(scalar, _dtype("f8", _BYTE_ORDER), content)))
+
+
+def test_arrays_are_plain_ones_also_in_a_dictionary():
+    found = _read(pickle.dumps({"a": np.arange(3), "b": [1]}))
+    assert (type(found["a"]), found["a"].tolist(), found["b"]) == (np.ndarray, [0, 1, 2], [1])
+    assert type(_read(pickle.dumps(np.arange(3)))) is np.ndarray
 
 
 def test_a_name_below_an_admitted_module_is_refused():
