@@ -8,7 +8,7 @@ import numpy as np
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.experiments.node_inputs import make_sampler, make_tables
-from mmix_jax.experiments.settings import static_settings
+from mmix_jax.experiments.static_settings import mvgrl_settings
 from mmix_jax.frameworks.mvgrl import init_params
 from mmix_jax.frameworks.mvgrl_loss import make_loss
 from mmix_jax.graphs import Graph, Split, make_graph
@@ -72,7 +72,7 @@ class LibraryStep:
     """The training step of a config on one device, as `mmix_jax.main` runs it: a call is a step."""
 
     def __init__(self, config: Any, graph: Graph):
-        self.settings = static_settings(config, graph.num_nodes)
+        self.settings = mvgrl_settings(config, graph.num_nodes)
         devices = jax.local_devices()[:1]
         self.tables = replicate(make_tables(config, graph), devices)
         self.sampler = make_sampler(config, graph, config.seed, num_devices=1)

@@ -76,9 +76,11 @@ class Result:
       seconds: wall time of all trainings.
       device: kind and number of devices, in words.
       versions: of the libraries, see ``versions``.
+      parts: where a value is a mean over splits, the score on each split, per training; mean and
+        std are then over all of them.
 
     Raises:
-      ValueError: values and seeds differ in number, or a seed is repeated.
+      ValueError: values, parts and seeds differ in number, or a seed is repeated.
     """
 
     task: str
@@ -102,12 +104,19 @@ class Result:
     seconds: float
     device: str
     versions: dict[str, str]
+    parts: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self):
         if len(self.values) != len(self.seeds):
             raise ValueError(
                 "a result has one value per seed, "
                 f"found {len(self.values)} values and {len(self.seeds)} seeds; give one for each"
+            )
+        sizes = {len(part) for part in self.parts}
+        if self.parts and (len(self.parts) != len(self.seeds) or len(sizes) > 1):
+            raise ValueError(
+                "parts of a result must be as many for each seed, found "
+                f"{[len(part) for part in self.parts]} for {len(self.seeds)} seeds; give all"
             )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(
@@ -192,6 +201,7 @@ def _parse(line: str, where: str) -> Result:
             f"{where}: a result is a JSON object, found {_kind(record)}; evaluate the run again"
         )
     names = [field.name for field in dataclasses.fields(Result)]
+    record.setdefault("parts", [])  # results of one split a training may do without
     missing = [name for name in names if name not in record]
     unknown = [name for name in record if name not in names]
     if missing or unknown:
@@ -256,6 +266,7 @@ _CHECKS = dict.fromkeys((field.name for field in dataclasses.fields(Result)), _s
     "steps": _whole,
     "seconds": _number,
     "versions": _version_table,
+    "parts": _tuple_of(_tuple_of(_number)),
 }
 
 

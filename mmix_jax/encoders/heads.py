@@ -1,4 +1,4 @@
-"""Heads on top of an encoder: the predictor g, mp-mix's projections, SimCLR's projection head."""
+"""Heads on top of an encoder: predictors, projection heads, the projections of mp-mix."""
 
 import flax.linen as nn
 import jax
@@ -57,3 +57,17 @@ class ProjectionHead(nn.Module):
         h = nn.relu(BatchNorm(self.views, self.axis_name, name="norm")(h, train=train))
         output = nn.Dense(self.features, kernel_init=_LINEAR, bias_init=bias_init, name="output")
         return output(h)
+
+
+class NodeHead(nn.Module):
+    """GRACE's projection: linear, ELU, linear, with biases; [N, D] -> [N, D] over `hidden`.
+
+    Initialised as torch initialises linear layers, biases at zero.
+    """
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        h = nn.elu(nn.Dense(self.hidden, kernel_init=_LINEAR, name="hidden")(z))
+        return nn.Dense(z.shape[-1], kernel_init=_LINEAR, name="output")(h)

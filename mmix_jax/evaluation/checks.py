@@ -1,5 +1,7 @@
 """What every evaluation asks of its embeddings, labels and split."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,3 +77,49 @@ def as_floats(x: np.ndarray | jax.Array) -> jax.Array:
     """On the device; integers, and floats narrower than 32 bits, in float32."""
     x = jnp.asarray(x)
     return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
+
+
+def check_label_matrix(
+    task: str, z: np.ndarray | jax.Array, labels: np.ndarray | jax.Array
+) -> np.ndarray:
+    """Returns the labels on the host as uint8, once they are 0/1 [N, L] beside finite z [N, D].
+
+    Raises:
+      ValueError: a shape, or the type of the labels, is wrong; the message begins with ``task``.
+      InputError: an embedding is not finite, or a label is neither 0 nor 1.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or len(labels) != len(z) or labels.shape[1] == 0:
+        raise ValueError(
+            f"{task} needs labels [N, L] with L > 0 beside z [N, D], found shapes {labels.shape} "
+            f"and {np.shape(z)}; give one row of labels per row of z"
+        )
+    if labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    check_embeddings(task, z, labels[:, 0])
+    if labels.min() < 0 or labels.max() > 1:
+        other = labels[(labels != 0) & (labels != 1)]
+        raise InputError(
+            f"{task} needs labels that are 0 or 1, found {other[0]}; "
+            "turn class numbers into one column per class"
+        )
+    return labels.astype(np.uint8)
+
+
+def check_l2_grid(l2_grid: Sequence[float], example: Sequence[float]) -> list[float]:
+    """Returns the L2 weights in ascending order, once there are some, finite and not negative.
+
+    Args:
+      l2_grid: as given.
+      example: a grid for the message.
+
+    Raises:
+      ValueError: as said.
+    """
+    grid = sorted(float(value) for value in l2_grid)
+    if not grid or not all(0.0 <= value < np.inf for value in grid):
+        raise ValueError(
+            f"l2_grid must hold finite weights of 0 or more, found {list(l2_grid)}; "
+            f"e.g. {tuple(example)}"
+        )
+    return grid

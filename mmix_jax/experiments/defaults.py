@@ -16,7 +16,7 @@ def node_config(dataset: str) -> Config:
     # What is done: this file serves "node" tasks.
     c.task = "node"
     # --- data ---
-    # Name in data.catalog: cora, citeseer, pubmed, digits_graph, graph_file.
+    # Name in data.catalog: cora, citeseer, pubmed, dblp, ppi, digits_graph, graph_file, ...
     c.dataset = dataset
     # Folder with the original files; empty: $MMIX_DATA_DIR, then the download cache.
     c.data_dir = ""
@@ -28,11 +28,15 @@ def node_config(dataset: str) -> Config:
     c.split_seed = 0
     # Divide each feature row by its L1 norm: "auto" (bag-of-words data only), "on", "off".
     c.normalise_features = "auto"
+    # Every feature that is not zero becomes 1.
+    c.binarise_features = False
 
     # --- model ---
+    # "mvgrl" (adjacency against diffusion, two encoders) or "grace" (dropped edges, one encoder).
     c.framework = "mvgrl"
+    # "gcn", or in grace "gat".
     c.encoder = "gcn"
-    # Layers of each encoder; with one layer propagation is computed beforehand.
+    # Layers of each encoder; with one layer mvgrl's propagation is computed beforehand.
     c.depth = 1
     # Output dimension D.
     c.width = 256
@@ -45,6 +49,19 @@ def node_config(dataset: str) -> Config:
     c.diffusion_form = "features"
     c.top_k = 64
     c.epsilon = 1e-4
+
+    # --- framework "grace" alone; the published values for DBLP ---
+    # Of the encoder: "relu" or "prelu".
+    c.activation = "relu"
+    # Heads of gat, whose outputs share the width and are averaged in the last layer.
+    c.num_heads = 4
+    # Between the two layers of the head.
+    c.head_width = 256
+    # Probability that an edge, or a feature dimension, is left out of view a or b.
+    c.drop_edge_a, c.drop_edge_b = 0.1, 0.4
+    c.drop_feature_a, c.drop_feature_b = 0.1, 0.0
+    # Mix view b too.
+    c.symmetric = False
 
     # --- mixing (eq. 2-7) ---
     # mo, mp, random, binary, none, neighbour_mean, propagate, i_mix.
@@ -75,7 +92,7 @@ def node_config(dataset: str) -> Config:
     c.diversity_margin = -1.0
     # Form of the mvgrl discriminator's loss: "bce" or "jsd".
     c.discriminator = "bce"
-    # Probability of masking a whole feature dimension, in both views; 0 is the paper's.
+    # Probability of masking a whole feature dimension, in both views of mvgrl; 0 is the paper's.
     c.feature_mask = 0.0
     # Rows per block of the streamed loss; 0: dense up to 4,096 nodes a step, else 1,024.
     c.block_size = 0
@@ -83,7 +100,7 @@ def node_config(dataset: str) -> Config:
     # --- representation ---
     # Branch a: "g" (after the predictor), "mixed" or "z".
     c.embed_from = "g"
-    # The headline: "mean" of both branches, "a" or "b"; all three are reported.
+    # The headline: "mean" of both branches, "a" or "b"; all three are reported. In grace "single".
     c.representation = "mean"
 
     # --- training ---
@@ -105,8 +122,11 @@ def node_config(dataset: str) -> Config:
     c.num_devices = 0
 
     # --- evaluation and model choice ---
-    # "standard" (METHOD section 5) or "reference" (its options; the test set is watched).
+    # "standard" (METHOD section 5), "reference" (its options; the test set is watched), or "splits"
+    # (random 10/10/80 splits, L2 tuned on others). Sets with several labels a node have their own.
     c.protocol = "standard"
+    # Splits of protocol "splits": seeds 0 to 19 are reported.
+    c.num_splits = 20
     # Which step is evaluated: best on "validation", by training "loss", or the "last".
     c.selection = "validation"
     # Initialisations of the protocol's logistic regression, and of the one while training.
@@ -122,8 +142,24 @@ def node_config(dataset: str) -> Config:
     return c
 
 
-# What the variants change; `configs/cora.py:mo` is get_config("mo").
+# A GRACE-style training; drop rates, widths and τ are the published ones for DBLP.
+GRACE = {
+    "framework": "grace",
+    "depth": 2,
+    "mixing": "none",
+    "temperature": 0.7,
+    "representation": "single",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-5,
+    "sampler": "nodes",
+    "batch_size": 2048,
+    "eval_every": 50,
+    "selection": "last",
+}
+
+# What the variants change; `configs/cora.py:mo` is get_config("mo"), and `:grace+mo` applies both.
 VARIANTS = {
+    "grace": GRACE,
     "none": {"mixing": "none"},
     "mo": {"mixing": "mo"},
     "mp": {"mixing": "mp"},
@@ -134,7 +170,12 @@ VARIANTS = {
     "neighbour_mean": {"mixing": "neighbour_mean"},
     "propagate": {"mixing": "propagate"},
     "i_mix": {"mixing": "i_mix"},
+    "gat": {"encoder": "gat", "mixing": "none"},
     "mvgrl": {
+        "framework": "mvgrl",
+        "encoder": "gcn",
+        "depth": 1,
+        "representation": "mean",
         "mixing": "none",
         "objective": "mvgrl",
         "embed_from": "z",
@@ -171,15 +212,15 @@ VARIANTS = {
 def finish(
     config: Config, variant: str | None, variants: Mapping[str, Mapping[str, Any]] = VARIANTS
 ) -> Config:
-    """Apply one of the variants and lock the keys, so that a misspelt one is an error.
+    """Apply variants, several with a plus between, and lock the keys: a misspelt one is an error.
 
     Raises:
       InputError: unknown variant.
     """
-    if variant:
-        if variant not in variants:
+    for name in variant.split("+") if variant else ():
+        if name not in variants:
             raise InputError(
-                f"unknown variant '{variant}'; expected one of: {', '.join(sorted(variants))}"
+                f"unknown variant '{name}'; expected one of: {', '.join(sorted(variants))}"
             )
-        config.update(variants[variant])
+        config.update(variants[name])
     return config.lock()

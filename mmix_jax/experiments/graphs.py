@@ -23,7 +23,7 @@ from mmix_jax.evaluation.cross_validation import (
 from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.graph_inputs import make_sampler, make_tables
-from mmix_jax.experiments.settings import static_settings
+from mmix_jax.experiments.static_settings import mvgrl_settings
 from mmix_jax.frameworks.mvgrl import init_params
 from mmix_jax.frameworks.mvgrl_graphs import (
     GraphSettings,
@@ -100,7 +100,7 @@ def task_of(config: Config, dataset: GraphDataset, *, keep: bool = True) -> Grap
 def graph_settings(config: Config, buckets: Buckets) -> GraphSettings:
     """The framework's static settings."""
     return GraphSettings(
-        views=static_settings(config, buckets.num_rows),
+        views=mvgrl_settings(config, buckets.num_rows),
         buckets=buckets,
         objective=config.objective,
         node_contrast=config.node_contrast,
@@ -115,7 +115,7 @@ def start(task: GraphTask, seed: int) -> TrainState:
     """The state before the first step."""
     config = task.config
     optimizer = make_optimizer(config.learning_rate, config.weight_decay)
-    views = static_settings(config, task.union.graph.num_nodes)
+    views = mvgrl_settings(config, task.union.graph.num_nodes)
     params = init_params(views, task.union.graph.x.shape[1], runs.keys_of(seed)[0])
     return init_state(params, optimizer)
 

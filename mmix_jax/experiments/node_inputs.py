@@ -4,24 +4,47 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.augment.graphs import edge_pairs
 from mmix_jax.data.types import NodeDataset
+from mmix_jax.encoders.features import stored_features
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
+from mmix_jax.frameworks.grace import GraceTables
 from mmix_jax.frameworks.mvgrl import NodeTables
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
 from mmix_jax.graphs.normalize import gcn_weights, propagate, row_normalize
 from mmix_jax.graphs.padding import pad_graph, padded_size
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.sparse import sparse_pattern
 
 _EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
 def normalised_graph(config: Config, dataset: NodeDataset) -> Graph:
-    """The graph, its feature rows L1-normalised where config or bag-of-words data want it."""
+    """The graph, its features binarised where the config wants it and then its rows L1-normalised
+    where config or bag-of-words data do."""
     wanted = {"on": True, "off": False, "auto": dataset.bag_of_words}[config.normalise_features]
     graph = dataset.graph
+    if config.binarise_features:
+        graph = graph._replace(x=(graph.x != 0).astype(np.float32))
     return graph._replace(x=row_normalize(graph.x)) if wanted else graph
+
+
+def training_graph(dataset: NodeDataset, graph: Graph) -> Graph:
+    """What pretraining sees: all of one graph; of several, those that hold training nodes."""
+    if getattr(dataset, "graph_index", None) is None or dataset.split is None:
+        return graph
+    graphs = np.unique(getattr(dataset, "graph_index", None)[dataset.split.train])
+    seen = np.isin(getattr(dataset, "graph_index", None), graphs)
+    place = np.cumsum(seen, dtype=np.int32) - 1
+    edges = seen[graph.senders]  # none joins two graphs
+    return Graph(
+        graph.x[seen],
+        place[graph.senders[edges]],
+        place[graph.receivers[edges]],
+        graph.edge_weight[edges],
+    )
 
 
 def _diffusion_options(config: Config, graph: Graph) -> dict:
@@ -73,6 +96,16 @@ def make_tables(config: Config, graph: Graph) -> NodeTables:
     return NodeTables(*jax.tree.map(jnp.asarray, tables))
 
 
+def make_grace_tables(graph: Graph) -> GraceTables:
+    """What stays on the device for GRACE: features, edges, and how their products are laid out."""
+    padded = pad_graph(graph._replace(x=graph.x[:, :0]))
+    num_nodes = padded.nodes.shape[0]
+    features = stored_features(graph.x, num_nodes)
+    pattern = sparse_pattern(graph.receivers, graph.senders, num_nodes, num_nodes)
+    pairs = edge_pairs(padded.senders, padded.receivers)
+    return jax.tree.map(jnp.asarray, GraceTables(padded._replace(nodes=features), pattern, pairs))
+
+
 def _diffused_features(config: Config, graph: Graph, operator):
     if operator is None:
         return diffuse(graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph))
@@ -94,6 +127,7 @@ def make_sampler(config: Config, graph: Graph, seed: int, num_devices: int) -> N
         num_devices=num_devices,
         seed=seed,
         diffusion=options,
+        one_shape=config.framework == "grace",
     )
 
 

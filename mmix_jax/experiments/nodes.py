@@ -11,34 +11,73 @@ import numpy as np
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.evaluation.clustering import clustering
-from mmix_jax.evaluation.logistic import logistic, protocol_l2
 from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.node_inputs import (
+    make_grace_tables,
     make_sampler,
     make_tables,
     normalised_graph,
+    training_graph,
     whole_graph,
 )
-from mmix_jax.experiments.settings import static_settings
-from mmix_jax.frameworks.mvgrl import Settings, embed, init_params
-from mmix_jax.frameworks.mvgrl_loss import make_loss
+from mmix_jax.experiments.node_scores import (
+    CLUSTERS,
+    measure,
+    protocol_of,
+    single_label,
+    validation_judge,
+)
+from mmix_jax.experiments.static_settings import grace_settings, mvgrl_settings
+from mmix_jax.frameworks import grace, mvgrl, mvgrl_loss
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import Result, score
+from mmix_jax.results import Result, Score, score
 from mmix_jax.training.loop import Interrupted
 from mmix_jax.training.step import TrainState, init_state, make_optimizer
 
-REPRESENTATIONS = ("a", "b", "mean")
+
+class NodeFramework(NamedTuple):
+    """What a framework for nodes brings; `embed` returns its representations by name."""
+
+    representations: tuple[str, ...]
+    settings: Callable[[Config, int], Any]
+    tables: Callable[[Config, Graph], Any]
+    init_params: Callable[[Any, int, jax.Array], Any]
+    make_loss: Callable[[Any, str], Callable]
+    embed: Callable
+
+
+FRAMEWORKS = {
+    "mvgrl": NodeFramework(
+        ("a", "b", "mean"),
+        mvgrl_settings,
+        make_tables,
+        mvgrl.init_params,
+        mvgrl_loss.make_loss,
+        mvgrl.embed,
+    ),
+    "grace": NodeFramework(
+        ("single",),
+        grace_settings,
+        lambda config, graph: make_grace_tables(graph),
+        grace.init_params,
+        grace.make_loss,
+        grace.embed,
+    ),
+}
 
 
 class NodeTask(NamedTuple):
-    """A config with its data and model; `represent(params, key)` is `embed` of all nodes."""
+    """A config with its data and model.
+
+    graph and tables are what pretraining sees; `represent(params, key)` embeds all nodes.
+    """
 
     config: Config
     dataset: NodeDataset
+    framework: NodeFramework
     graph: Graph
-    settings: Settings
+    settings: Any
     tables: Any
     devices: list
     represent: Callable
@@ -53,52 +92,30 @@ def load(config: Config) -> NodeTask:
         split=config.split,
         split_seed=config.split_seed,
     )
-    graph = normalised_graph(config, dataset)
-    settings = static_settings(config, graph.num_nodes)
-    tables = make_tables(config, graph)
-    everything = whole_graph(graph)
-    labels = None if dataset.labels is None else jax.numpy.asarray(dataset.labels)
-    compute = jax.jit(partial(embed, settings))
+    framework = FRAMEWORKS[config.framework]
+    whole = normalised_graph(config, dataset)
+    graph = training_graph(dataset, whole)
+    settings = framework.settings(config, graph.num_nodes)
+    tables = framework.tables(config, graph)
+    # Nodes of unseen graphs are embedded by tables of their own.
+    all_tables = tables if graph is whole else framework.tables(config, whole)
+    everything = whole_graph(whole)
+    labels = jax.numpy.asarray(dataset.labels) if single_label(dataset) else None
+    compute = jax.jit(partial(framework.embed, settings))
 
     def represent(params, key):
-        return compute(params, tables, everything, key, labels)
+        return compute(params, all_tables, everything, key, labels)
 
-    return NodeTask(config, dataset, graph, settings, tables, runs.devices_of(config), represent)
+    devices = runs.devices_of(config)
+    return NodeTask(config, dataset, framework, graph, settings, tables, devices, represent)
 
 
 def _start(task: NodeTask, seed: int) -> TrainState:
     """The state before the first step."""
     optimizer = make_optimizer(task.config.learning_rate, task.config.weight_decay)
-    params = init_params(task.settings, task.graph.x.shape[1], runs.keys_of(seed)[0])
+    num_features = task.graph.x.shape[1]
+    params = task.framework.init_params(task.settings, num_features, runs.keys_of(seed)[0])
     return init_state(params, optimizer)
-
-
-def _judge(task: NodeTask, seed: int) -> Callable:
-    """`evaluate(state) -> (score, metrics)`: validation accuracy where labels allow."""
-    config, key = task.config, runs.keys_of(seed)[2]
-    labels, split = task.dataset.labels, task.dataset.split
-
-    def evaluate(state: TrainState):
-        representations, mixture = task.represent(state.params, key)
-        metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
-        if labels is None or split is None or config.selection != "validation":
-            return None, metrics
-        found = logistic(
-            representations[config.representation],
-            labels,
-            split,
-            num_runs=config.num_probes,
-            key=key,
-            num_classes=task.dataset.num_classes,
-            l2=protocol_l2(config.protocol, config.dataset),
-        )
-        metrics["validation_accuracy"] = found.valid.mean
-        if config.protocol == "reference":  # the authors watch the test set: only under this name
-            metrics["test_accuracy"] = found.test.mean
-            return found.test.mean, metrics
-        return found.valid.mean, metrics
-
-    return evaluate
 
 
 def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
@@ -109,11 +126,11 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
         workdir,
         seed,
         state=_start(task, seed),
-        make_loss=make_loss,
+        make_loss=task.framework.make_loss,
         settings=task.settings,
         tables=task.tables,
         batch=sampler.batch,
-        evaluate=_judge(task, seed),
+        evaluate=validation_judge(task.config, task.dataset, task.represent, runs.keys_of(seed)[2]),
         devices=task.devices,
         interrupted=interrupted,
     )
@@ -125,44 +142,22 @@ def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
     return state.params, progress
 
 
-def measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Any]:
-    """Scores of one encoder by (representation, metric): accuracy, nmi, ari."""
-    config, dataset, key = task.config, task.dataset, runs.keys_of(seed)[2]
+def _measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Score]:
+    key = runs.keys_of(seed)[2]
     representations, _ = task.represent(params, key)
-    scores = {}
-    if dataset.labels is None:
-        return scores
-    for name in REPRESENTATIONS:
-        z = np.asarray(representations[name])
-        if dataset.split is not None:
-            scores[name, "accuracy"] = logistic(
-                z,
-                dataset.labels,
-                dataset.split,
-                num_runs=config.num_classifiers,
-                key=key,
-                num_classes=dataset.num_classes,
-                l2=protocol_l2(config.protocol, config.dataset),
-            ).test
-        if config.num_clusterings:
-            found = clustering(
-                z,
-                dataset.labels,
-                num_clusters=dataset.num_classes,
-                seed=seed,
-                num_repeats=config.num_clusterings,
-            )
-            scores |= {(name, metric): value for metric, value in found.items()}
-    return scores
+    return measure(task.config, task.dataset, representations, seed, key)
 
 
 def _result(task: NodeTask, name, metric, scores, **rest) -> Result:
     config = task.config
-    clusters, reference = metric != "accuracy", config.protocol == "reference"
-    values = score([found.mean for found in scores])
-    if reference and not clusters:  # deviation over classifiers
+    clusters = metric in CLUSTERS
+    protocol = protocol_of(config, task.dataset, metric)
+    values, parts = score([found.mean for found in scores]), ()
+    if protocol in ("reference", "splits"):  # deviation over classifiers, or over splits too
         pooled = score([value for found in scores for value in found.values])
         values = values._replace(mean=pooled.mean, std=pooled.std, n=pooled.n)
+    if protocol == "splits":
+        parts = tuple(found.values for found in scores)
     return runs.make_result(
         config,
         task.devices,
@@ -170,8 +165,9 @@ def _result(task: NodeTask, name, metric, scores, **rest) -> Result:
         task="clustering" if clusters else "node",
         representation=name,
         metric=metric,
-        protocol="k-means" if clusters else config.protocol,
-        selection="test_watched" if reference else config.selection,
+        parts=parts,
+        protocol=protocol,
+        selection="test_watched" if config.protocol == "reference" else config.selection,
         **rest,
     )
 
@@ -188,8 +184,8 @@ def evaluate(
         params, progress = _restore(task, folder, seed)
         steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
         begin = time.monotonic()
-        rows[True].append(measure(task, params, seed))
-        rows[False].append(measure(task, _start(task, seed).params, seed))
+        rows[True].append(_measure(task, params, seed))
+        rows[False].append(_measure(task, _start(task, seed).params, seed))
         seconds += (time.monotonic() - begin) / 2
         if interrupted():
             raise Interrupted(progress["step"])
@@ -198,9 +194,9 @@ def evaluate(
             task, name, metric, [found[name, metric] for found in rows[trained]],
             trained=trained, seeds=tuple(folders), steps=steps, seconds=seconds,
         )
-        for metric in ("accuracy", "nmi", "ari")
+        for metric in ("accuracy", "micro_f1", *CLUSTERS)
         for trained in (True, False)
-        for name in REPRESENTATIONS
+        for name in task.framework.representations
         if (name, metric) in rows[trained][0]
     ]  # fmt: skip
 

@@ -239,6 +239,7 @@ def make_result(
     steps: int,
     seconds: float,
     objective: str | None = None,
+    parts: Sequence[Sequence[float]] = (),
 ) -> Result:
     """One line of results.jsonl; a random-initialised encoder took no steps and no choice."""
     return Result(
@@ -260,4 +261,5 @@ def make_result(
         seconds=seconds if trained else 0.0,
         device=f"{len(devices)} x {devices[0].device_kind}",
         versions=versions(),
+        parts=tuple(map(tuple, parts)),
     )

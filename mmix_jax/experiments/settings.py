@@ -1,13 +1,14 @@
-"""Checks of a config, and the static settings made from it."""
+"""Checks of a config."""
 
 import math
 
 from mmix_jax.data.tudataset import FEATURES
+from mmix_jax.encoders.gcn import ACTIVATIONS
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config, node_config
 from mmix_jax.experiments.graph_defaults import edit_distance_config, graph_config
 from mmix_jax.experiments.image_defaults import image_config
-from mmix_jax.frameworks.mvgrl import Settings
+from mmix_jax.frameworks.grace import ENCODERS
 from mmix_jax.frameworks.mvgrl_graphs import READOUTS
 from mmix_jax.graphs.samplers import SAMPLERS
 from mmix_jax.losses.info_nce import NEGATIVES
@@ -18,6 +19,7 @@ from mmix_jax.mixing.rules import RULES
 _CHOICES = {
     "framework": ("mvgrl",),
     "encoder": ("gcn",),
+    "activation": ACTIVATIONS,
     "split": ("default", "public", "random"),
     "normalise_features": ("auto", "on", "off"),
     "diffusion": ("ppr", "heat", "heat_elementwise"),
@@ -31,9 +33,12 @@ _CHOICES = {
 }
 _TASK_CHOICES = {
     "node": {
+        "framework": ("mvgrl", "grace"),
+        "encoder": ENCODERS,
+        "representation": ("mean", "a", "b", "single"),
         "objective": ("node", "mvgrl"),
         "sampler": SAMPLERS,
-        "protocol": ("standard", "reference"),
+        "protocol": ("standard", "reference", "splits"),
         "selection": ("validation", "loss", "last"),
     },
     "graph": {
@@ -73,6 +78,8 @@ _POSITIVE = [
     "num_steps",
     "num_seeds",
     "num_classifiers",
+    "num_splits",
+    "num_heads",
     "num_probes",
     "eval_every",
     "learning_rate",
@@ -114,12 +121,13 @@ _NOT_NEGATIVE = [
     "probe_held_out",
     "probe_copies",
 ]
+_GRACE_DROPS = ("drop_edge_a", "drop_edge_b", "drop_feature_a", "drop_feature_b")
 _RANGES = {
     "alpha": (1e-6, 1.0),
     "temperature": (0.03, float("inf")),
     "graph_temperature": (0.03, float("inf")),
     "self_weight": (float("-inf"), 1.0),
-    "feature_mask": (0.0, 0.99),
+    **dict.fromkeys(("feature_mask", *_GRACE_DROPS), (0.0, 0.99)),
     "diversity_margin": (-1.0, 1.0),
     "threshold": (-1.0, 1.0),
     "test_share": (0.001, 0.9),
@@ -128,8 +136,6 @@ _RANGES = {
     **dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, 1.0)),
     "hue": (0.0, 0.5),
 }
-_STREAM_ABOVE = 4096
-_STREAM_BLOCK = 1024
 
 
 def check(config: Config) -> None:
@@ -174,6 +180,8 @@ def _check_combinations(config: Config) -> None:
             f"sizes of subgraphs must be 4 or more, found {min(config.sizes)}; smaller ones have "
             "no two edges to substitute"
         )
+    if config.task == "node":
+        _check_node(config)
     if config.mixing == "propagate" and config.candidates != "wp":
         raise InputError(
             "mixing 'propagate' runs along graph edges, found candidates "
@@ -210,6 +218,37 @@ def _check_combinations(config: Config) -> None:
         )
 
 
+def _check_node(config: Config) -> None:
+    grace = config.framework == "grace"
+    if grace == (config.representation != "single"):
+        raise InputError(
+            f"representation of framework '{config.framework}' must be "
+            f"{'single' if grace else 'mean, a or b'}, found '{config.representation}'; change one"
+        )
+    if config.protocol == "splits" and config.selection == "validation":
+        raise InputError(
+            "protocol 'splits' must not choose by one split's validation nodes, which others test, "
+            "found selection 'validation'; use last or loss"
+        )
+    if not grace:
+        if config.encoder != "gcn":
+            raise InputError(
+                f"encoder '{config.encoder}' belongs to framework grace, found framework "
+                f"'{config.framework}'; use gcn, or the variant grace"
+            )
+        return
+    if config.sampler == "window" or config.objective == "mvgrl":
+        raise InputError(
+            "framework 'grace' contrasts nodes of the whole graph, found sampler "
+            f"'{config.sampler}' and objective '{config.objective}'; use nodes or full, and node"
+        )
+    if config.encoder == "gat" and config.depth > 1 and config.width % config.num_heads:
+        raise InputError(
+            f"width must be a multiple of the {config.num_heads} heads, found {config.width}; "
+            f"the nearest is {max(1, round(config.width / config.num_heads)) * config.num_heads}"
+        )
+
+
 def _check_image(config: Config) -> None:
     stages = config.stages if isinstance(config.stages, (tuple, list)) else ()
     if not stages or any(type(blocks) is not int or blocks < 1 for blocks in stages):
@@ -227,38 +266,3 @@ def _check_image(config: Config) -> None:
             f"warmup_steps must be fewer than num_steps, found {config.warmup_steps} of "
             f"{config.num_steps}; lower them"
         )
-
-
-def static_settings(config: Config, num_nodes: int) -> Settings:
-    """The framework's settings; `num_nodes` (of the graph, or of a batch of graphs) decides between
-    dense and streamed losses."""
-    contrasted = {
-        "full": num_nodes,
-        "nodes": config.batch_size,
-        "window": config.batch_size * config.get("num_windows", 1),
-        "graphs": num_nodes,
-    }[config.sampler]
-    automatic = _STREAM_BLOCK if contrasted > _STREAM_ABOVE else None
-    return Settings(
-        widths=(config.width,) * config.depth,
-        mixing=config.mixing,
-        candidates=config.candidates,
-        objective=config.objective,
-        negatives=config.negatives,
-        temperature=config.temperature,
-        mixing_temperature=config.mixing_temperature,
-        self_weight=None if config.self_weight < 0 else config.self_weight,
-        threshold=config.threshold,
-        diversity_weight=config.diversity_weight,
-        diversity_margin=config.diversity_margin,
-        feature_mask=config.feature_mask,
-        mix_normalised=config.mix_normalised,
-        stop_gradient=config.stop_gradient,
-        embed_from=config.embed_from,
-        discriminator=config.discriminator,
-        block_size=config.block_size or automatic,
-        mixing_block_size=automatic,
-        diffusion_kind=config.diffusion,
-        alpha=config.alpha,
-        diffusion_time=config.diffusion_time,
-    )

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
 from mmix_jax.encoders.heads import Predictor, Projections
+from mmix_jax.frameworks.anchors import mix_rows
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.normalize import propagate
 from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.mixing import Mixture, mix_edges, mix_pairs
+from mmix_jax.mixing import Mixture
 
 
 class NodeTables(NamedTuple):
@@ -182,47 +183,15 @@ def mix_anchors(
     labels: jax.Array | None = None,
 ) -> tuple[Mixture, tuple[jax.Array, jax.Array] | None]:
     """Mix the anchors of `z_a [R, D]`: the mixture of B rows, and their (q, k) for mp."""
-    num_anchors = batch.anchor_mask.shape[0]
-    rule = "none" if settings.mixing == "i_mix" else settings.mixing
-    by_edges = settings.candidates == "wp"
-    z = z_a if by_edges else z_a[:num_anchors]
-    q = k = None
-    if rule == "mp":
-        q, k = apply_method(settings, params, "project", z)
-    options = {
-        "rule": rule,
-        "self_weight": settings.self_weight,
-        "temperature": settings.mixing_temperature,
-        "q": q,
-        "k": k,
-        "key": key,
-        "mix_normalised": settings.mix_normalised,
-        "stop_gradient": settings.stop_gradient,
-        "mask": batch.anchor_mask,
-    }
-    if labels is not None:
-        options["labels"] = labels[batch.rows[: z.shape[0]]]
-    if by_edges:
-        mixture = mix_edges(
-            z,
-            batch.senders,
-            batch.receivers,
-            batch.edge_mask,
-            edge_weight=batch.edge_weight,
-            self_edge_weight=batch.self_edge_weight,
-            num_rows=num_anchors,
-            **options,
-        )
-    else:
-        mixture = mix_pairs(
-            z,
-            candidates=settings.candidates,
-            threshold=settings.threshold,
-            axis_name=axis_name,
-            block_size=settings.mixing_block_size,
-            **options,
-        )
-    anchors = None if q is None or k is None else (q[:num_anchors], k[:num_anchors])
+    projected = anchors = None
+    if settings.mixing == "mp":
+        num_anchors = batch.anchor_mask.shape[0]
+        z_a = z_a if settings.candidates == "wp" else z_a[:num_anchors]
+        projected = q, k = apply_method(settings, params, "project", z_a)
+        anchors = q[:num_anchors], k[:num_anchors]
+    mixture = mix_rows(
+        settings, z_a, batch, key, projected=projected, axis_name=axis_name, labels=labels
+    )
     return mixture, anchors
 
 

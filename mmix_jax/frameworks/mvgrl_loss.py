@@ -1,13 +1,13 @@
 """The losses of the MVGRL-style framework: InfoNCE with mixing, i-mix, the original objective."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
 from mmix_jax.encoders.gcn import Propagate, along_edges
+from mmix_jax.frameworks.anchors import Aux, mix_anchor_inputs, own_key
 from mmix_jax.frameworks.mvgrl import (
     NodeTables,
     Settings,
@@ -20,13 +20,6 @@ from mmix_jax.frameworks.mvgrl import (
 from mmix_jax.graphs.samplers import NodeBatch
 from mmix_jax.losses import diversity, info_nce, node_graph, virtual_labels
 from mmix_jax.mixing import draw_partners, mix_with
-
-
-class Aux(NamedTuple):
-    """What a loss function returns beside the loss: shares of metrics, and batch statistics."""
-
-    metrics: dict[str, jax.Array]
-    batch_stats: Any
 
 
 def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
@@ -53,7 +46,7 @@ def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
         masks = masks_of(mask_key, num_features_of(tables, shard))
         real = {"mask": shard.anchor_mask, "segments": shard.segments}
         if settings.mixing == "i_mix":
-            partner_key = _own_key(partner_key, axis_name)
+            partner_key = own_key(partner_key, axis_name)
             num_anchors = shard.anchor_mask.shape[0]
             lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
             mix = _mix_among_anchors(tables, shard, lam, partners)
@@ -63,7 +56,7 @@ def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
             return loss, Aux({"contrast": loss}, batch_stats)
         z_a, z_b = encode_views(settings, params, tables, shard, masks)
         mixture, projected = mix_anchors(
-            settings, params, z_a, shard, _own_key(mix_key, axis_name, settings), axis_name
+            settings, params, z_a, shard, own_key(mix_key, axis_name, settings), axis_name
         )
         u = apply_method(settings, params, "predict", mixture.z_mixed)
         loss = info_nce(u, z_b, **contrast, **real)
@@ -117,18 +110,9 @@ def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
     return mvgrl_loss if settings.objective == "mvgrl" else node_loss
 
 
-def _own_key(key, axis_name: str | None, settings: Settings | None = None):
-    """A key of the device's own, except where pairs are drawn over the whole batch."""
-    if axis_name is None or (settings is not None and settings.candidates != "wp"):
-        return key
-    return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-
-
 def _mix_among_anchors(tables: NodeTables, shard: NodeBatch, lam, partners) -> Propagate:
-    """i-mix on x W: anchors are mixed among themselves, other rows stay."""
+    """i-mix on x W of all nodes, or of a batch's rows where features are propagated beforehand."""
+    if tables.x_a is None:
+        return lambda h: mix_anchor_inputs(h, shard, lam, partners)
     num_anchors = shard.anchor_mask.shape[0]
-    if tables.x_a is not None:
-        return lambda h: h.at[:num_anchors].set(mix_with(h[:num_anchors], lam, partners))
-    # Padding anchors would write to row 0: send them out of range, where `set` drops them.
-    rows = jnp.where(shard.anchor_mask, shard.rows[:num_anchors], tables.graph.nodes.shape[0])
-    return lambda h: h.at[rows].set(mix_with(h[shard.rows[:num_anchors]], lam, partners))
+    return lambda h: h.at[:num_anchors].set(mix_with(h[:num_anchors], lam, partners))

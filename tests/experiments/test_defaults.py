@@ -3,7 +3,7 @@
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import settings
+from mmix_jax.experiments import settings, static_settings
 from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
 from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
 from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
@@ -42,7 +42,7 @@ def test_every_variant_of_every_config_is_valid(name):
             continue
         assert set(KEYS.split()) <= set(config.keys())
         for num_nodes in (100, 20_000):
-            assert settings.static_settings(config, num_nodes).widths == (config.width,)
+            assert static_settings.mvgrl_settings(config, num_nodes).widths == (config.width,)
 
 
 def test_the_variants_that_are_promised_exist():

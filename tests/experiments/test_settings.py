@@ -3,7 +3,7 @@
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import settings
+from mmix_jax.experiments import settings, static_settings
 from mmix_jax.experiments.defaults import finish, node_config
 from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
 from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
@@ -149,8 +149,8 @@ def test_numbers_must_be_finite(name, value):
 def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     config = config_with(self_weight=-1.0)
     settings.check(config)
-    assert settings.static_settings(config, 100).self_weight is None
-    assert settings.static_settings(config_with(), 100).self_weight == 0.2
+    assert static_settings.mvgrl_settings(config, 100).self_weight is None
+    assert static_settings.mvgrl_settings(config_with(), 100).self_weight == 0.2
 
 
 @pytest.mark.parametrize(
@@ -164,6 +164,6 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     ],
 )
 def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
-    static = settings.static_settings(config_with(**changes), num_nodes)
+    static = static_settings.mvgrl_settings(config_with(**changes), num_nodes)
     assert static.block_size == block
     assert static.mixing_block_size == (None if num_nodes == 100 else block)

@@ -1,0 +1,117 @@
+"""How a representation of nodes is judged: by which classifier, on which splits, under what name."""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import numpy as np
+
+from mmix_jax.data.splits import random_split
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.evaluation.clustering import clustering
+from mmix_jax.evaluation.logistic import logistic, protocol_l2
+from mmix_jax.evaluation.multilabel import multilabel_logistic
+from mmix_jax.evaluation.split_protocol import logistic_over_splits
+from mmix_jax.experiments.defaults import Config
+from mmix_jax.results import Score, score
+
+# Splits on which protocol "splits" chooses its L2 weight; 0, 1, 2, … are reported.
+_TUNING_SEEDS = range(100, 105)
+CLUSTERS = ("nmi", "ari")
+
+
+def single_label(dataset: NodeDataset) -> bool:
+    """Whether every node has one class; False where it has several, or nothing is known."""
+    return dataset.labels is not None and dataset.labels.ndim == 1
+
+
+def protocol_of(config: Config, dataset: NodeDataset, metric: str) -> str:
+    """The name under which a score is reported."""
+    if metric in CLUSTERS:
+        return "k-means"
+    return config.protocol if single_label(dataset) else "inductive"
+
+
+def measure(
+    config: Config, dataset: NodeDataset, representations: Mapping[str, jax.Array], seed: int, key
+) -> dict[tuple[str, str], Score]:
+    """Scores by (representation, metric): accuracy or micro_f1, nmi, ari.
+
+    Values of accuracy are one per classifier, or per split under protocol "splits".
+    """
+    scores = {}
+    for name, z in representations.items():
+        z = np.asarray(z)
+        if dataset.split is not None:
+            metric, found = _classify(config, dataset, z, key)
+            scores[name, metric] = found
+        if config.num_clusterings and single_label(dataset):
+            found = clustering(
+                z,
+                dataset.labels,
+                num_clusters=dataset.num_classes,
+                seed=seed,
+                num_repeats=config.num_clusterings,
+            )
+            scores |= {(name, metric): value for metric, value in found.items()}
+    return scores
+
+
+def _classify(config: Config, dataset: NodeDataset, z: np.ndarray, key) -> tuple[str, Score]:
+    labels, split = dataset.labels, dataset.split
+    assert labels is not None and split is not None
+    if not single_label(dataset):
+        return "micro_f1", score([multilabel_logistic(z, labels, split).test])
+    if config.protocol == "splits":
+        reported, tuning = (
+            [random_split(labels, seed=seed) for seed in seeds]
+            for seeds in (range(config.num_splits), _TUNING_SEEDS)
+        )
+        num_classes = dataset.num_classes
+        return "accuracy", logistic_over_splits(
+            z, labels, reported, tuning, num_classes=num_classes
+        ).test
+    return "accuracy", logistic(
+        z,
+        labels,
+        split,
+        num_runs=config.num_classifiers,
+        key=key,
+        num_classes=dataset.num_classes,
+        l2=protocol_l2(config.protocol, config.dataset),
+    ).test
+
+
+def validation_judge(
+    config: Config, dataset: NodeDataset, represent: Callable, key: jax.Array
+) -> Callable:
+    """`evaluate(state) -> (score, metrics)`: validation accuracy where selection and labels allow.
+
+    Sets with several labels a node are judged by micro-F1.
+    """
+    labels, split = dataset.labels, dataset.split
+
+    def evaluate(state):
+        representations, mixture = represent(state.params, key)
+        metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
+        if labels is None or split is None or config.selection != "validation":
+            return None, metrics
+        z = representations[config.representation]
+        if not single_label(dataset):
+            valid = multilabel_logistic(z, labels, split).valid
+            return valid, metrics | {"validation_micro_f1": valid}
+        found = logistic(
+            z,
+            labels,
+            split,
+            num_runs=config.num_probes,
+            key=key,
+            num_classes=dataset.num_classes,
+            l2=protocol_l2(config.protocol, config.dataset),
+        )
+        metrics["validation_accuracy"] = found.valid.mean
+        if config.protocol == "reference":  # the authors watch the test set: only under this name
+            metrics["test_accuracy"] = found.test.mean
+            return found.test.mean, metrics
+        return found.valid.mean, metrics
+
+    return evaluate

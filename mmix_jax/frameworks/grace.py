@@ -1,0 +1,264 @@
+"""The GRACE-style framework for nodes: one encoder, two views by dropped edges and features."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mmix_jax.augment.graphs import feature_mask, kept_edges
+from mmix_jax.encoders.features import num_features_of, num_rows_of
+from mmix_jax.encoders.gat import GAT
+from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
+from mmix_jax.encoders.heads import NodeHead, Projections
+from mmix_jax.frameworks.anchors import Aux, Projected, mix_anchor_inputs, mix_rows, own_key
+from mmix_jax.graphs.normalize import gcn_weights
+from mmix_jax.graphs.padding import edge_mask
+from mmix_jax.graphs.samplers import NodeBatch
+from mmix_jax.losses import diversity, info_nce, virtual_labels
+from mmix_jax.mixing import Mixture, draw_partners
+from mmix_jax.ops.sparse import SparsePattern, sparse_pattern
+
+ENCODERS = ("gcn", "gat")
+
+
+class GraceTables(NamedTuple):
+    """What stays on the device for the whole run.
+
+    graph: a padded jraph GraphsTuple whose nodes are features [N, F] or `SparseFeatures`. pattern:
+    of its real edges, receivers by senders. pairs: [E] `edge_pairs` of all edges.
+    """
+
+    graph: Any
+    pattern: SparsePattern
+    pairs: jax.Array
+
+
+class GraceSettings(NamedTuple):
+    """Static settings; names are METHOD.md's, defaults GRACE's published ones for DBLP.
+
+    widths: of the encoder's layers. head_width: between the head's two layers. drop_edge,
+    drop_feature: probabilities in view a and b. symmetric: mix view b too.
+    """
+
+    encoder: str = "gcn"
+    widths: tuple[int, ...] = (256, 256)
+    num_heads: int = 4
+    activation: str = "relu"
+    head_width: int = 256
+    drop_edge: tuple[float, float] = (0.1, 0.4)
+    drop_feature: tuple[float, float] = (0.1, 0.0)
+    mixing: str = "mp"
+    candidates: str = "wp"
+    symmetric: bool = False
+    negatives: str = "full"
+    temperature: float = 0.7
+    mixing_temperature: float = 1.0
+    self_weight: float | None = 0.2
+    threshold: float = 0.9
+    diversity_weight: float = 1.0
+    diversity_margin: float = -1.0
+    mix_normalised: bool = False
+    stop_gradient: bool = False
+    block_size: int | None = None
+    mixing_block_size: int | None = None
+
+
+class View(NamedTuple):
+    """One view: edges that stay [E], padding never; a 0/1 mask of feature dimensions [F]."""
+
+    keep: jax.Array
+    features: jax.Array
+
+
+class GRACE(nn.Module):
+    """The encoder, the head that plays g for both views, and with mp the two projections."""
+
+    settings: GraceSettings
+
+    def setup(self):
+        s = self.settings
+        if s.encoder == "gat":
+            self.encoder = GAT(s.widths, s.num_heads, s.activation)
+        else:
+            self.encoder = GCN(s.widths, s.activation)
+        self.head = NodeHead(s.head_width)
+        if s.mixing == "mp":
+            self.projections = Projections(s.widths[-1])
+
+    def __call__(self, x: jax.Array):
+        """Touches every parameter, for `init`: features [1, F] of one node without edges."""
+        none = np.zeros(0, np.int32)
+        graph = SimpleNamespace(senders=none, receivers=none, edges={"edge_weight": none + 0.0})
+        graph.nodes = x
+        pattern = sparse_pattern(none, none, 1, 1)
+        z = self.encode(GraceTables(graph, pattern, none), View(none > 0, jnp.ones(x.shape[1])))
+        return self.head(z), self.projections(z) if self.settings.mixing == "mp" else None
+
+    def encode(self, tables: GraceTables, view: View, mix: Propagate = identity) -> jax.Array:
+        """z [N, D] of all nodes in a view; `mix` acts on x W of the first layer."""
+        graph, x = tables.graph, tables.graph.nodes
+        if self.settings.encoder == "gat":
+            return self.encoder(x, graph, tables.pattern, view.keep, mix, view.features)
+        along = along_edges(graph, pattern=tables.pattern, num_nodes=num_rows_of(x), keep=view.keep)
+        return self.encoder(x, along, mix, view.features)
+
+    def project_head(self, z: jax.Array) -> jax.Array:
+        return self.head(z)
+
+    def project(self, z: jax.Array) -> Projected:
+        return self.projections(z)
+
+
+def init_params(settings: GraceSettings, num_features: int, key: jax.Array) -> Any:
+    """Fresh parameters for F features."""
+    return GRACE(settings).init(key, jnp.zeros((1, num_features)))["params"]
+
+
+def _apply(settings: GraceSettings, params, method: str, *args) -> Any:
+    return GRACE(settings).apply({"params": params}, *args, method=method)
+
+
+def whole_view(tables: GraceTables) -> View:
+    """The unaugmented graph."""
+    return View(edge_mask(tables.graph), jnp.ones(num_features_of(tables.graph.nodes)))
+
+
+def draw_views(settings: GraceSettings, tables: GraceTables, key: jax.Array) -> tuple[View, View]:
+    """Both views, drawn independently; masks on the padded arrays, so no shape ever changes."""
+    real, num_features = edge_mask(tables.graph), num_features_of(tables.graph.nodes)
+
+    def draw(key, drop_edge: float, drop_feature: float) -> View:
+        edge_key, feature_key = jax.random.split(key)
+        return View(
+            real & kept_edges(edge_key, tables.pairs, drop_edge),
+            feature_mask(feature_key, num_features, drop_feature),
+        )
+
+    key_a, key_b = jax.random.split(key)
+    rates_a, rates_b = zip(settings.drop_edge, settings.drop_feature, strict=True)
+    return draw(key_a, *rates_a), draw(key_b, *rates_b)
+
+
+def mix_anchors(
+    settings: GraceSettings,
+    params,
+    tables: GraceTables,
+    z: jax.Array,
+    view: View,
+    batch: NodeBatch,
+    key: jax.Array,
+    *,
+    axis_name: str | None = None,
+    labels: jax.Array | None = None,
+) -> tuple[Mixture, Projected | None]:
+    """Mix the batch's anchors of z [N, D] over the edges that the view keeps; their (q, k) for mp.
+
+    For `op` and `all` the candidates are the other anchors.
+    """
+    num_anchors = batch.anchor_mask.shape[0]
+    rows = batch.rows if settings.candidates == "wp" else batch.rows[:num_anchors]
+    batch = batch._replace(edge_mask=batch.edge_mask & view.keep[batch.edges])
+    if settings.mixing == "propagate":
+        graph = tables.graph
+        weights, own = gcn_weights(
+            graph.senders, graph.receivers, z.shape[0], graph.edges["edge_weight"],
+            edge_mask=view.keep,
+        )  # fmt: skip
+        anchors = batch.rows[:num_anchors]
+        batch = batch._replace(edge_weight=weights[batch.edges], self_edge_weight=own[anchors])
+    z = z[rows]
+    projected = of_anchors = None
+    if settings.mixing == "mp":
+        projected = q, k = _apply(settings, params, "project", z)
+        of_anchors = q[:num_anchors], k[:num_anchors]
+    mixture = mix_rows(
+        settings, z, batch, key, projected=projected, axis_name=axis_name, labels=labels
+    )
+    return mixture, of_anchors
+
+
+def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable:
+    """`loss_fn(params, batch_stats, (GraceTables, NodeBatch), key) -> (loss, Aux)`.
+
+    J_node = (1/2N) Σ_i [L(u_i) + L(v_i)] + w L_div (eq. 8–10) over the batch's anchors, with
+    u = head(ẑ^a) and v = head(z^b), or head(ẑ^b) where `symmetric`; i-mix's virtual labels for
+    `mixing="i_mix"`. Every view is encoded whole, so anchors are exact whatever the batch. With
+    `axis_name` loss and metrics are this device's share; their sums over devices count. i-mix, and
+    `random` along edges, draw on each device.
+    """
+    contrast = {
+        "temperature": settings.temperature,
+        "negatives": settings.negatives,
+        "axis_name": axis_name,
+        "block_size": settings.block_size,
+    }
+
+    def loss_fn(params, batch_stats, batch, key):
+        tables, shard = batch
+        view_key, key_a, key_b, partner_key = jax.random.split(key, 4)
+        view_a, view_b = draw_views(settings, tables, view_key)
+        real = {"mask": shard.anchor_mask, "segments": shard.segments}
+        num_anchors = shard.anchor_mask.shape[0]
+
+        def mixed(z, view, key):
+            key = own_key(key, axis_name, settings)
+            return mix_anchors(settings, params, tables, z, view, shard, key, axis_name=axis_name)
+
+        z_b = _apply(settings, params, "encode", tables, view_b)
+        if settings.mixing == "i_mix":
+            partner_key = own_key(partner_key, axis_name)
+            lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
+
+            def mix(h):
+                return mix_anchor_inputs(h, shard, lam, partners)
+
+            z_a = _apply(settings, params, "encode", tables, view_a, mix)
+            anchors = shard.rows[:num_anchors]
+            u, v = (_apply(settings, params, "project_head", z[anchors]) for z in (z_a, z_b))
+            loss = virtual_labels(u, v, lam, partners, **contrast, **real)
+            return loss, Aux({"contrast": loss}, batch_stats)
+        z_a = _apply(settings, params, "encode", tables, view_a)
+        mixture, projected = mixed(z_a, view_a, key_a)
+        terms = [projected]
+        of_b = z_b[shard.rows[:num_anchors]]
+        if settings.symmetric:
+            mixture_b, projected_b = mixed(z_b, view_b, key_b)
+            of_b = mixture_b.z_mixed
+            terms.append(projected_b)
+        u = _apply(settings, params, "project_head", mixture.z_mixed)
+        v = _apply(settings, params, "project_head", of_b)
+        loss = info_nce(u, v, **contrast, **real)
+        metrics = {"contrast": loss}
+        if projected is not None:
+            values = [
+                diversity(
+                    *term,
+                    mask=shard.anchor_mask,
+                    margin=settings.diversity_margin,
+                    axis_name=axis_name,
+                )
+                for term in terms
+            ]
+            metrics["diversity"] = jnp.stack(values).mean()
+            if settings.diversity_weight:
+                loss = loss + settings.diversity_weight * metrics["diversity"]
+        return loss, Aux(metrics, batch_stats)
+
+    return loss_fn
+
+
+def embed(
+    settings: GraceSettings, params, tables: GraceTables, batch: NodeBatch, key, labels=None
+) -> tuple[dict[str, jax.Array], Mixture]:
+    """({"single": z [B, D]} of the anchors on the unaugmented graph, before the head; Mixture).
+
+    The mixture is what the rule makes of these embeddings: only its statistics are of use.
+    """
+    view = whole_view(tables)
+    z = _apply(settings, params, "encode", tables, view)
+    mixture, _ = mix_anchors(settings, params, tables, z, view, batch, key, labels=labels)
+    return {"single": z[batch.rows[: batch.anchor_mask.shape[0]]]}, mixture
