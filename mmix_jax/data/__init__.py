@@ -5,6 +5,7 @@ from mmix_jax.data.convert import from_networkx, from_networkx_graphs, from_pyg,
 from mmix_jax.data.custom import read_graph_file
 from mmix_jax.data.custom_graphs import read_graph_folder
 from mmix_jax.data.image_folder import read_image_folder
+from mmix_jax.data.ppi import read_ppi
 from mmix_jax.data.splits import random_split, stratified_split, validate_split
 from mmix_jax.data.tudataset import read_tudataset
 from mmix_jax.data.types import (
@@ -32,6 +33,7 @@ __all__ = [
     "read_graph_file",
     "read_graph_folder",
     "read_image_folder",
+    "read_ppi",
     "read_tudataset",
     "stratified_split",
     "validate_split",

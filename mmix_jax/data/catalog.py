@@ -10,11 +10,21 @@ from mmix_jax.data.digits import load_digits_graph
 from mmix_jax.data.generated_images import load_generated_images
 from mmix_jax.data.graph_sets import MAX_DEGREE
 from mmix_jax.data.image_folder import read_image_folder
+from mmix_jax.data.ppi import load_ppi, read_ppi
 from mmix_jax.data.splits import check_split_name
 from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 
-NODE_DATASETS = (*planetoid.NAMES, *citation_full.NAMES, "digits_graph", "graph_file")
+NODE_DATASETS = (
+    *planetoid.NAMES,
+    *citation_full.NAMES,
+    "digits_graph",
+    "graph_file",
+    "ppi",
+    "ppi_folder",
+)
+# Made of whole graphs to train and to test on: no other split of their nodes is possible.
+_INDUCTIVE = ("ppi", "ppi_folder")
 GRAPH_DATASETS = (*tudataset.NAMES, "graph_folder")
 IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "generated", "image_folder")
 
@@ -27,14 +37,16 @@ def load_nodes(
     split: str = "default",
     split_seed: int = 0,
 ) -> NodeDataset:
-    """A graph with its nodes' labels and split.
+    """A graph, or several as one, with the nodes' labels and split.
 
     Args:
       name: one of ``NODE_DATASETS``.
       data_dir: folder with data files; ``$MMIX_DATA_DIR`` and the download cache follow it.
-      path: of ``graph_file`` only: your graph, see ``custom.read_graph_file``.
+      path: of ``graph_file``: your graph, see ``custom.read_graph_file``; of ``ppi_folder``: your
+        graphs in PPI's format, see ``ppi.read_ppi``; of no other.
       split: ``"default"``: the one the data comes with, or that its protocol names;
-        ``"public"``: the one it comes with; ``"random"``: 10/10/80.
+        ``"public"``: the one it comes with; ``"random"``: 10/10/80. PPI's graphs have the default
+        only.
       split_seed: seed of a split that is drawn.
 
     Raises:
@@ -44,8 +56,17 @@ def load_nodes(
         raise InputError(
             f"unknown data set {name!r}; expected one of: {', '.join(sorted(NODE_DATASETS))}"
         )
-    _check_path(name, path, of="graph_file", what="graph")
+    _check_path(name, path, of=("graph_file", "ppi_folder"), what="graph")
     check_split_name(split)
+    if name in _INDUCTIVE and split != "default":
+        raise InputError(
+            f"{name} comes with its split of whole graphs and has no other, found split {split!r}; "
+            "use 'default'"
+        )
+    if name == "ppi":
+        return load_ppi(data_dir=data_dir)
+    if path and name == "ppi_folder":
+        return read_ppi(path)
     if path:
         return read_graph_file(path, split=split, split_seed=split_seed)
     if name == "digits_graph":
@@ -84,7 +105,7 @@ def load_graphs(
             f"{name} is one graph, found it where a set of graphs is needed; expected one of: "
             f"{', '.join(sorted(GRAPH_DATASETS))}, or the official name of a TUDataset"
         )
-    _check_path(name, path, of="graph_folder", what="graphs")
+    _check_path(name, path, of=("graph_folder",), what="graphs")
     if path:
         return read_graph_folder(path, features=features, max_degree=max_degree)
     return tudataset.load_tudataset(
@@ -114,7 +135,7 @@ def load_images(
         raise InputError(
             f"unknown set of images {name!r}; expected one of: {', '.join(IMAGE_DATASETS)}"
         )
-    _check_path(name, path, of="image_folder", what="images")
+    _check_path(name, path, of=("image_folder",), what="images")
     if path:
         return read_image_folder(path, size=size)
     if name == "digits":
@@ -124,9 +145,11 @@ def load_images(
     return cifar.load_cifar(name, data_dir=data_dir)
 
 
-def _check_path(name: str, path: str | os.PathLike | None, *, of: str, what: str) -> None:
-    if (name == of) != bool(path):
+def _check_path(
+    name: str, path: str | os.PathLike | None, *, of: tuple[str, ...], what: str
+) -> None:
+    if (name in of) != bool(path):
         raise InputError(
-            f"path is needed by {of} and by no other, found {name} with path {path!r}; "
-            f"give the path of your {what}, or leave it out"
+            f"path is needed by {' and '.join(of)} and by no other, found {name} with path "
+            f"{path!r}; give the path of your {what}, or leave it out"
         )

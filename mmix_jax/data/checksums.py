@@ -214,6 +214,18 @@ CIFAR: dict[str, tuple[str, int]] = {
     ),
 }
 
+# By address: two archives of one name. As in the Julia packages MLDatasets and GraphMLDatasets.
+PPI: dict[str, tuple[str, int]] = {
+    "https://data.dgl.ai/dataset/ppi.zip": (
+        "1f5b2b09ac0f897fa6aa1338c64ab75a5473674cbba89380120bede8cddb2a6a",
+        7088822,
+    ),
+    "https://snap.stanford.edu/graphsage/ppi.zip": (
+        "53aeb76e54fd41b645e7edb48b62929240b89839495396b048086fd212503fbd",
+        27029260,
+    ),
+}
+
 # Text files inside the zips, by set and part. REDDIT-BINARY's edges are listed in several orders.
 TU_TEXTS: dict[str, dict[str, str]] = {
     "COIL-DEL": {

@@ -11,7 +11,7 @@ SPLITS = ("default", "public", "random")
 def random_split(
     labels: np.ndarray, *, seed: int = 0, train: float = 0.1, valid: float = 0.1
 ) -> Split:
-    """A random split of the nodes with a label: 10 % train, 10 % valid, the rest test.
+    """A random split of the nodes with a class: 10 % train, 10 % valid, the rest test.
 
     Not stratified. Shares are rounded down, but each part gets one node at least.
 
@@ -24,7 +24,7 @@ def random_split(
     Raises:
       InputError: the parts would be empty or train on one class.
     """
-    order = _shuffled(np.flatnonzero(labels >= 0), seed)
+    order = _shuffled(_labelled(labels), seed)
     num_train = max(1, int(order.size * train))
     end_valid = num_train + max(1, int(order.size * valid))
     split = _make(order[:num_train], order[num_train:end_valid], order[end_valid:])
@@ -46,7 +46,7 @@ def stratified_split(
     Raises:
       InputError: a class has fewer nodes than ``per_class``, or a part would be empty.
     """
-    order = _shuffled(np.flatnonzero(labels >= 0), seed)
+    order = _shuffled(_labelled(labels), seed)
     classes, counts = np.unique(labels[order], return_counts=True)
     if (counts < per_class).any():
         raise InputError(
@@ -108,7 +108,8 @@ def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> N
 
     Args:
       split: three index arrays.
-      labels: classes [N] with −1 for unknown; None skips what concerns classes.
+      labels: classes [N] with −1 for unknown, or a matrix of 0 and 1 [N, C], whose training rows
+        must hold both; None skips what concerns classes.
       num_nodes: N.
 
     Raises:
@@ -122,11 +123,17 @@ def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> N
             f"train, valid and test must be disjoint, found node {nodes[counts > 1][0]} "
             "twice; leave it in one part"
         )
-    if labels is not None and np.unique(labels[split.train]).size < 2:
+    if labels is None or np.unique(labels[split.train]).size > 1:
+        return
+    if labels.ndim == 2:
         raise InputError(
-            "training nodes must be of two classes or more, found class "
-            f"{labels[split.train[0]]} only; use another split seed or give masks"
+            "labels of training nodes must hold 0 and 1, found "
+            f"{labels[split.train[0], 0]} only; use another split"
         )
+    raise InputError(
+        "training nodes must be of two classes or more, found class "
+        f"{labels[split.train[0]]} only; use another split seed or give masks"
+    )
 
 
 def _check_part(name: str, part: np.ndarray, labels: np.ndarray | None, num_nodes: int) -> None:
@@ -145,11 +152,22 @@ def _check_part(name: str, part: np.ndarray, labels: np.ndarray | None, num_node
             f"split part {name!r} must lie in [0, {num_nodes}), found {part[outside][0]}; "
             "count nodes from zero"
         )
-    if labels is not None and (labels[part] < 0).any():
+    # A row of a matrix is known where it is there: no 1 means no label, not an unknown one.
+    if labels is not None and labels.ndim == 1 and (labels[part] < 0).any():
         raise InputError(
             f"split part {name!r} must have labels, found node "
             f"{part[labels[part] < 0][0]} without; leave such nodes out"
         )
+
+
+def _labelled(labels: np.ndarray) -> np.ndarray:
+    """Nodes with a class."""
+    if labels.ndim != 1:
+        raise InputError(
+            f"a split of nodes by classes needs one class per node, found labels of shape "
+            f"{labels.shape}; use the split of the data"
+        )
+    return np.flatnonzero(labels >= 0)
 
 
 def _from_mask(mask, name: str, num_nodes: int) -> np.ndarray:

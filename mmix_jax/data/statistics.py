@@ -6,22 +6,23 @@ import numpy as np
 
 from mmix_jax.data.types import ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
-from mmix_jax.graphs.types import Graph
+from mmix_jax.graphs.types import Graph, Split
 
 
 class Statistics(NamedTuple):
-    """Counts of one graph with labelled nodes; None where not known.
+    """Counts of one graph, or several as one, with labelled nodes; None where not known.
 
     Fields:
       num_nodes: isolated ones included.
       num_edges: undirected, without self-loops and repeats.
       num_features: columns of ``x``.
-      num_unlabelled: nodes without a label.
-      class_sizes: nodes per class.
+      num_unlabelled: nodes whose label is unknown.
+      class_sizes: nodes per class; where nodes may have several labels, nodes per label.
       split_sizes: of the default split's train, valid and test part.
       list_entries: neighbours that the original files list, repeats and self-loops included.
       self_loops: nodes that the original files list among their own neighbours.
       zero_rows: nodes whose features are all zero.
+      graph_sizes: graphs in the split's train, valid and test part; None too for one graph.
     """
 
     num_nodes: int
@@ -34,6 +35,7 @@ class Statistics(NamedTuple):
     list_entries: int | None = None
     self_loops: int | None = None
     zero_rows: int | None = None
+    graph_sizes: tuple[int, int, int] | None = None
 
 
 EXPECTED = {
@@ -96,6 +98,18 @@ EXPECTED = {
     "cora_ml": Statistics(num_nodes=2995, num_edges=8158, num_features=2879, num_classes=7),
     "citeseer_full": Statistics(num_nodes=4230, num_edges=5337, num_features=602, num_classes=6),
     "pubmed_full": Statistics(num_nodes=19_717, num_edges=44_324, num_features=500, num_classes=3),
+    # GraphSAGE's file lists 818,716 links, 25,084 of them self-loops; DGL's list both directions
+    # of the others, and a self-loop at every node: 1,644,208.
+    "ppi": Statistics(
+        num_nodes=56_944,
+        num_edges=793_632,
+        num_features=50,
+        num_classes=121,
+        num_unlabelled=0,
+        class_sizes=None,
+        split_sizes=(44_906, 6514, 5524),
+        graph_sizes=(20, 2, 2),
+    ),
 }
 
 
@@ -213,20 +227,36 @@ def measure(
     """The statistics of a labelled data set with its default split; see ``Statistics``."""
     if dataset.labels is None or dataset.split is None:
         raise ValueError(f"statistics need labels and a split; {dataset.name} has none")
-    known = dataset.labels[dataset.labels >= 0]
     train, valid, test = (part.size for part in dataset.split)
+    num_unlabelled, class_sizes = _count_labels(dataset.labels, dataset.num_classes)
     return Statistics(
         num_nodes=dataset.graph.num_nodes,
         num_edges=dataset.graph.num_edges // 2,
         num_features=dataset.graph.x.shape[1],
         num_classes=dataset.num_classes,
-        num_unlabelled=dataset.labels.size - known.size,
-        class_sizes=tuple(np.bincount(known, minlength=dataset.num_classes).tolist()),
+        num_unlabelled=num_unlabelled,
+        class_sizes=class_sizes,
         split_sizes=(train, valid, test),
         list_entries=list_entries,
         self_loops=self_loops,
         zero_rows=zero_rows,
+        graph_sizes=_count_graphs(dataset.graph_index, dataset.split),
     )
+
+
+def _count_labels(labels: np.ndarray, num_classes: int) -> tuple[int, tuple[int, ...]]:
+    """Nodes without a known label, and nodes per class."""
+    if labels.ndim == 2:
+        return 0, tuple(labels.sum(axis=0, dtype=np.int64).tolist())
+    known = labels[labels >= 0]
+    return labels.size - known.size, tuple(np.bincount(known, minlength=num_classes).tolist())
+
+
+def _count_graphs(graph_index: np.ndarray | None, split: Split) -> tuple[int, int, int] | None:
+    if graph_index is None:
+        return None
+    train, valid, test = (np.unique(graph_index[part]).size for part in split)
+    return train, valid, test
 
 
 def measure_graphs(

@@ -13,16 +13,19 @@ from mmix_jax.graphs.types import Graph, Split
 
 
 class NodeDataset(NamedTuple):
-    """One graph with what is known of its nodes.
+    """One graph, or several as one, with what is known of the nodes.
 
     Fields:
       name: the data set's name, for reports.
       graph: nodes, features and edges.
-      labels: classes 0 … C − 1, int32 [N]; −1 where unknown; None where no node has one.
+      labels: classes 0 … C − 1, int32 [N]; −1 where unknown; None where no node has one. Or,
+        where a node may have several, a matrix of 0 and 1, uint8 [N, C].
       num_classes: C; 0 without labels.
       split: training, validation and test nodes, all with labels; None without labels.
       ids: the nodes' own names [N], None where they are just 0 … N − 1.
       bag_of_words: whether features are counts of words, which encoders normalise by row.
+      graph_index: graph of each node where there are several, 0 … G − 1, never falling, int32 [N];
+        no edge leads from one to another. None: one graph.
     """
 
     name: str
@@ -32,6 +35,7 @@ class NodeDataset(NamedTuple):
     split: Split | None
     ids: np.ndarray | None
     bag_of_words: bool
+    graph_index: np.ndarray | None = None
 
 
 class GraphDataset(NamedTuple):

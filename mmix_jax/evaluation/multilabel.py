@@ -1,4 +1,4 @@
-"""Nodes with several labels: one logistic regression per label on frozen embeddings, all at once."""
+"""Nodes with several labels: a logistic regression per label on frozen embeddings, all at once."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

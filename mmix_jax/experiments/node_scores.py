@@ -1,4 +1,4 @@
-"""How a representation of nodes is judged: by which classifier, on which splits, under what name."""
+"""How a representation of nodes is judged: by which classifier, on which splits, which name."""
 
 from collections.abc import Callable, Mapping
 
@@ -44,7 +44,7 @@ def measure(
         if dataset.split is not None:
             metric, found = _classify(config, dataset, z, key)
             scores[name, metric] = found
-        if config.num_clusterings and single_label(dataset):
+        if config.num_clusterings and dataset.labels is not None and single_label(dataset):
             found = clustering(
                 z,
                 dataset.labels,

@@ -82,7 +82,7 @@ class GRACE(nn.Module):
     def setup(self):
         s = self.settings
         if s.encoder == "gat":
-            self.encoder = GAT(s.widths, s.num_heads, s.activation)
+            self.encoder: Any = GAT(s.widths, s.num_heads, s.activation)
         else:
             self.encoder = GCN(s.widths, s.activation)
         self.head = NodeHead(s.head_width)
@@ -91,11 +91,12 @@ class GRACE(nn.Module):
 
     def __call__(self, x: jax.Array):
         """Touches every parameter, for `init`: features [1, F] of one node without edges."""
-        none = np.zeros(0, np.int32)
-        graph = SimpleNamespace(senders=none, receivers=none, edges={"edge_weight": none + 0.0})
-        graph.nodes = x
-        pattern = sparse_pattern(none, none, 1, 1)
-        z = self.encode(GraceTables(graph, pattern, none), View(none > 0, jnp.ones(x.shape[1])))
+        none = jnp.zeros(0, jnp.int32)
+        weights = {"edge_weight": jnp.zeros(0)}
+        graph = SimpleNamespace(nodes=x, senders=none, receivers=none, edges=weights)
+        pattern = sparse_pattern(np.zeros(0), np.zeros(0), 1, 1)
+        view = View(jnp.zeros(0, bool), jnp.ones(x.shape[1]))
+        z = self.encode(GraceTables(graph, pattern, none), view)
         return self.head(z), self.projections(z) if self.settings.mixing == "mp" else None
 
     def encode(self, tables: GraceTables, view: View, mix: Propagate = identity) -> jax.Array:
@@ -200,49 +201,41 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
     def loss_fn(params, batch_stats, batch, key):
         tables, shard = batch
         view_key, key_a, key_b, partner_key = jax.random.split(key, 4)
-        view_a, view_b = draw_views(settings, tables, view_key)
+        views = draw_views(settings, tables, view_key)
+        anchors = shard.rows[: shard.anchor_mask.shape[0]]
         real = {"mask": shard.anchor_mask, "segments": shard.segments}
-        num_anchors = shard.anchor_mask.shape[0]
 
-        def mixed(z, view, key):
-            key = own_key(key, axis_name, settings)
-            return mix_anchors(settings, params, tables, z, view, shard, key, axis_name=axis_name)
+        def encode(view, mix=identity):
+            return _apply(settings, params, "encode", tables, view, mix)
 
-        z_b = _apply(settings, params, "encode", tables, view_b)
+        def head(z):
+            return _apply(settings, params, "project_head", z)
+
         if settings.mixing == "i_mix":
             partner_key = own_key(partner_key, axis_name)
-            lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
-
-            def mix(h):
-                return mix_anchor_inputs(h, shard, lam, partners)
-
-            z_a = _apply(settings, params, "encode", tables, view_a, mix)
-            anchors = shard.rows[:num_anchors]
-            u, v = (_apply(settings, params, "project_head", z[anchors]) for z in (z_a, z_b))
+            lam, partners = draw_partners(partner_key, anchors.shape[0], shard.anchor_mask)
+            z_a = encode(views[0], lambda h: mix_anchor_inputs(h, shard, lam, partners))
+            u, v = head(z_a[anchors]), head(encode(views[1])[anchors])
             loss = virtual_labels(u, v, lam, partners, **contrast, **real)
             return loss, Aux({"contrast": loss}, batch_stats)
-        z_a = _apply(settings, params, "encode", tables, view_a)
-        mixture, projected = mixed(z_a, view_a, key_a)
-        terms = [projected]
-        of_b = z_b[shard.rows[:num_anchors]]
-        if settings.symmetric:
-            mixture_b, projected_b = mixed(z_b, view_b, key_b)
-            of_b = mixture_b.z_mixed
-            terms.append(projected_b)
-        u = _apply(settings, params, "project_head", mixture.z_mixed)
-        v = _apply(settings, params, "project_head", of_b)
-        loss = info_nce(u, v, **contrast, **real)
+
+        def mixed(view, key):
+            key = own_key(key, axis_name, settings)
+            mixture, projected = mix_anchors(
+                settings, params, tables, encode(view), view, shard, key, axis_name=axis_name
+            )
+            return mixture.z_mixed, projected
+
+        z_a, of_a = mixed(views[0], key_a)
+        z_b, of_b = (
+            mixed(views[1], key_b) if settings.symmetric else (encode(views[1])[anchors], None)
+        )
+        loss = info_nce(head(z_a), head(z_b), **contrast, **real)
         metrics = {"contrast": loss}
-        if projected is not None:
-            values = [
-                diversity(
-                    *term,
-                    mask=shard.anchor_mask,
-                    margin=settings.diversity_margin,
-                    axis_name=axis_name,
-                )
-                for term in terms
-            ]
+        terms = [term for term in (of_a, of_b) if term is not None]
+        if terms:
+            margin = {"margin": settings.diversity_margin, "axis_name": axis_name}
+            values = [diversity(*term, mask=shard.anchor_mask, **margin) for term in terms]
             metrics["diversity"] = jnp.stack(values).mean()
             if settings.diversity_weight:
                 loss = loss + settings.diversity_weight * metrics["diversity"]

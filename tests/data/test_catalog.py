@@ -7,21 +7,24 @@ from PIL import Image
 from mmix_jax.data import load_graphs, load_images, load_nodes, random_split, statistics
 from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
 from mmix_jax.errors import InputError
-from tests.data import cifar_files, citation_files, tu_files
+from tests.data import cifar_files, citation_files, ppi_files, tu_files
 
 
 def test_unknown_names_are_told():
     with pytest.raises(
         InputError,
         match="expected one of: citeseer, citeseer_full, cora, cora_full, cora_ml, dblp, "
-        "digits_graph, graph_file, pubmed, pubmed_full",
+        "digits_graph, graph_file, ppi, ppi_folder, pubmed, pubmed_full",
     ):
         load_nodes("corra")
 
 
-@pytest.mark.parametrize(("name", "path"), [("graph_file", None), ("cora", "a.npz")])
-def test_a_path_belongs_to_graph_files(name, path):
-    with pytest.raises(InputError, match="path is needed by graph_file and by no other"):
+@pytest.mark.parametrize(
+    ("name", "path"), [("graph_file", None), ("ppi_folder", None), ("cora", "a"), ("ppi", "a")]
+)
+def test_a_path_belongs_to_files_of_ones_own(name, path):
+    told = "path is needed by graph_file and ppi_folder and by no other"
+    with pytest.raises(InputError, match=told):
         load_nodes(name, path=path)
 
 
@@ -51,6 +54,25 @@ def test_arguments_reach_a_citation_full_set(tmp_path, monkeypatch):
     monkeypatch.setitem(statistics.EXPECTED, "cora_ml", citation_files.STATISTICS)
     citation_files.write(tmp_path / "cora_ml.npz", citation_files.arrays())
     assert _check_random_split("cora_ml", data_dir=tmp_path) == "cora_ml"
+
+
+def test_arguments_reach_graphs_in_the_format_of_ppi(tmp_path):
+    folder = ppi_files.write_per_split(tmp_path / "mine")
+    found = load_nodes("ppi_folder", path=folder)
+    assert (found.name, found.labels.shape[1]) == ("mine", ppi_files.NUM_LABELS)
+
+
+def test_the_data_folder_reaches_ppi(tmp_path):
+    ppi_files.write_graphsage(tmp_path / "ppi")
+    with pytest.raises(InputError, match="ppi must have num_nodes 56944, found 75"):
+        load_nodes("ppi", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(("name", "path"), [("ppi", None), ("ppi_folder", "a")])
+@pytest.mark.parametrize("split", ["public", "random"])
+def test_ppi_has_its_own_split_only(name, path, split):
+    with pytest.raises(InputError, match=f"{name} comes .* split '{split}'; use 'default'"):
+        load_nodes(name, path=path, split=split)
 
 
 def test_unknown_splits_are_told_before_anything_is_read():

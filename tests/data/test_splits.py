@@ -86,6 +86,23 @@ def test_without_labels_only_indices_are_checked():
         splits.validate_split(_split([0, 4], [2], [4]), None, 100)
 
 
+def test_nodes_of_a_matrix_of_labels_may_have_none():
+    labels = np.zeros((4, 3), np.uint8)
+    with pytest.raises(InputError, match="training nodes must hold 0 and 1, found 0 only"):
+        splits.validate_split(_split([0, 1], [2], [3]), labels, 4)
+    labels[1, 2] = 1
+    splits.validate_split(_split([0, 1], [2], [3]), labels, 4)
+    with pytest.raises(InputError, match="found 1 only"):
+        splits.validate_split(_split([0, 1], [2], [3]), labels | 1, 4)
+
+
+def test_a_matrix_of_labels_is_not_split_by_classes():
+    labels = np.eye(4, dtype=np.uint8)
+    for draw in (splits.random_split, splits.stratified_split):
+        with pytest.raises(InputError, match=r"one class per node, found labels of shape \(4, 4\)"):
+            draw(labels)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_masks_mark_nodes(dtype):
     masks = np.eye(3, dtype=dtype)
