@@ -1,13 +1,16 @@
 """DBLP in the GRACE-style framework: random 10/10/80 splits, random batches of nodes."""
 
-from mmix_jax.experiments.defaults import GRACE, finish, node_config
+from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
+
+_PAPER = {"mixing": "mp", "learning_rate": 1e-3, "num_steps": 1000}
 
 
 def get_config(variant: str = ""):
     config = node_config("dblp")
     config.update(GRACE)
     config.mixing = "mp"
-    config.num_steps = 300
+    config.learning_rate = 3e-3
+    config.num_steps = 150
     config.protocol = "splits"
     config.num_clusterings = 0
-    return finish(config, variant)
+    return finish(config, variant, VARIANTS | {"paper": _PAPER})

@@ -64,9 +64,29 @@ def test_lines_carry_the_documented_fields(tmp_path):
     record = json.loads((tmp_path / "results.jsonl").read_text())
     documented = (
         "task dataset framework mixing candidates representation trained metric mean std n "
-        "protocol selection seed steps seconds device versions values seeds objective"
+        "protocol selection seed steps seconds device versions values seeds objective parts"
     )
     assert set(record) == set(documented.split())
+
+
+def test_scores_on_splits_come_back(tmp_path):
+    path = tmp_path / "results.jsonl"
+    parts = ((0.5, 0.7), (0.6, 0.8))
+    write_results(path, [result([0.6, 0.7], parts=parts)])
+    assert read_results(path)[0].parts == parts
+    with pytest.raises(ValueError, match=r"found \[2\] for 2 seeds"):
+        result([0.6, 0.7], parts=parts[:1])
+    with pytest.raises(ValueError, match=r"found \[2, 1\] for 2 seeds"):
+        result([0.6, 0.7], parts=((0.5, 0.7), (0.7,)))
+
+
+def test_lines_without_splits_are_read(tmp_path):
+    path = tmp_path / "results.jsonl"
+    write_results(path, [result()])
+    record = json.loads(path.read_text())
+    del record["parts"]
+    path.write_text(json.dumps(record) + "\n")
+    assert read_results(path) == [result()]
 
 
 def test_numpy_scalars_are_written_as_numbers(tmp_path):

@@ -222,5 +222,7 @@ def finish(
             raise InputError(
                 f"unknown variant '{name}'; expected one of: {', '.join(sorted(variants))}"
             )
+        if name == "gat" and config.framework != "grace":
+            config.update(variants["grace"])
         config.update(variants[name])
     return config.lock()

@@ -1,5 +1,7 @@
 """From a data set to what lies on the device: propagated features, adjacency, diffusion."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,12 +100,14 @@ def make_tables(config: Config, graph: Graph) -> NodeTables:
 
 def make_grace_tables(graph: Graph) -> GraceTables:
     """What stays on the device for GRACE: features, edges, and how their products are laid out."""
-    padded = pad_graph(graph._replace(x=graph.x[:, :0]))
+    padded: Any = pad_graph(graph._replace(x=graph.x[:, :0]))  # jraph declares optional fields
     num_nodes = padded.nodes.shape[0]
-    features = stored_features(graph.x, num_nodes)
-    pattern = sparse_pattern(graph.receivers, graph.senders, num_nodes, num_nodes)
-    pairs = edge_pairs(padded.senders, padded.receivers)
-    return jax.tree.map(jnp.asarray, GraceTables(padded._replace(nodes=features), pattern, pairs))
+    tables = GraceTables(
+        padded._replace(nodes=stored_features(graph.x, num_nodes)),
+        sparse_pattern(graph.receivers, graph.senders, num_nodes, num_nodes),
+        edge_pairs(padded.senders, padded.receivers),
+    )
+    return jax.tree.map(jnp.asarray, tables)
 
 
 def _diffused_features(config: Config, graph: Graph, operator):

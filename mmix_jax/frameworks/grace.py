@@ -20,7 +20,7 @@ from mmix_jax.graphs.padding import edge_mask
 from mmix_jax.graphs.samplers import NodeBatch
 from mmix_jax.losses import diversity, info_nce, virtual_labels
 from mmix_jax.mixing import Mixture, draw_partners
-from mmix_jax.ops.sparse import SparsePattern, sparse_pattern
+from mmix_jax.ops.sparse import Array, SparsePattern, sparse_pattern
 
 ENCODERS = ("gcn", "gat")
 
@@ -34,7 +34,7 @@ class GraceTables(NamedTuple):
 
     graph: Any
     pattern: SparsePattern
-    pairs: jax.Array
+    pairs: Array
 
 
 class GraceSettings(NamedTuple):

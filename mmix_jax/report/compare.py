@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+
 from mmix_jax.errors import InputError
 from mmix_jax.report.tables import align, in_percent, metric_name
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
@@ -38,7 +40,7 @@ class Comparison(NamedTuple):
       seeds: the common seeds, ascending.
       mean: mean difference.
       interval: Student-t confidence interval of the mean; None for a single pair, which has no
-        spread.
+        spread. Where scores are over splits it counts both as drawn (``crossed_interval``).
       above, equal, below: how many pairs have B > A, B = A, B < A.
       sign_p: two-sided exact sign test over the pairs that differ; 1 where none does.
       unpaired: how many seeds only one of the two has; they are left out.
@@ -56,8 +58,8 @@ class Comparison(NamedTuple):
     unpaired: int
 
 
-# Value by seed, under each protocol, of each topic.
-_Values = dict[Topic, dict[str, dict[int, float]]]
+# Scores by seed, under each protocol, of each topic: one, or one per split.
+_Values = dict[Topic, dict[str, dict[int, tuple[float, ...]]]]
 
 
 def compare(
@@ -129,7 +131,7 @@ def _by_topic(results: Iterable[Result], name: str) -> _Values:
                 f"a run must have one value per seed, found seed {repeated[0]} twice in {name} "
                 f"for {topic}; keep the results of one setting per file"
             )
-        by_seed.update(zip(r.seeds, r.values, strict=True))
+        by_seed.update(zip(r.seeds, r.parts or [(value,) for value in r.values], strict=True))
     return values
 
 
@@ -153,14 +155,16 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: fl
             f"two runs must share seeds, found {_listing(a)} in A and {_listing(b)} in B "
             f"for {topic}; train with the same seeds"
         )
-    differences = score(b[seed] - a[seed] for seed in seeds)
+    if len({len(run[seed]) for run in (a, b) for seed in seeds}) > 1:
+        raise InputError(
+            f"two runs must be scored on the same splits, found other numbers of them in A and B "
+            f"for {topic}; evaluate one of them again"
+        )
+    table = np.array([np.subtract(b[seed], a[seed]) for seed in seeds])
+    differences = score(table.mean(axis=1))
     above = sum(value > 0 for value in differences.values)
     below = sum(value < 0 for value in differences.values)
-    interval = None
-    if len(seeds) > 1:
-        quantile = float(stats.t.ppf((1 + confidence) / 2, len(seeds) - 1))
-        half = quantile * differences.std / len(seeds) ** 0.5
-        interval = (differences.mean - half, differences.mean + half)
+    interval = crossed_interval(table, confidence)
     return Comparison(
         topic=topic,
         protocol=protocol,
@@ -173,6 +177,43 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: fl
         sign_p=float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0,
         unpaired=len(a.keys() ^ b.keys()),
     )
+
+
+def crossed_interval(table: np.ndarray, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Confidence interval of the mean of differences [S seeds, T splits], both drawn at random.
+
+    Differences on one split, or of one seed, resemble each other, so S·T of them are not as good as
+    as many independent ones: the mean's variance is (MS_S + MS_T − MS_ST)/(S T), at least each of
+    MS_S/(S T) and MS_T/(S T), with Satterthwaite's degrees of freedom (Searle, Casella and
+    McCulloch, Variance Components, 1992). One split alone: Student's t over seeds. None where one
+    seed has one split.
+    """
+    from scipy import stats
+
+    num_seeds, num_splits = table.shape
+    if table.size == 1:
+        return None
+    mean, centred = table.mean(), table - table.mean()
+    squares, freedom = [], []
+    for axis, size in ((1, num_seeds), (0, num_splits)):
+        if size > 1:
+            effect = centred.mean(axis=axis)
+            squares.append(table.shape[axis] * float(np.sum(effect**2)) / (size - 1))
+            freedom.append(size - 1)
+    if len(squares) == 2:
+        rest = centred - centred.mean(axis=1)[:, None] - centred.mean(axis=0)[None, :]
+        shared = float(np.sum(rest**2)) / (freedom[0] * freedom[1])
+        larger = int(squares[1] > squares[0])
+        total = squares[0] + squares[1] - shared
+        if total > squares[larger]:
+            parts = zip((*squares, shared), (*freedom, freedom[0] * freedom[1]), strict=True)
+            degrees = total**2 / sum(square**2 / df for square, df in parts)
+        else:
+            total, degrees = squares[larger], freedom[larger]
+    else:
+        total, degrees = squares[0], freedom[0]
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * (total / table.size) ** 0.5
+    return float(mean - half), float(mean + half)
 
 
 def _listing(names: Iterable) -> str:

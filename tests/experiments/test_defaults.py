@@ -21,6 +21,7 @@ NAMED_VARIANTS = "none mo mp mp_nodiv mo_op random binary i_mix mvgrl paper smok
 
 def test_every_data_set_has_a_config_of_its_name():
     assert {"cora", "citeseer", "pubmed", "digits_graph", "graph_file"} <= set(configs.NAMES)
+    assert {"dblp", "ppi", "ppi_folder"} <= set(configs.NAMES)
     assert {"mutag", "ptc_mr", "imdb_binary", "imdb_multi", "reddit_binary"} <= set(configs.NAMES)
     assert {"cifar10", "cifar100", "digits", "image_folder"} <= set(configs.NAMES)
     for name in configs.NAMES:
@@ -41,8 +42,10 @@ def test_every_variant_of_every_config_is_valid(name):
             assert set(KEYS.split()) - {"sampler", "embed_from"} <= set(config.keys())
             continue
         assert set(KEYS.split()) <= set(config.keys())
+        grace = config.framework == "grace"
+        make = static_settings.grace_settings if grace else static_settings.mvgrl_settings
         for num_nodes in (100, 20_000):
-            assert static_settings.mvgrl_settings(config, num_nodes).widths == (config.width,)
+            assert make(config, num_nodes).widths == (config.width,) * config.depth
 
 
 def test_the_variants_that_are_promised_exist():
@@ -84,6 +87,31 @@ def test_graph_configs_say_what_the_paper_does():
 def test_a_variant_changes_what_its_name_says(variant, expected):
     config = configs.load("digits_graph", variant)
     assert {name: config[name] for name in expected} == expected
+
+
+def test_variants_add_up():
+    config = configs.load("cora", "grace+mo")
+    assert (config.framework, config.mixing) == ("grace", "mo")
+    assert (config.width, config.drop_edge_b) == (128, 0.4)
+    assert configs.load("pubmed", "grace").mixing == "none"
+    with pytest.raises(InputError, match="unknown variant 'mmo'"):
+        configs.load("cora", "grace+mmo")
+
+
+def test_gat_brings_its_framework():
+    for name, width in (("cora", 128), ("dblp", 256), ("digits_graph", 256)):
+        config = configs.load(name, "gat")
+        assert (config.framework, config.encoder, config.width) == ("grace", "gat", width)
+    assert configs.load("cora", "gat+mp").mixing == "mp"
+
+
+def test_grace_says_what_was_published_for_dblp():
+    config = configs.load("dblp", "paper")
+    published = {"width": 256, "head_width": 256, "activation": "relu", "temperature": 0.7}
+    published |= {"drop_edge_a": 0.1, "drop_edge_b": 0.4, "drop_feature_a": 0.1}
+    published |= {"drop_feature_b": 0.0, "num_steps": 1000, "learning_rate": 1e-3}
+    published |= {"weight_decay": 1e-5, "depth": 2, "num_heads": 4}
+    assert {name: config[name] for name in published} == published
 
 
 def test_the_defaults_are_the_papers():

@@ -61,6 +61,44 @@ def test_wrong_values_for_images_are_told(changes, told):
         settings.check(config)
 
 
+GRACE = {"framework": "grace", "representation": "single", "depth": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"framework": "grace"},
+            "of framework 'grace' must be single, found 'mean'",
+        ),
+        ({"representation": "single"}, "of framework 'mvgrl' must be mean, a or b, found 'single'"),
+        ({"encoder": "gat"}, "encoder 'gat' belongs to framework grace, found framework 'mvgrl'"),
+        ({"encoder": "sage"}, "unknown encoder 'sage'; expected one of: gat, gcn"),
+        (GRACE | {"activation": "tanh"}, "unknown activation 'tanh'; expected one of: prelu, relu"),
+        (GRACE | {"objective": "mvgrl", "mixing": "none"}, "framework 'grace' contrasts nodes of"),
+        (GRACE | {"sampler": "window", "depth": 1}, "whole graph, found sampler 'window'"),
+        (GRACE | {"encoder": "gat", "width": 30}, "multiple of the 4 heads, found 30; the nearest"),
+        (GRACE | {"drop_edge_b": 1.0}, r"drop_edge_b must lie in \[0.0, 0.99\], found 1.0"),
+        (GRACE | {"drop_feature_a": -0.1}, "drop_feature_a must lie in"),
+        (GRACE | {"num_heads": 0}, "num_heads must be positive, found 0"),
+        ({"protocol": "splits"}, "protocol 'splits' must not choose by one split's validation"),
+        ({"protocol": "splits", "selection": "last", "num_splits": 0}, "num_splits must be"),
+    ],
+)
+def test_wrong_values_of_grace_are_told(changes, told):
+    with pytest.raises(InputError, match=told):
+        settings.check(config_with(**changes))
+
+
+def test_static_settings_of_grace():
+    config = config_with(**GRACE, drop_edge_a=0.3, drop_feature_b=0.2, symmetric=True, num_heads=2)
+    static = static_settings.grace_settings(config, 10_000)
+    assert static.widths == (256, 256) and static.drop_edge == (0.3, 0.4)
+    assert static.drop_feature == (0.1, 0.2) and static.symmetric and static.num_heads == 2
+    assert static.block_size == 1024  # all of 10,000 nodes are contrasted
+    assert static_settings.grace_settings(config, 100).block_size is None
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -258,3 +258,26 @@ def test_windows_of_unlike_density_go_on_several_devices():
 def test_what_does_not_fit_the_graph_is_told(options, told):
     with pytest.raises(InputError, match=told):
         NodeSampler(GRAPH, **options)
+
+
+def test_batches_name_their_edges():
+    sampler = NodeSampler(GRAPH, sampler="nodes", batch_size=9, seed=2)
+    (shard,) = shards(sampler.batch(4))
+    edges, mask = shard.edges, shard.edge_mask
+    np.testing.assert_array_equal(shard.rows[shard.senders[mask]], GRAPH.senders[edges[mask]])
+    np.testing.assert_array_equal(shard.rows[shard.receivers[mask]], GRAPH.receivers[edges[mask]])
+
+
+def test_one_shape_serves_all_batches_and_they_are_the_same():
+    graph = make(num_nodes=400, num_edges=3000)
+    options = {"sampler": "nodes", "batch_size": 100, "seed": 0}
+    plain, steady = NodeSampler(graph, **options), NodeSampler(graph, **options, one_shape=True)
+    shapes = set()
+    for step in range(200):
+        small, large = plain.batch(step), steady.batch(step)
+        shapes.add((large.rows.shape, large.senders.shape))
+        real = small.edge_mask[0]
+        np.testing.assert_array_equal(large.edges[0][: real.size][real], small.edges[0][real])
+        assert large.edge_mask.sum() == real.sum()
+        np.testing.assert_array_equal(large.rows[0, :100], small.rows[0, :100])
+    assert len(shapes) == 1

@@ -9,7 +9,7 @@ from scipy import stats
 
 from example_results import result
 from mmix_jax.errors import InputError
-from mmix_jax.report.compare import compare, comparison_table, main
+from mmix_jax.report.compare import compare, comparison_table, crossed_interval, main
 from mmix_jax.results import write_results
 
 A = (0.80, 0.82, 0.85, 0.81, 0.84)
@@ -215,3 +215,42 @@ def test_module_runs_as_a_command(workdirs):
     refused = subprocess.run([*command, a, f"{b}/none"], capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: cannot read results") and refused.stdout == ""
+
+
+def split_results(table):
+    """A run whose scores are over splits: table [S, T]."""
+    table = np.asarray(table)
+    return result(table.mean(axis=1), parts=tuple(map(tuple, table.tolist())))
+
+
+def test_scores_over_splits_are_compared_split_by_split():
+    draw = np.random.default_rng(0)
+    a, b = draw.normal(0.8, 0.01, size=(2, 3, 20))
+    (found,) = compare([split_results(a)], [split_results(b)])
+    assert found.mean == pytest.approx((b - a).mean(), abs=1e-12)
+    assert found.interval == pytest.approx(crossed_interval(b - a), abs=1e-12)
+    assert found.seeds == (0, 1, 2)
+
+
+def test_other_numbers_of_splits_are_told():
+    a, b = np.full((2, 3), 0.5), np.full((2, 4), 0.6)
+    with pytest.raises(InputError, match="must be scored on the same splits"):
+        compare([split_results(a)], [split_results(b)])
+
+
+def test_crossed_interval_is_students_where_one_factor_is_drawn():
+    values = np.array([0.01, 0.02, 0.04])
+    wanted = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    for table in (values[:, None], values[None, :], np.repeat(values[:, None], 20, axis=1)):
+        assert crossed_interval(table) == pytest.approx(tuple(wanted), abs=1e-12)
+    assert crossed_interval(np.array([[0.1]])) is None
+
+
+def test_crossed_interval_covers_the_mean_of_two_random_factors():
+    draw = np.random.default_rng(1)
+    covered = 0
+    for _ in range(600):
+        seeds, splits = draw.normal(size=(3, 1)), 0.7 * draw.normal(size=(1, 20))
+        low, high = crossed_interval(seeds + splits + draw.normal(size=(3, 20)))
+        covered += low <= 0 <= high
+    assert covered >= 0.93 * 600  # 60 independent values would give an interval that covers 55 %
