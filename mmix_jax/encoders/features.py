@@ -52,9 +52,9 @@ class Linear(nn.Module):
 
 def num_rows_of(x: "jax.Array | SparseFeatures") -> int:
     """N of features [N, F], dense or sparse."""
-    return (x.pattern.by_rows.place if isinstance(x, SparseFeatures) else x).shape[0]
+    return x.pattern.shape[0] if isinstance(x, SparseFeatures) else x.shape[0]
 
 
 def num_features_of(x: "jax.Array | SparseFeatures") -> int:
     """F of features [N, F], dense or sparse."""
-    return x.pattern.by_columns.place.shape[0] if isinstance(x, SparseFeatures) else x.shape[-1]
+    return x.pattern.shape[1] if isinstance(x, SparseFeatures) else x.shape[-1]

@@ -73,7 +73,7 @@ class GAT(nn.Module):
         and on edges to leave out; `mix` and `mask` as for `GCN`.
         """
         h: Any = x
-        num_edges = pattern.rows.shape[0]
+        num_edges = pattern.num_entries
         for layer, width in enumerate(self.widths):
             last = layer == len(self.widths) - 1
             each = width if last else width // self.num_heads

@@ -80,7 +80,7 @@ def along_edges(
     def along(x: jax.Array) -> jax.Array:
         if pattern is None:
             return propagate(x, graph.senders, graph.receivers, weights, self_weights)
-        real = weights[: pattern.rows.shape[0]]  # padding edges come last
+        real = weights[: pattern.num_entries]  # padding edges come last
         return sparse_multiply(pattern, real, x) + self_weights[:, None] * x
 
     return along

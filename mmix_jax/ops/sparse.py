@@ -23,21 +23,33 @@ class Slots(NamedTuple):
     entries: for each length w of pieces, [n, w]: which of the E entries; E, one too many, is
     padding. sources: for each round of sums and each length, [n, w]: a column in the first round,
     then a piece of the round before, one too many being padding. place [R]: each row's own among
-    the pieces of all rounds; rows without entries have one too many.
+    the pieces of all rounds; rows without entries have one too many. owners: row of each piece of
+    the first round, [n] for each length. entry_place [E]: of each entry among its slots, one slot
+    of all pieces of a length after the other.
     """
 
     entries: tuple[Array, ...]
     sources: tuple[tuple[Array, ...], ...]
     place: Array
+    owners: tuple[Array, ...]
+    entry_place: Array
 
 
 class SparsePattern(NamedTuple):
-    """Where P [R, C] has its E entries: rows [E], columns [E], laid out by rows and by columns."""
+    """Where P [R, C] has its E entries, laid out by rows and by columns."""
 
-    rows: Array
-    columns: Array
     by_rows: Slots
     by_columns: Slots
+
+    @property
+    def num_entries(self) -> int:
+        """E."""
+        return self.by_rows.entry_place.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(R, C)."""
+        return self.by_rows.place.shape[0], self.by_columns.place.shape[0]
 
 
 def sparse_pattern(
@@ -48,9 +60,7 @@ def sparse_pattern(
     A pair that is listed twice counts twice. Rows and columns without entries are fine.
     """
     rows, columns = np.asarray(rows, np.int32), np.asarray(columns, np.int32)
-    return SparsePattern(
-        rows, columns, _slots(rows, columns, num_rows), _slots(columns, rows, num_columns)
-    )
+    return SparsePattern(_slots(rows, columns, num_rows), _slots(columns, rows, num_columns))
 
 
 def sparse_multiply(pattern: SparsePattern, values: jax.Array, x: jax.Array) -> jax.Array:
@@ -72,13 +82,14 @@ def sparse_multiply(pattern: SparsePattern, values: jax.Array, x: jax.Array) -> 
 def _slots(rows: np.ndarray, columns: np.ndarray, num_rows: int) -> Slots:
     order = np.argsort(rows, kind="stable")
     of_row, items = rows[order], order  # what is summed: first entries, then pieces
-    entries, sources = (), []
+    entries, owners, sources = (), (), []
     place = np.full(num_rows, -1)
     before = 0  # pieces of earlier rounds
     while of_row.size:
         pieces, groups, places = _cut(of_row, num_rows)
         if not sources:
             entries = tuple(_take(items, group, fill=rows.size) for group in groups)
+            owners = tuple(_take(of_row, group[:, 0], fill=0) for group in groups)
             sources.append(tuple(_take(columns[items], group, fill=0) for group in groups))
         else:
             previous = sum(group.shape[0] for group in sources[-1])
@@ -88,7 +99,10 @@ def _slots(rows: np.ndarray, columns: np.ndarray, num_rows: int) -> Slots:
         before += pieces.size
         of_row, items = pieces[~alone], places[~alone]
     place[place < 0] = before
-    return Slots(entries, tuple(sources), place.astype(np.int32))
+    listed = np.concatenate([np.zeros(0, np.int32), *(part.T.ravel() for part in entries)])
+    entry_place = np.zeros(rows.size + 1, np.int32)
+    entry_place[listed] = np.arange(listed.size)
+    return Slots(entries, tuple(sources), place.astype(np.int32), owners, entry_place[:-1])
 
 
 def _cut(of_row: np.ndarray, num_rows: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
@@ -144,6 +158,22 @@ def _sum_rows(slots: Slots, values: jax.Array, x: jax.Array) -> jax.Array:
     return _rows_of(jnp.concatenate([*all_pieces, none]), slots.place)
 
 
+def _dot_rows(slots: Slots, left: jax.Array, right: jax.Array) -> jax.Array:
+    """left[row] · right[column] at each entry: [R, H, D], [C, H, D] -> [E, H]."""
+    products = []
+    for owners, columns in zip(
+        slots.owners, slots.sources[0] if slots.sources else (), strict=True
+    ):
+        own = _rows_of(left, owners)
+        products += [
+            jnp.sum(own * _rows_of(right, columns[:, slot]), axis=-1)
+            for slot in range(columns.shape[1])
+        ]
+    return _rows_of(
+        jnp.concatenate([*products, jnp.zeros((1, left.shape[1]), left.dtype)]), slots.entry_place
+    )
+
+
 @jax.custom_vjp
 def _multiply(pattern: SparsePattern, values: jax.Array, x: jax.Array) -> jax.Array:
     return _sum_rows(pattern.by_rows, values, x)
@@ -156,9 +186,7 @@ def _forward(pattern, values, x):
 def _backward(residuals, cotangent):
     pattern, values, x = residuals
     towards_x = _sum_rows(pattern.by_columns, values, cotangent)
-    towards_values = jnp.sum(
-        _rows_of(cotangent, pattern.rows) * _rows_of(x, pattern.columns), axis=-1
-    )
+    towards_values = _dot_rows(pattern.by_rows, cotangent, x)
     return None, towards_values.astype(values.dtype), towards_x
 
 
