@@ -22,9 +22,9 @@ import optax
 
 from mmix_jax.errors import InputError
 
-# The gradient's norm, in the coordinates of the search, below which a problem counts as solved:
-# half its square, about 1e-8, is of the order of what J still has to fall.
-TOLERANCE = 1e-4
+# The gradient's norm, in the coordinates of the search, below which a problem counts as solved;
+# half its square is of the order of what J still has to fall. Rounding allows a tenth of these.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-9}
 MAX_STEPS = 300
 # Pairs of differences that L-BFGS keeps.
 _MEMORY = 10
@@ -92,7 +92,7 @@ def fit_logistic(
     targets: jax.Array,
     l2: jax.Array,
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     max_steps: int = MAX_STEPS,
 ) -> LogisticFit:
     """The minimum of J, from W = 0 and b = 0, with no randomness.
@@ -104,9 +104,12 @@ def fit_logistic(
       features: of the n training rows.
       targets: [C, n], 1 where the row has the class and 0 elsewhere; C = 1 is a binary regression.
       l2: weight of the penalty, 0 or more.
-      tolerance: norm of the gradient in the coordinates of the search.
+      tolerance: norm of the gradient in the coordinates of the search; None means ``TOLERANCE`` of
+        the type.
       max_steps: of L-BFGS; each takes two products with the features.
     """
+    if tolerance is None:
+        tolerance = TOLERANCE[targets.dtype.name]
     problem = _problem(features, targets, l2)
     direction_of = optax.scale_by_lbfgs(_MEMORY)
 

@@ -13,6 +13,7 @@ _MAY_CHANGE = ("data_dir", "num_steps")
 _EVALUATION = (
     "protocol",
     "num_classifiers",
+    "num_splits",
     "num_probes",
     "num_clusterings",
     "representation",
