@@ -4,7 +4,6 @@ from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
 
 # GRACE's published settings for Cora.
 _GRACE = GRACE | {
-    "sampler": "full",
     "width": 128,
     "head_width": 128,
     "drop_edge_a": 0.2,

@@ -2,6 +2,7 @@
 
 from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
 
+# As published: more and smaller steps.
 _PAPER = {"mixing": "mp", "learning_rate": 1e-3, "num_steps": 1000}
 
 
@@ -9,6 +10,8 @@ def get_config(variant: str = ""):
     config = node_config("ppi")
     config.update(GRACE)
     config.mixing = "mp"
+    config.sampler = "nodes"
+    config.batch_size = 2048
     config.learning_rate = 3e-3
     config.num_steps = 150
     return finish(config, variant, VARIANTS | {"paper": _PAPER})

@@ -4,6 +4,8 @@ from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
 
 # GRACE's published settings for Pubmed, but fewer and larger steps.
 _GRACE = GRACE | {
+    "sampler": "nodes",
+    "batch_size": 2048,
     "drop_edge_a": 0.4,
     "drop_edge_b": 0.1,
     "drop_feature_a": 0.0,

@@ -151,8 +151,7 @@ GRACE = {
     "representation": "single",
     "learning_rate": 1e-3,
     "weight_decay": 1e-5,
-    "sampler": "nodes",
-    "batch_size": 2048,
+    "sampler": "full",
     "eval_every": 50,
     "selection": "last",
 }

@@ -41,7 +41,8 @@ class Comparison(NamedTuple):
       mean: mean difference.
       interval: Student-t confidence interval of the mean; None for a single pair, which has no
         spread. Where scores are over splits it counts both as drawn (``crossed_interval``).
-      above, equal, below: how many pairs have B > A, B = A, B < A.
+      splits: scores per seed, each on a split of its own; 1 where a seed has one score.
+      above, equal, below: how many seeds have B > A, B = A, B < A.
       sign_p: two-sided exact sign test over the pairs that differ; 1 where none does.
       unpaired: how many seeds only one of the two has; they are left out.
     """
@@ -51,6 +52,7 @@ class Comparison(NamedTuple):
     seeds: tuple[int, ...]
     mean: float
     interval: tuple[float, float] | None
+    splits: int
     above: int
     equal: int
     below: int
@@ -94,7 +96,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "metric": [metric_name(c.topic.metric) for c in comparisons],
         "B - A": [_signed(c.topic.metric, c.mean) for c in comparisons],
         "95 % interval": [_interval(c) for c in comparisons],
-        "n": [str(len(c.seeds)) for c in comparisons],
+        "n": [f"{len(c.seeds)}" + f" x {c.splits}" * (c.splits > 1) for c in comparisons],
         "B>A": [str(c.above) for c in comparisons],
         "B=A": [str(c.equal) for c in comparisons],
         "B<A": [str(c.below) for c in comparisons],
@@ -171,6 +173,7 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: fl
         seeds=seeds,
         mean=differences.mean,
         interval=interval,
+        splits=table.shape[1],
         above=above,
         equal=len(seeds) - above - below,
         below=below,

@@ -229,7 +229,8 @@ def test_scores_over_splits_are_compared_split_by_split():
     (found,) = compare([split_results(a)], [split_results(b)])
     assert found.mean == pytest.approx((b - a).mean(), abs=1e-12)
     assert found.interval == pytest.approx(crossed_interval(b - a), abs=1e-12)
-    assert found.seeds == (0, 1, 2)
+    assert (found.seeds, found.splits) == ((0, 1, 2), 20)
+    assert " 3 x 20 " in comparison_table([found])
 
 
 def test_other_numbers_of_splits_are_told():
