@@ -7,10 +7,8 @@ import numpy as np
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.experiments.node_inputs import make_sampler, make_tables
-from mmix_jax.experiments.static_settings import mvgrl_settings
-from mmix_jax.frameworks.mvgrl import init_params
-from mmix_jax.frameworks.mvgrl_loss import make_loss
+from mmix_jax.experiments.node_inputs import make_sampler
+from mmix_jax.experiments.nodes import FRAMEWORKS
 from mmix_jax.graphs import Graph, Split, make_graph
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 
@@ -29,6 +27,7 @@ class Shape(NamedTuple):
 SHAPES = {
     "cora": Shape(2708, 5278, 1433, 0.013, 7, 140),
     "pubmed": Shape(19717, 44324, 500, 0.1, 3, 60),
+    "dblp": Shape(17716, 52867, 1639, 0.0032, 4, 1771),
 }
 
 
@@ -55,7 +54,7 @@ def load(name: str, data_dir: str | None, num_nodes: int | None) -> NodeDataset:
         num_classes=shape.classes,
         split=Split(*(order[end - size : end] for end, size in zip(ends, sizes, strict=True))),
         ids=None,
-        bag_of_words=True,
+        bag_of_words=name != "dblp",
     )
 
 
@@ -72,14 +71,16 @@ class LibraryStep:
     """The training step of a config on one device, as `mmix_jax.main` runs it: a call is a step."""
 
     def __init__(self, config: Any, graph: Graph):
-        self.settings = mvgrl_settings(config, graph.num_nodes)
+        framework = FRAMEWORKS[config.framework]
+        self.settings = framework.settings(config, graph.num_nodes)
         devices = jax.local_devices()[:1]
-        self.tables = replicate(make_tables(config, graph), devices)
+        self.tables = replicate(framework.tables(config, graph), devices)
         self.sampler = make_sampler(config, graph, config.seed, num_devices=1)
         self.key = jax.random.key(config.seed)
-        self.params = init_params(self.settings, graph.x.shape[1], self.key)
+        self.params = framework.init_params(self.settings, graph.x.shape[1], self.key)
         optimizer = make_optimizer(config.learning_rate, config.weight_decay)
-        loss_fn = make_loss(self.settings, AXIS)
+        self._make_loss = framework.make_loss
+        loss_fn = self._make_loss(self.settings, AXIS)
         self._step = make_step(loss_fn, optimizer, devices=devices)
         self._state = replicate(init_state(self.params, optimizer), devices)
         self._number = 0
@@ -94,6 +95,6 @@ class LibraryStep:
     def loss_and_gradients(self) -> tuple[float, Any]:
         """Of the initial parameters."""
         batch = jax.tree.map(lambda x: x[0], self.sampler.batch(0))  # without the device axis
-        compute = jax.jit(jax.value_and_grad(make_loss(self.settings), has_aux=True))
+        compute = jax.jit(jax.value_and_grad(self._make_loss(self.settings), has_aux=True))
         (loss, _), gradients = compute(self.params, {}, (self.tables, batch), self.key)
         return float(loss), gradients

@@ -7,6 +7,7 @@ import pytest
 
 from mmix_jax.encoders.gcn import GCN, along_edges, identity
 from mmix_jax.graphs.padding import pad_graph
+from mmix_jax.ops.sparse import sparse_pattern
 from tests.frameworks import problem
 
 X = problem.GRAPH.x.astype(np.float64)
@@ -99,3 +100,39 @@ def test_float32_stays_float32():
     graph = problem.padded(dtype=np.float32).graph
     z = apply(init((4,)), (4,), graph.nodes, along_edges(graph))
     assert z.dtype == jnp.float32
+
+
+def test_left_out_edges_are_those_of_a_smaller_graph(x64):
+    """Both ways to propagate, and Â normalised without what is left out; padding counts nowhere."""
+    graph = problem.GRAPH
+    kept = np.random.default_rng(5).uniform(size=graph.num_edges) > 0.4
+    tables = problem.padded(num_nodes=16, num_edges=40)
+    keep = jnp.zeros(40, bool).at[: graph.num_edges].set(kept)
+    pattern = sparse_pattern(graph.receivers, graph.senders, 16, 16)
+    smaller = graph._replace(
+        senders=graph.senders[kept],
+        receivers=graph.receivers[kept],
+        edge_weight=graph.edge_weight[kept],
+    )
+    x = np.random.default_rng(6).normal(size=(16, 3))
+    wanted = problem.adjacency(smaller) @ x[: problem.N]
+    for options in ({}, {"pattern": pattern, "num_nodes": 16}):
+        found = along_edges(tables.graph, keep=keep, **options)(jnp.asarray(x))
+        np.testing.assert_allclose(found[: problem.N], wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_relu_and_masked_features(x64):
+    params = init((6, 4))
+    tables, mask = problem.padded(), jnp.asarray([1.0, 0.0, 1.0, 1.0, 0.0])
+    plain = {name: leaf for name, leaf in params.items() if "prelu" not in name}
+    model = GCN((6, 4), "relu")
+    assert jax.tree.structure(
+        model.init(jax.random.key(0), jnp.zeros((1, problem.F)))["params"]
+    ) == jax.tree.structure(plain)
+    along = along_edges(tables.graph)
+    found = model.apply({"params": plain}, tables.graph.nodes, along, mask=mask)
+    h = X * np.asarray(mask)[None, :]
+    for layer in (0, 1):
+        h = problem.adjacency() @ h @ np.asarray(plain[f"dense_{layer}"]["kernel"])
+        h = np.maximum(h + np.asarray(plain[f"bias_{layer}"])[None, :], 0)
+    np.testing.assert_allclose(np.asarray(found)[: problem.N], h, rtol=1e-6, atol=1e-8)
