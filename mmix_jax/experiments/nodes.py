@@ -133,6 +133,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
         evaluate=validation_judge(task.config, task.dataset, task.represent, runs.keys_of(seed)[2]),
         devices=task.devices,
         interrupted=interrupted,
+        samples=int(np.sum(sampler.batch(0).anchor_mask)),
     )
 
 

@@ -127,11 +127,13 @@ def pretrain(
     devices: Sequence,
     interrupted: Callable[[], bool],
     chunk: int = 1,
+    samples: int | None = None,
 ) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already.
 
     `state` is the one before the first step, `batch(step)` what a step reads beside `tables` (with
-    `chunk` > 1: what that many steps read), and `make_loss(settings, AXIS)` the loss.
+    `chunk` > 1: what that many steps read), and `make_loss(settings, AXIS)` the loss. `samples` of
+    a step are `batch_size` unless given.
     """
     fixed = config.selection in ("last", "fixed", "inner_cv")
     schedule = Schedule(
@@ -140,7 +142,7 @@ def pretrain(
         config.checkpoint_every,
         0 if fixed else config.patience,
         chunk,
-        config.batch_size,
+        samples or config.batch_size,
     )
     with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
         progress = new_progress()
