@@ -121,6 +121,7 @@ def _run(argv: list[str], interrupted) -> None:
     from mmix_jax.report.tables import text_table
     from mmix_jax.results import RESULTS_FILE, write_results
 
+    settings.complete(config)
     settings.check(config)
     records.compare(config, workdir, mode=mode)
     tasks = {"node": nodes, "graph": graphs, "edit_distance": edit_distance, "image": images}

@@ -68,7 +68,8 @@ def mixtures_of(
 ) -> tuple[np.ndarray, list[tuple[int, float, np.ndarray, np.ndarray]]]:
     """Images of a batch, drawn by seed, and what training would mix into some of them.
 
-    The batch has the run's size, 4,096 at most, and is augmented and normalised as in training.
+    The batch has the run's size, at most 4,096 or all images, and is augmented and normalised as in
+    training.
 
     Returns:
       Rows of the training images [B], and of up to eight anchors: (place in the batch, own weight,
@@ -76,7 +77,7 @@ def mixtures_of(
       most partners first, of equal ones the first. Anchors without a partner are none.
     """
     num_images = len(task.dataset.train)
-    size = min(task.config.batch_size, _MAX_BATCH)
+    size = min(task.config.batch_size, _MAX_BATCH, num_images)
     rows = np.random.default_rng(seed).choice(num_images, size, replace=False)
     key = jax.random.fold_in(runs.keys_of(seed)[2], 0)
     mixture = _mix(task.settings, variables, task.tables.images[rows], key)
@@ -85,7 +86,8 @@ def mixtures_of(
     own, partners = np.asarray(mixture.self_weights), np.sum(weights > 0, axis=1)
     anchors = np.argsort(-partners, kind="stable")
     anchors = anchors[partners[anchors] > 0]
-    labels = np.asarray(task.tables.labels)[rows][anchors]
+    known = task.dataset.train_labels
+    labels = (np.zeros(num_images, int) if known is None else known)[rows][anchors]
     earlier = [int(np.sum(labels[:place] == label)) for place, label in enumerate(labels)]
     found = []
     for anchor in anchors[np.argsort(earlier, kind="stable")][:_NUM_ANCHORS]:

@@ -25,7 +25,7 @@ def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
     share of all. Statistics of the channels are those of the images kept for training.
 
     Raises:
-      InputError: fewer images than asked for, or than a batch needs.
+      InputError: fewer images than asked for.
     """
     train = _Part(dataset.train, dataset.train_labels, dataset.train_ids)
     test = None
@@ -40,11 +40,6 @@ def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
         train = train.take(_subset("num_train", train, config.num_train))
     if config.num_test and test is not None:
         test = test.take(_subset("num_test", test, config.num_test))
-    if len(train.images) < config.batch_size:
-        raise InputError(
-            f"batch_size must be at most the {len(train.images)} training images, found "
-            f"{config.batch_size}; lower it"
-        )
     if train.images is dataset.train and (test is None or test.images is dataset.test):
         return dataset
     return make_image_dataset(
@@ -79,6 +74,40 @@ def _subset(name: str, part: _Part, wanted: int) -> np.ndarray:
     return stratified_test(known, wanted, seed=_SPLIT_SEED)
 
 
+def held_out_of(config: Config, num_images: int, num_classes: int) -> int:
+    """Training images that the linear probe holds out: as told, or a tenth, 5,000 at most."""
+    return config.probe_held_out or max(min(5000, num_images // 10), num_classes)
+
+
+def check_scoring(config: Config, dataset: ImageDataset) -> None:
+    """Raise InputError where kNN or the linear probe would; without labels there are no scores."""
+    if dataset.train_labels is None or dataset.test_labels is None:
+        return
+    num_images, num_classes = len(dataset.train), len(dataset.classes)
+    if config.num_neighbours > num_images:
+        raise InputError(
+            f"num_neighbours must be at most the {num_images} training images, found "
+            f"{config.num_neighbours}; lower it"
+        )
+    if num_images <= num_classes:
+        raise InputError(
+            "the linear probe holds out an image per class and learns from others: training "
+            f"images must be more than the {num_classes} classes, found {num_images}; use more"
+        )
+    held_out = held_out_of(config, num_images, num_classes)
+    if not num_classes <= held_out < num_images:
+        raise InputError(
+            f"probe_held_out must be {num_classes} to {num_images - 1}, found {held_out}; 0 takes "
+            "a tenth of the training images"
+        )
+    num_seen = len(np.unique(dataset.train_labels))
+    if num_seen < 2:
+        raise InputError(
+            f"training images must be of two classes or more, found {num_seen} among {num_images}; "
+            "use more"
+        )
+
+
 def chunk_of(config: Config, num_images: int) -> int:
     """Steps per dispatch at most."""
     if config.chunk_steps:
@@ -95,14 +124,19 @@ def make_order(
     a batch. With a chunk of S > 1 steps: those of S steps from `step` on, [k, S, B / k].
 
     Raises:
-      InputError: the devices do not divide the batch.
+      InputError: there are fewer images than a batch needs, or the devices do not divide it.
     """
     size, chunk = config.batch_size, chunk_of(config, num_images)
-    if size % num_devices:
-        near = max(round(size / num_devices), 1) * num_devices
+    if size > num_images:
         raise InputError(
-            f"batch_size must be a multiple of the {num_devices} devices, found {size}; the "
-            f"nearest is {near}"
+            f"batch_size must be at most the {num_images} training images, found {size}; lower it"
+        )
+    if size % num_devices:
+        most = num_images // num_devices
+        near = min(max(round(size / num_devices), 1), most) * num_devices
+        way_out = f"the nearest is {near}" if most else f"{num_images} images want num_devices=1"
+        raise InputError(
+            f"batch_size must be a multiple of the {num_devices} devices, found {size}; {way_out}"
         )
     per_epoch = num_images // size
     orders: dict[int, np.ndarray] = {}

@@ -1,5 +1,6 @@
 """The image task: pretrain SimCLR-style, judge frozen features by kNN and a linear probe."""
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +14,18 @@ import numpy as np
 from mmix_jax.augment.images import augment
 from mmix_jax.data.catalog import load_images
 from mmix_jax.data.types import ImageDataset
-from mmix_jax.errors import InputError
 from mmix_jax.evaluation.knn import knn_accuracy
 from mmix_jax.evaluation.linear_probe import linear_probe
 from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.image_inputs import chunk_of, image_settings, make_order, parts_of
+from mmix_jax.experiments.image_inputs import (
+    check_scoring,
+    chunk_of,
+    held_out_of,
+    image_settings,
+    make_order,
+    parts_of,
+)
 from mmix_jax.frameworks.simclr import (
     ImageSettings,
     ImageTables,
@@ -31,6 +38,7 @@ from mmix_jax.training.loop import Interrupted
 from mmix_jax.training.step import TrainState, init_state, make_optimizer
 
 _embed = jax.jit(embed_images, static_argnums=0)
+log = logging.getLogger(__name__)
 
 
 class ImageTask(NamedTuple):
@@ -44,7 +52,7 @@ class ImageTask(NamedTuple):
 
 
 def load(config: Config) -> ImageTask:
-    """Read the data and lay it on the device."""
+    """Read the data and lay it on the device; whether they suffice is asked where they are used."""
     dataset = load_images(
         config.dataset,
         data_dir=config.data_dir or None,
@@ -61,24 +69,17 @@ def task_of(config: Config, dataset: ImageDataset) -> ImageTask:
       InputError: the config asks for more images than there are.
     """
     dataset = parts_of(config, dataset)
-    num_images = len(dataset.train)
-    labels = dataset.train_labels
-    if labels is not None and config.num_neighbours > num_images:
-        raise InputError(
-            f"num_neighbours must be at most the {num_images} training images, found "
-            f"{config.num_neighbours}; lower it"
-        )
-    held_out, num_classes = config.probe_held_out, len(dataset.classes)
-    if labels is not None and held_out and not num_classes <= held_out < num_images:
-        raise InputError(
-            f"probe_held_out must be {num_classes} to {num_images - 1}, found {held_out}; 0 takes "
-            "a tenth of the training images"
-        )
-    if labels is None:
-        labels = np.full(num_images, -1, np.int32)
-    tables = ImageTables(jnp.asarray(dataset.train), jnp.asarray(labels))
+    labels = None if dataset.train_labels is None else jnp.asarray(dataset.train_labels)
+    tables = ImageTables(jnp.asarray(dataset.train), labels)
     settings = image_settings(config, dataset)
     return ImageTask(config, dataset, settings, tables, runs.devices_of(config))
+
+
+def load_to_score(config: Config) -> ImageTask:
+    """As `load`, of data that kNN and the linear probe can use, if labelled."""
+    task = load(config)
+    check_scoring(config, task.dataset)
+    return task
 
 
 def start(task: ImageTask, seed: int) -> TrainState:
@@ -91,6 +92,7 @@ def start(task: ImageTask, seed: int) -> TrainState:
 def pretrain(task: ImageTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already."""
     num_images = len(task.dataset.train)
+    order = make_order(task.config, num_images, seed, len(task.devices))
     return runs.pretrain(
         task.config,
         workdir,
@@ -99,11 +101,12 @@ def pretrain(task: ImageTask, workdir: Path, seed: int, interrupted: Callable[[]
         make_loss=make_image_loss,
         settings=task.settings,
         tables=task.tables,
-        batch=make_order(task.config, num_images, seed, len(task.devices)),
+        batch=order,
         evaluate=lambda state: (None, {}),  # no label is seen; the loss judges
         devices=task.devices,
         interrupted=interrupted,
         chunk=chunk_of(task.config, num_images),
+        remembered={"mean": task.dataset.mean, "std": task.dataset.std},
     )
 
 
@@ -111,6 +114,23 @@ def restore(task: ImageTask, folder: Path, seed: int) -> tuple[Any, dict]:
     """Variables to evaluate, and the progress record behind them."""
     state, progress = runs.restore(start(task, seed), folder, best=task.config.selection == "loss")
     return variables_of(state), progress
+
+
+def as_trained(task: ImageTask, progress: dict) -> ImageTask:
+    """The task with the channels' statistics of the encoder's training, from its record.
+
+    A record without them (of converted weights, or of an older version) leaves the task's own, and
+    a warning says so.
+    """
+    if "mean" not in progress:
+        log.warning(
+            "warning: the checkpoint does not tell mean and deviation of its training images; "
+            "those of the images given now are used"
+        )
+        return task
+    statistics = {name: tuple(progress[name]) for name in ("mean", "std")}
+    augmentation = task.settings.augmentation._replace(**statistics)
+    return task._replace(settings=task.settings._replace(augmentation=augmentation))
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:
@@ -167,7 +187,6 @@ def measure(task: ImageTask, variables: Any, seed: int) -> dict[tuple[str, str],
         k=config.num_neighbours,
         temperature=config.knn_temperature,
     )
-    held_out = config.probe_held_out or max(min(5000, num_images // 10), num_classes)
     probe = linear_probe(
         probe_features(task, variables, train, crop_key),
         labels,
@@ -175,7 +194,7 @@ def measure(task: ImageTask, variables: Any, seed: int) -> dict[tuple[str, str],
         test_labels,
         num_classes=num_classes,
         key=probe_key,
-        num_held_out=held_out,
+        num_held_out=held_out_of(config, num_images, num_classes),
         num_epochs=config.probe_epochs,
         batch_size=config.probe_batch_size,
         copies=max(config.probe_copies, 1),
@@ -204,7 +223,7 @@ def evaluate(
         variables, progress = restore(task, folder, seed)
         steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
         begin = time.monotonic()
-        rows[True].append(measure(task, variables, seed))
+        rows[True].append(measure(as_trained(task, progress), variables, seed))
         seconds += time.monotonic() - begin
         rows[False].append(measure(task, variables_of(start(task, seed)), seed))
         if interrupted():
@@ -233,7 +252,12 @@ def evaluate(
 def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
     return runs.train_and_evaluate(
-        config, workdir, load=load, pretrain=pretrain, evaluate=evaluate, interrupted=interrupted
+        config,
+        workdir,
+        load=load_to_score,
+        pretrain=pretrain,
+        evaluate=evaluate,
+        interrupted=interrupted,
     )
 
 
@@ -242,26 +266,28 @@ def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Resu
 
     With `figures` those of the first seed are written to the workdir before.
     """
-    task = load(config)
+    task = load_to_score(config)
     runs.require_labels(config, task.dataset.test_labels)
     folders = runs.checkpoint_folders(config, workdir, checkpoint)
     if config.figures:
         from mmix_jax.experiments.image_figures import write_figures  # it imports this module
 
         seed, folder = next(iter(folders.items()))
-        write_figures(task, restore(task, folder, seed)[0], workdir, seed)
+        variables, progress = restore(task, folder, seed)
+        write_figures(as_trained(task, progress), variables, workdir, seed)
     return evaluate(task, folders)
 
 
 def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
     """Arrays of `embeddings.npz`: z [N + M, D] of the first seed, training images first.
 
-    Labels stand beside them where known, and names of files.
+    Labels stand beside them where known, and names of files. However few the images: they are
+    normalised as those of the training were.
     """
     task = load(config)
     seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
-    variables, _ = restore(task, folder, seed)
-    data = task.dataset
+    variables, progress = restore(task, folder, seed)
+    task, data = as_trained(task, progress), task.dataset
     parts = [part for part in (data.train, data.test) if part is not None]
     labels = [part for part in (data.train_labels, data.test_labels) if part is not None]
     ids = [part for part in (data.train_ids, data.test_ids) if part is not None]

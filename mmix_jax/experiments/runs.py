@@ -1,7 +1,7 @@
 """What every task does with a workdir: keys, folders, pretraining, restoring, the result record."""
 
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,12 +128,14 @@ def pretrain(
     interrupted: Callable[[], bool],
     chunk: int = 1,
     samples: int | None = None,
+    remembered: Mapping[str, Any] | None = None,
 ) -> bool:
     """Train one seed from its latest checkpoint to the end; False if it was there already.
 
     `state` is the one before the first step, `batch(step)` what a step reads beside `tables` (with
-    `chunk` > 1: what that many steps read), and `make_loss(settings, AXIS)` the loss. `samples` of
-    a step are `batch_size` unless given.
+    `chunk` > 1: what that many steps read), and `make_loss(settings, AXIS)` the loss. Checkpoints
+    tell what is `remembered` (JSON) in their progress record. `samples` of a step are `batch_size`
+    unless given.
     """
     fixed = config.selection in ("last", "fixed", "inner_cv")
     schedule = Schedule(
@@ -149,6 +151,8 @@ def pretrain(
         found = checkpointer.restore(state)
         if found is not None:
             state, progress = found
+        record(config, workdir)  # only now: a config that does not fit the data leaves no trace
+        progress |= remembered or {}
         if progress["stopped"] or int(state.step) >= config.num_steps:
             return False
         optimization = optimization_of(config)
@@ -191,7 +195,6 @@ def train_and_evaluate(
 ) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
     task = load(config)
-    record(config, workdir)  # only now: a config whose data cannot be read leaves no trace
     trained = [pretrain(task, workdir, seed, interrupted) for seed in seeds_of(config)]
     if not any(trained) and (workdir / RESULTS_FILE).exists():
         return read_results(workdir / RESULTS_FILE)
@@ -213,17 +216,24 @@ def embeddings(z: Any, labels: np.ndarray | None, ids: np.ndarray | None) -> dic
 
 
 def restore(template: TrainState, folder: Path, *, best: bool) -> tuple[TrainState, dict]:
-    """The state to evaluate and the progress record behind it, with its `step`.
+    """The state to evaluate, and the progress record behind it with its `step`.
+
+    The state has no `opt_state`: whatever the optimizer was, an encoder is its parameters. The
+    record's `seconds` are those of the whole training, as far as the latest checkpoint knows.
 
     Raises:
       InputError: there is no checkpoint, or none of this model.
     """
     with Checkpointer(folder, read_only=True) as checkpointer:
-        found = checkpointer.restore(template, best=best)
+        found = checkpointer.restore(
+            template._replace(opt_state=()), best=best, without=("opt_state",)
+        )
+        latest = checkpointer.latest_progress() if best else None
     if found is None:
         raise InputError(f"no checkpoint: {folder} is empty; train first, or pass another path")
     state, progress = found
-    return state, {**progress, "step": int(state.step)}
+    seconds = (latest or progress)["seconds"]
+    return state, {**progress, "step": int(state.step), "seconds": seconds}
 
 
 def make_result(

@@ -117,7 +117,6 @@ _NOT_NEGATIVE = [
     "num_test",
     "chunk_steps",
     "warmup_steps",
-    "momentum",
     "probe_held_out",
     "probe_copies",
 ]
@@ -136,6 +135,12 @@ _RANGES = {
     **dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, 1.0)),
     "hue": (0.0, 0.5),
 }
+
+
+def complete(config: Config) -> None:
+    """Set what follows from another field: images of one's own take the place of generated ones."""
+    if config.task == "image" and config.get("data_path") and config.get("dataset") == "generated":
+        config.dataset = "image_folder"
 
 
 def check(config: Config) -> None:
@@ -260,6 +265,11 @@ def _check_image(config: Config) -> None:
         raise InputError(
             f"batch_size must be 2 or more on images, found {config.batch_size}: one sample alone "
             "has no negatives and no variance; raise it"
+        )
+    if not 0.0 <= config.momentum < 1.0:
+        raise InputError(
+            f"momentum must lie in [0, 1), found {config.momentum}: at 1 no step is forgotten; "
+            "0.9 is usual"
         )
     if config.warmup_steps >= config.num_steps:
         raise InputError(

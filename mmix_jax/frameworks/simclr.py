@@ -20,11 +20,11 @@ from mmix_jax.ops.similarity import normalise
 class ImageTables(NamedTuple):
     """What stays on the device: all images, uint8 [N, H, W, C], and their classes [N], −1 unknown.
 
-    Classes serve the statistics of mixing alone.
+    Classes serve the statistics of mixing alone: without any (None) these have no `agreement`.
     """
 
     images: jax.Array
-    labels: jax.Array
+    labels: jax.Array | None
 
 
 class ImageSettings(NamedTuple):
@@ -198,7 +198,7 @@ def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Ca
         )
         z_a, z_b = jnp.split(z, 2)
         of_a, of_b = (None, None) if projected is None else _views_of(projected)
-        labels = tables.labels[rows]
+        labels = None if tables.labels is None else tables.labels[rows]
         mixture = mix_view(settings, z_a, of_a, mix_keys[0], axis_name=axis_name, labels=labels)
         share = 1.0 / device_count(axis_name)
         metrics = {f"mixing/{name}": share * value for name, value in mixture.stats.items()}

@@ -26,9 +26,10 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
-def _shapes(tree: Any) -> list[tuple[str, tuple[int, ...]]]:
+def _by_name(tree: Any) -> dict[str, Any]:
+    """Arrays by their place in the tree, the same for fields of a tuple and keys of a dict."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return [(jax.tree_util.keystr(path), tuple(np.shape(leaf))) for path, leaf in leaves]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
 
 
 class Checkpointer:
@@ -102,25 +103,28 @@ class Checkpointer:
                 "disk or choose another --workdir; earlier checkpoints are kept"
             ) from error
 
-    def restore(self, template: Any, *, best: bool = False) -> tuple[Any, dict] | None:
+    def restore(
+        self, template: Any, *, best: bool = False, without: tuple[str, ...] = ()
+    ) -> tuple[Any, dict] | None:
         """(state, progress) of the latest checkpoint, or of the best one; None where there is none.
 
-        A damaged checkpoint is named in the log and the next older one taken.
+        A damaged checkpoint is named in the log and the next older one taken. Fields of the state
+        named in `without` are not read; the template has no array there.
 
         Raises:
-          InputError: the checkpoint is another model's, or all are damaged.
+          InputError: the checkpoint is another model's or optimizer's, or all are damaged.
         """
         steps = self.steps()[::-1]
         if not steps:
             return None
         if best:
-            latest = self._latest_progress(steps)
+            latest = self.latest_progress()
             chosen = latest.get("best_step") if latest else None
             if chosen in steps:
                 steps = [chosen, *(step for step in steps if step != chosen)]
         for step in steps:
             try:
-                found = self._read(step, template)
+                found = self._read(step, template, without)
             except InputError:
                 raise
             except Exception as error:  # the digests, Orbax and JSON each raise their own
@@ -138,8 +142,9 @@ class Checkpointer:
             "remove the folder to start again"
         )
 
-    def _latest_progress(self, steps: list[int]) -> dict | None:
-        for step in steps:
+    def latest_progress(self) -> dict | None:
+        """The record of the latest checkpoint that is whole; None where there is none."""
+        for step in self.steps()[::-1]:
             try:
                 return self._restore_progress(step)
             except Exception:  # as in `restore`, which will name it
@@ -157,28 +162,36 @@ class Checkpointer:
         found = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))
         return found["progress"]
 
-    def _read(self, step: int, template: Any) -> tuple[Any, dict]:
+    def _read(self, step: int, template: Any, without: tuple[str, ...]) -> tuple[Any, dict]:
         args = self._ocp.args
         progress = self._restore_progress(step)
-        # Without a template: shapes are compared here, where a difference can be told from damage.
-        found = self._manager.restore(step, args=args.Composite(state=args.StandardRestore()))
-        leaves = jax.tree.leaves(found["state"])
-        wanted = jax.tree_util.tree_structure(template)
-        shapes = [tuple(np.shape(leaf)) for leaf in leaves]
-        expected = _shapes(template)
-        if len(leaves) != len(expected) or sorted(shapes) != sorted(s for _, s in expected):
-            differing = next(
-                (f"{n} {s}" for n, s in expected if s not in shapes), f"{len(expected)} arrays"
-            )
-            raise InputError(
-                f"the checkpoint must be of this model, found another's in {self.folder}: "
-                f"no array for {differing}; use the config it was trained with"
-            )
-        state = self._manager.restore(
-            step,
-            args=args.Composite(state=args.StandardRestore(jax.tree.map(np.asarray, template))),
-        )["state"]
-        return jax.tree.unflatten(wanted, jax.tree.leaves(state)), progress
+        # Without a template: names and shapes are compared here, and a difference is no damage.
+        tree = self._manager.restore(step, args=args.Composite(state=args.StandardRestore()))
+        arrays, wanted = _by_name(tree["state"]), _by_name(template)
+        found = {name: x for name, x in arrays.items() if name.split("/")[0] not in without}
+        self._compare(found, wanted)
+        leaves = [np.asarray(found[name], np.asarray(x).dtype) for name, x in wanted.items()]
+        return jax.tree.unflatten(jax.tree.structure(template), leaves), progress
+
+    def _compare(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        """Raise InputError where arrays or their shapes differ."""
+        shapes, expected = (
+            {name: tuple(np.shape(array)) for name, array in arrays.items()}
+            for arrays in (found, wanted)
+        )
+        names = (*expected, *shapes)
+        differing = [name for name in names if shapes.get(name) != expected.get(name)]
+        if not differing:
+            return
+        of = "optimizer" if all(name.startswith("opt_state") for name in differing) else "model"
+        name = differing[0]
+        told = (
+            f"no array for {name} {expected[name]}" if name in expected else f"{name} is left over"
+        )
+        raise InputError(
+            f"the checkpoint must be of this {of}, found another's in {self.folder}: {told}; "
+            "use the config it was trained with"
+        )
 
 
 def _line(error: BaseException) -> str:

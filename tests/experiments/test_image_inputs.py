@@ -7,7 +7,13 @@ import pytest
 from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import image_inputs
-from mmix_jax.experiments.image_inputs import chunk_of, image_settings, make_order, parts_of
+from mmix_jax.experiments.image_inputs import (
+    check_scoring,
+    chunk_of,
+    image_settings,
+    make_order,
+    parts_of,
+)
 from tests.experiments import small_images
 
 
@@ -127,13 +133,34 @@ def test_statistics_are_those_of_the_images_that_are_trained_on():
     [
         ({"num_train": 55}, "num_train must be at most 54, found 55; 0 is all"),
         ({"num_test": 7}, "num_test must be at most 6, found 7; 0 is all"),
-        ({"batch_size": 55}, "batch_size must be at most the 54 training images, found 55; lower"),
-        ({"num_train": 20, "batch_size": 24}, "at most the 20 training images, found 24"),
     ],
 )
 def test_more_images_than_there_are_is_told(changes, told):
     with pytest.raises(InputError, match=told):
         parts_of(config(**changes), numbered())
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"num_neighbours": 5}, "num_neighbours must be at most the 4 training images, found 5"),
+        ({"num_train": 3}, "must be more than the 3 classes, found 3; use more"),
+        ({"probe_held_out": 2}, "probe_held_out must be 3 to 3, found 2; 0 takes a tenth"),
+        ({"probe_held_out": 4}, "probe_held_out must be 3 to 3, found 4; 0 takes a tenth"),
+        ({}, "of two classes or more, found 1 among 4; use more"),
+    ],
+)
+def test_images_that_cannot_be_scored_are_told(changes, told):
+    chosen = config(**({"num_train": 4, "num_neighbours": 3} | changes))
+    few = parts_of(chosen, numbered((60, 1, 1), tested=(1, 1, 1)))
+    with pytest.raises(InputError, match=told):
+        check_scoring(chosen, few)
+    check_scoring(chosen, few._replace(test_labels=None))  # never scored
+
+
+def test_images_that_can_be_scored_are_not_told_otherwise():
+    chosen = config(num_train=4, num_neighbours=4)
+    check_scoring(chosen, parts_of(chosen, numbered((2, 1, 1), tested=(1, 1, 1))))
 
 
 # Order
@@ -200,6 +227,20 @@ def test_devices_that_do_not_divide_the_batch_are_told(size, near):
     told = f"multiple of the 4 devices, found {size}; the nearest is {near}$"
     with pytest.raises(InputError, match=told):
         order(num_images=60, num_devices=4, batch_size=size)
+
+
+@pytest.mark.parametrize(
+    ("num_images", "size", "way_out"),
+    [(15, 15, "the nearest is 12"), (3, 3, "3 images want num_devices=1")],
+)
+def test_the_way_out_fits_the_images(num_images, size, way_out):
+    with pytest.raises(InputError, match=f"multiple of the 4 devices, found {size}; {way_out}$"):
+        order(num_images=num_images, num_devices=4, batch_size=size)
+
+
+def test_a_batch_of_more_images_than_there_are_is_told():
+    with pytest.raises(InputError, match=r"at most the 19 training images, found 20; lower it$"):
+        order(batch_size=20)
 
 
 def test_steps_of_a_dispatch(monkeypatch):

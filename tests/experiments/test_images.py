@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import images, runs
 from mmix_jax.training.checkpoint import Checkpointer
@@ -15,12 +16,16 @@ from mmix_jax.training.loop import Interrupted, new_progress
 from tests.experiments import small_images
 from tests.metric_lines import SPEED, lines_of
 
+PIXELS, TWO = small_images.pixels(), np.arange(4) % 2
 # Pixels are the same in all, so that one program serves them; one class more or less is data.
 SETS = {
     "six": small_images.dataset(6),
     "two": small_images.dataset(2),
     "bare": small_images.dataset(0),
     "bare without test": small_images.dataset(0, tested=False),
+    "four": make_image_dataset(
+        "four", PIXELS[:4], TWO, PIXELS[4:8], TWO, classes=["class 0", "class 1"]
+    ),
 }
 
 
@@ -63,8 +68,10 @@ def rows_of(results):
 
 def state_of(workdir, config, seed: int = 0, *, best: bool = False):
     task = images.load(config)
-    folder = runs.checkpoint_folder(workdir, seed)
-    return runs.restore(images.start(task, seed), folder, best=best)
+    with Checkpointer(runs.checkpoint_folder(workdir, seed), read_only=True) as checkpointer:
+        found = checkpointer.restore(images.start(task, seed), best=best)
+    assert found is not None
+    return found
 
 
 def assert_same(left, right, **tolerance):
@@ -120,18 +127,14 @@ def test_what_is_logged(whole):
 
 
 def test_agreement_follows_the_labels_and_training_does_not(tmp_path, whole):
-    """All of one class agree wholly; without labels nothing is known; parameters are the same."""
-    found = {"six": lines_of(whole[0])}
+    """All of one class agree wholly; parameters are the same."""
     alike = SETS["six"]._replace(train_labels=np.zeros(small_images.NUM_TRAIN, np.int32))
-    for name, data in (("alike", alike), ("bare", SETS["bare"])):
-        task = images.task_of(config(name), data)
-        images.pretrain(task, tmp_path / name, 0, lambda: False)
-        found[name] = lines_of(tmp_path / name)
-        assert_same(state_of(tmp_path / name, config())[0], state_of(whole[0], config())[0])
+    images.pretrain(images.task_of(config("alike"), alike), tmp_path, 0, lambda: False)
+    assert_same(state_of(tmp_path, config())[0], state_of(whole[0], config())[0])
+    found = {"six": lines_of(whole[0]), "alike": lines_of(tmp_path)}
     agreement = {name: [line.pop("mixing/agreement") for line in found[name]] for name in found}
-    assert found["six"] == found["alike"] == found["bare"]
+    assert found["six"] == found["alike"]
     np.testing.assert_allclose(agreement["alike"], 1.0, rtol=1e-6)
-    assert agreement["bare"] == [0.0] * 3
     assert all(0 < value < 1 for value in agreement["six"])
 
 
@@ -233,7 +236,7 @@ def test_several_seeds_are_one_row_with_their_spread(tmp_path, whole):
 
 @pytest.fixture(scope="module")
 def best_first(tmp_path_factory, whole):
-    """A folder of two checkpoints, of which the earlier had the better loss."""
+    """A folder of two checkpoints, of which the earlier had the better loss; they tell no mean."""
     folder = tmp_path_factory.mktemp("best") / "checkpoints" / "seed_0"
     last, _ = state_of(whole[0], config())
     with Checkpointer(folder) as checkpointer:
@@ -250,7 +253,7 @@ def test_the_selected_step_is_evaluated(best_first, selection, step):
     folder, params = best_first
     chosen = config(selection=selection)
     variables, progress = images.restore(images.load(chosen), folder, 0)
-    assert (progress["step"], progress["seconds"]) == (step, 10.0 * step)
+    assert (progress["step"], progress["seconds"]) == (step, 40.0)  # of the whole training
     assert_same(variables["params"], jax.tree.map(lambda x: step * x, params))
     for row in images.run_eval(chosen, folder.parents[1], None):
         assert row.selection == (selection if row.trained else "none")
@@ -358,16 +361,51 @@ def test_embeddings_are_of_training_images_and_then_of_test_images(whole, encode
 
 
 @pytest.mark.parametrize(("name", "count"), [("bare", 52), ("bare without test", 40)])
-def test_images_without_labels_are_trained_and_embedded(tmp_path, whole, name, count):
-    if name == "bare":
-        assert train(config(name, num_steps=1), tmp_path) == []
-    else:
-        shutil.copytree(whole[0] / "checkpoints", tmp_path / "checkpoints")
+def test_images_without_labels_are_embedded_and_not_scored(tmp_path, whole, name, count):
+    shutil.copytree(whole[0] / "checkpoints", tmp_path / "checkpoints")
+    assert train(config(name), tmp_path) == []
     arrays = images.run_embed(config(name), tmp_path, None)
     assert set(arrays) == {"z"}
     assert arrays["z"].shape == (count, 4)
     with pytest.raises(InputError, match="evaluation needs labels, found none in 'bare"):
         images.run_eval(config(name), tmp_path, None)
+
+
+def test_a_few_other_images_are_embedded_as_those_of_the_training(tmp_path, whole, encoder):
+    """Fewer than a batch or the neighbours, and normalised by statistics that are not theirs."""
+    folder = str(runs.checkpoint_folder(whole[0], 0))
+    arrays = images.run_embed(config("four"), tmp_path, folder)
+    expected = images.features_of(*encoder, PIXELS[:8])
+    np.testing.assert_allclose(arrays["z"], expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match="num_neighbours must be at most the 4 training images"):
+        images.run_eval(config("four"), tmp_path, folder)
+
+
+def test_without_a_record_of_the_statistics_a_line_says_whose_are_used(best_first, caplog):
+    folder, chosen = best_first[0], config(dataset="four", selection="last")
+    task = images.load(chosen)
+    variables, _ = images.restore(task, folder, 0)
+    with caplog.at_level("WARNING", logger="mmix_jax"):
+        arrays = images.run_embed(chosen, folder.parents[1], str(folder))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("warning: the checkpoint does not tell mean and deviation")
+    np.testing.assert_array_equal(arrays["z"], images.features_of(task, variables, PIXELS[:8]))
+
+
+OTHERS = {"no decay": {"weight_decay": 0.0}, "sgd": {"optimizer": "sgd"}}
+
+
+@pytest.mark.parametrize("changes", OTHERS.values(), ids=OTHERS)
+def test_an_encoder_is_read_whatever_the_optimizer_and_a_training_is_not(
+    tmp_path, whole, encoder, changes
+):
+    folder, other = runs.checkpoint_folder(whole[0], 0), config(**changes)
+    variables, _ = images.restore(images.load(other), folder, 0)
+    assert_same(variables, encoder[1])
+    shutil.copytree(folder, runs.checkpoint_folder(tmp_path, 0))
+    with pytest.raises(InputError, match=r"must be of this optimizer, .* trained with$"):
+        train(other, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
 
 
 # Bad values
@@ -381,12 +419,13 @@ def test_images_without_labels_are_trained_and_embedded(tmp_path, whole, name, c
         ({"batch_size": 41}, "batch_size must be at most the 40 training images, found 41"),
         ({"num_devices": 5}, "num_devices asks for 5, found 4; 0 is all"),
         ({"num_devices": 3}, "multiple of the 3 devices, found 8; the nearest is 9"),
+        ({"num_train": 6, "batch_size": 4}, "more than the 6 classes, found 6; use more"),
     ],
 )
 def test_values_that_do_not_fit_the_data_are_told_before_training(tmp_path, changes, told):
     with pytest.raises(InputError, match=told):
         train(config(**changes), tmp_path)
-    assert not (tmp_path / "checkpoints").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 KINDS = {

@@ -46,6 +46,8 @@ def image_config_with(**changes):
         ({"stages": ("a",)}, r"stages must be numbers of blocks"),
         ({"batch_size": 1}, "batch_size must be 2 or more on images, found 1"),
         ({"warmup_steps": 500}, "warmup_steps must be fewer than num_steps, found 500 of 500"),
+        ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), found 1.0"),
+        ({"momentum": -0.1}, r"momentum must lie in \[0, 1\), found -0.1"),
         ({"batch_size": 0}, "batch_size must be positive, found 0"),
         ({"crop_min": 0.0}, "crop_min must lie in"),
         ({"hue": 0.7}, "hue must lie in"),
@@ -97,6 +99,20 @@ def test_static_settings_of_grace():
     assert static.drop_feature == (0.1, 0.2) and static.symmetric and static.num_heads == 2
     assert static.block_size == 1024  # all of 10,000 nodes are contrasted
     assert static_settings.grace_settings(config, 100).block_size is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "path", "completed"),
+    [
+        ("generated", "images.zip", "image_folder"),
+        ("generated", "", "generated"),
+        ("digits", "images.zip", "digits"),  # told where the data are read
+    ],
+)
+def test_a_path_takes_the_place_of_generated_images(dataset, path, completed):
+    config = image_config_with(dataset=dataset, data_path=path)
+    settings.complete(config)
+    assert (config.dataset, config.data_path) == (completed, path)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ NUM_IMAGES = small_images.NUM_TRAIN + small_images.NUM_TEST
 QUICK = [f"--config.{name}={value}" for name, value in small_images.QUICK.items()]
 OWN = [
     f"--config={CONFIGS}/image_folder.py:smoke",
-    "--config.dataset=image_folder",
     f"--config.image_size={small_images.SIZE}",
     *QUICK,
 ]
@@ -150,6 +149,8 @@ def test_images_without_labels_are_trained_and_embedded_but_not_scored(
     ran = run(*own, "--config.num_steps=1")
     assert (ran.status, ran.told) == (0, [])
     assert "no labels" in ran.out
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "mixing/partners" in logged and "agreement" not in logged
     assert not (tmp_path / "run" / "results.jsonl").exists()
     refused(run(*own, "--config.num_steps=1", "--mode=eval"), "needs labels", "--mode=embed")
     checkpoint = f"--checkpoint={finished[0]}/checkpoints/seed_0"
@@ -186,7 +187,8 @@ def test_weights_of_torch_are_evaluated(folder, tmp_path):
     refused(run(*flags, "--mode=eval"), "must be of this model")  # another head
     flags.append("--config.head_width=128")
     ran = run(*flags, "--mode=eval")
-    assert (ran.status, ran.told) == (0, [])
+    assert (ran.status, len(ran.told)) == (0, 1)
+    assert "does not tell mean and deviation of its training images" in ran.told[0]
     assert {(row.trained, row.steps) for row in numbers(tmp_path / "run")} == {
         (True, 0),
         (False, 0),
@@ -255,7 +257,8 @@ def test_paths_that_lead_nowhere_are_told(flags, tmp_path):
     workdir = f"--workdir={tmp_path}/run"
     missing = f"--config.data_path={tmp_path}/missing"
     refused(run(*OWN, missing, workdir), f"{tmp_path}/missing", "nothing there", "check the path")
-    refused(run(*OWN, workdir), "path is needed by image_folder")
+    nowhere = run(*OWN, "--config.dataset=image_folder", workdir)
+    refused(nowhere, "path is needed by image_folder")
     refused(run(*flags, "--config.dataset=digits", workdir), "path is needed by image_folder")
     (tmp_path / "set.rar").write_bytes(b"")
     refused(run(*OWN, f"--config.data_path={tmp_path}/set.rar", workdir), "set.rar", ".tar.gz")
@@ -331,6 +334,7 @@ def test_another_set_in_cifars_folder_is_told(tmp_path):
         (["crop_min=0"], ["crop_min must lie in"]),
         (["hue=0.6"], ["hue must lie in", "found 0.6"]),
         (["precision=float16"], ["unknown precision 'float16'", "bfloat16"]),
+        (["momentum=1.0"], ["momentum must lie in [0, 1), found 1.0"]),
         (["warmup_steps=6"], ["warmup_steps must be fewer than num_steps", "6 of 6"]),
         (["task=node"], ["every field"]),
     ],
@@ -339,7 +343,7 @@ def test_another_set_in_cifars_folder_is_told(tmp_path):
 def test_values_that_do_not_fit_are_told_before_training(flags, tmp_path, changes, words):
     changed = [f"--config.{change}" for change in changes]
     refused(run(*flags, *changed, f"--workdir={tmp_path}/run"), *words)
-    assert set(contents(tmp_path)) <= {"run/config.json"}
+    assert contents(tmp_path) == {}
 
 
 def test_a_workdir_of_other_settings_is_told_by_their_names(finished, flags):

@@ -103,6 +103,13 @@ def test_a_replayed_step_replaces_its_checkpoint(tmp_path):
     assert_same(restore(tmp_path)[0], state_at(20))
 
 
+def test_the_latest_record_is_told_whichever_state_is_asked_for(tmp_path):
+    save(tmp_path, [1, 2, 3], {1: 0.5})
+    damage(tmp_path, 3, "digests.json", truncate)
+    with Checkpointer(tmp_path, read_only=True) as checkpointer:
+        assert checkpointer.latest_progress() == progress_at(2, best_step=1)
+
+
 # Damage
 
 
@@ -229,6 +236,22 @@ def test_another_models_checkpoint_is_told(tmp_path, template):
     with pytest.raises(InputError, match="must be of this model") as told:
         restore(tmp_path, template)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "opt_state",
+    [((), *state_at(0).opt_state), ({"trace": state_at(0).opt_state[0]["mu"]},)],
+    ids=["as many arrays", "fewer"],
+)
+def test_another_optimizers_checkpoint_is_told_or_left_out(tmp_path, opt_state, caplog):
+    save(tmp_path, [1, 2])
+    template = state_at(0)._replace(opt_state=opt_state)
+    with pytest.raises(InputError, match="must be of this optimizer, found another's") as told:
+        restore(tmp_path, template)
+    assert "\n" not in str(told.value) and "damaged" not in str(told.value) + caplog.text
+    state, progress = restore(tmp_path, template._replace(opt_state=()), without=("opt_state",))
+    assert_same(state, state_at(2)._replace(opt_state=()))
+    assert progress == progress_at(2)
 
 
 def test_equal_shapes_under_other_names_are_another_model(tmp_path):
