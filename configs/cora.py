@@ -15,6 +15,9 @@ _GRACE = GRACE | {
     "num_steps": 200,
 }
 
+# Its shuffled features are diffused anew each step.
+_MVGRL = VARIANTS["mvgrl"] | {"diffusion_form": "exact", "num_steps": 200}
+
 
 def get_config(variant: str = ""):
     config = node_config("cora")
@@ -23,8 +26,4 @@ def get_config(variant: str = ""):
     config.sampler = "nodes"
     config.batch_size = 677
     config.eval_every = 20
-    config = finish(config, variant, VARIANTS | {"grace": _GRACE})
-    if variant == "mvgrl":  # its shuffled features are diffused anew each step
-        config.diffusion_form = "exact"
-        config.num_steps = 200
-    return config
+    return finish(config, variant, VARIANTS | {"grace": _GRACE, "mvgrl": _MVGRL})

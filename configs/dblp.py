@@ -1,9 +1,6 @@
 """DBLP in the GRACE-style framework: random 10/10/80 splits, random batches of nodes."""
 
-from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
-
-# As published: more and smaller steps.
-_PAPER = {"mixing": "mp", "learning_rate": 1e-3, "num_steps": 1000}
+from mmix_jax.experiments.defaults import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
 
 
 def get_config(variant: str = ""):
@@ -16,4 +13,4 @@ def get_config(variant: str = ""):
     config.num_steps = 150
     config.protocol = "splits"
     config.num_clusterings = 0
-    return finish(config, variant, VARIANTS | {"paper": _PAPER})
+    return finish(config, variant, VARIANTS | {"grace": {}, "paper": GRACE_PAPER})

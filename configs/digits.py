@@ -6,6 +6,9 @@ Settings chosen without mixing, on 300 held-out training images (README, "What w
 from mmix_jax.experiments.defaults import finish
 from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
 
+# All of it is small.
+_SMALL = IMAGE_VARIANTS["small"] | {"num_train": 0, "num_test": 0}
+
 
 def get_config(variant: str = ""):
     config = image_config("digits")
@@ -23,7 +26,4 @@ def get_config(variant: str = ""):
     config.probe_batch_size = 32  # 1,297 images: as many steps as 512 of 20,000
     config.eval_every = 50
     config.checkpoint_every = 100
-    config = finish(config, variant, IMAGE_VARIANTS)
-    if variant == "small":  # all of it is small
-        config.num_train = config.num_test = 0
-    return config
+    return finish(config, variant, IMAGE_VARIANTS | {"small": _SMALL})

@@ -1,9 +1,6 @@
 """PPI in the GRACE-style framework: 24 graphs, several labels a node, tested on unseen graphs."""
 
-from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
-
-# As published: more and smaller steps.
-_PAPER = {"mixing": "mp", "learning_rate": 1e-3, "num_steps": 1000}
+from mmix_jax.experiments.defaults import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
 
 
 def get_config(variant: str = ""):
@@ -14,4 +11,4 @@ def get_config(variant: str = ""):
     config.batch_size = 2048
     config.learning_rate = 3e-3
     config.num_steps = 150
-    return finish(config, variant, VARIANTS | {"paper": _PAPER})
+    return finish(config, variant, VARIANTS | {"grace": {}, "paper": GRACE_PAPER})

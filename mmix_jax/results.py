@@ -78,6 +78,7 @@ class Result:
       versions: of the libraries, see ``versions``.
       parts: where a value is a mean over splits, the score on each split, per training; mean and
         std are then over all of them.
+      encoder: the config's name; empty in older results and where there is none.
 
     Raises:
       ValueError: values, parts and seeds differ in number, or a seed is repeated.
@@ -105,6 +106,7 @@ class Result:
     device: str
     versions: dict[str, str]
     parts: tuple[tuple[float, ...], ...] = ()
+    encoder: str = ""
 
     def __post_init__(self):
         if len(self.values) != len(self.seeds):
@@ -201,7 +203,7 @@ def _parse(line: str, where: str) -> Result:
             f"{where}: a result is a JSON object, found {_kind(record)}; evaluate the run again"
         )
     names = [field.name for field in dataclasses.fields(Result)]
-    record.setdefault("parts", [])  # results of one split a training may do without
+    record = {"parts": [], "encoder": ""} | record  # older results lack them
     missing = [name for name in names if name not in record]
     unknown = [name for name in record if name not in names]
     if missing or unknown:

@@ -64,7 +64,7 @@ def test_lines_carry_the_documented_fields(tmp_path):
     record = json.loads((tmp_path / "results.jsonl").read_text())
     documented = (
         "task dataset framework mixing candidates representation trained metric mean std n "
-        "protocol selection seed steps seconds device versions values seeds objective parts"
+        "protocol selection seed steps seconds device versions values seeds objective parts encoder"
     )
     assert set(record) == set(documented.split())
 
@@ -84,7 +84,7 @@ def test_lines_without_splits_are_read(tmp_path):
     path = tmp_path / "results.jsonl"
     write_results(path, [result()])
     record = json.loads(path.read_text())
-    del record["parts"]
+    del record["parts"], record["encoder"]
     path.write_text(json.dumps(record) + "\n")
     assert read_results(path) == [result()]
 

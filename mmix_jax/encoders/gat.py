@@ -50,7 +50,8 @@ class GAT(nn.Module):
     """Layers h ← act(Σ_j α_ij h_j W + b) with several heads.
 
     Heads share the width of a layer, their outputs concatenated; in the last layer each has the
-    whole width and they are averaged. W and both a are Xavier-uniform, b zero.
+    whole width and they are averaged. W and both a are Xavier-uniform, b zero. Weights of edges
+    have no say.
     """
 
     widths: tuple[int, ...]

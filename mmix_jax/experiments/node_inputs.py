@@ -20,6 +20,7 @@ from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.sparse import sparse_pattern
 
+_MEASURED_NODES = 4096
 _EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
@@ -133,6 +134,14 @@ def make_sampler(config: Config, graph: Graph, seed: int, num_devices: int) -> N
         diffusion=options,
         one_shape=config.framework == "grace",
     )
+
+
+def some_nodes(graph: Graph) -> NodeBatch:
+    """At most 4,096 nodes, evenly spaced: what statistics of mixing are taken on."""
+    size = min(graph.num_nodes, _MEASURED_NODES)
+    nodes = np.unique(np.linspace(0, graph.num_nodes - 1, size).astype(np.int64))
+    batch = NeighbourTable(graph).cut(nodes, nodes.size)
+    return jax.tree.map(jnp.asarray, batch)
 
 
 def whole_graph(graph: Graph) -> NodeBatch:

@@ -1,5 +1,6 @@
 """How a representation of nodes is judged: by which classifier, on which splits, which name."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import jax
@@ -7,16 +8,19 @@ import numpy as np
 
 from mmix_jax.data.splits import random_split
 from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.logistic import logistic, protocol_l2
 from mmix_jax.evaluation.multilabel import multilabel_logistic
 from mmix_jax.evaluation.split_protocol import logistic_over_splits
 from mmix_jax.experiments.defaults import Config
+from mmix_jax.graphs.types import Split
 from mmix_jax.results import Score, score
 
 # Splits on which protocol "splits" chooses its L2 weight; 0, 1, 2, … are reported.
 _TUNING_SEEDS = range(100, 105)
 CLUSTERS = ("nmi", "ari")
+_log = logging.getLogger(__name__)
 
 
 def single_label(dataset: NodeDataset) -> bool:
@@ -29,6 +33,36 @@ def protocol_of(config: Config, dataset: NodeDataset, metric: str) -> str:
     if metric in CLUSTERS:
         return "k-means"
     return config.protocol if single_label(dataset) else "inductive"
+
+
+def check_protocol(config: Config, dataset: NodeDataset) -> None:
+    """Raise InputError where the data cannot be judged, or trained, as the config wants."""
+    several = dataset.labels is not None and not single_label(dataset)
+    if several and config.protocol != "standard":
+        raise InputError(
+            f"protocol '{config.protocol}' needs one class a node, found several in "
+            f"{dataset.name}; use standard"
+        )
+    if dataset.graph_index is not None and config.objective == "mvgrl":
+        raise InputError(
+            "objective 'mvgrl' has one summary of one graph, found several graphs in "
+            f"{dataset.name}; use objective node"
+        )
+    if config.protocol == "splits" and dataset.labels is not None:
+        _splits(config, dataset)
+
+
+def _splits(config: Config, dataset: NodeDataset) -> tuple[list[Split], list[Split]]:
+    """The splits of protocol "splits": those to report, and those to tune on."""
+    assert dataset.labels is not None
+    try:
+        reported = [random_split(dataset.labels, seed=seed) for seed in range(config.num_splits)]
+        return reported, [random_split(dataset.labels, seed=seed) for seed in _TUNING_SEEDS]
+    except InputError as error:
+        raise InputError(
+            f"protocol 'splits' trains classifiers on a tenth of {dataset.name}'s labelled nodes, "
+            f"found too few: {str(error).partition(';')[0]}; use protocol standard"
+        ) from error
 
 
 def measure(
@@ -44,7 +78,7 @@ def measure(
         if dataset.split is not None:
             metric, found = _classify(config, dataset, z, key)
             scores[name, metric] = found
-        if config.num_clusterings and dataset.labels is not None and single_label(dataset):
+        if config.num_clusterings and dataset.labels is not None and dataset.labels.ndim == 1:
             found = clustering(
                 z,
                 dataset.labels,
@@ -60,16 +94,15 @@ def _classify(config: Config, dataset: NodeDataset, z: np.ndarray, key) -> tuple
     labels, split = dataset.labels, dataset.split
     assert labels is not None and split is not None
     if not single_label(dataset):
-        return "micro_f1", score([multilabel_logistic(z, labels, split).test])
+        found = multilabel_logistic(z, labels, split)
+        _tell_unless(found.converged)
+        return "micro_f1", score([found.test])
     if config.protocol == "splits":
-        reported, tuning = (
-            [random_split(labels, seed=seed) for seed in seeds]
-            for seeds in (range(config.num_splits), _TUNING_SEEDS)
+        found = logistic_over_splits(
+            z, labels, *_splits(config, dataset), num_classes=dataset.num_classes
         )
-        num_classes = dataset.num_classes
-        return "accuracy", logistic_over_splits(
-            z, labels, reported, tuning, num_classes=num_classes
-        ).test
+        _tell_unless(found.converged)
+        return "accuracy", found.test
     return "accuracy", logistic(
         z,
         labels,
@@ -79,6 +112,13 @@ def _classify(config: Config, dataset: NodeDataset, z: np.ndarray, key) -> tuple
         num_classes=dataset.num_classes,
         l2=protocol_l2(config.protocol, config.dataset),
     ).test
+
+
+def _tell_unless(converged: bool) -> None:
+    if not converged:
+        _log.warning(
+            "warning: a logistic regression of the evaluation stopped before it had converged"
+        )
 
 
 def validation_judge(

@@ -18,11 +18,13 @@ from mmix_jax.experiments.node_inputs import (
     make_sampler,
     make_tables,
     normalised_graph,
+    some_nodes,
     training_graph,
     whole_graph,
 )
 from mmix_jax.experiments.node_scores import (
     CLUSTERS,
+    check_protocol,
     measure,
     protocol_of,
     single_label,
@@ -30,6 +32,7 @@ from mmix_jax.experiments.node_scores import (
 )
 from mmix_jax.experiments.static_settings import grace_settings, mvgrl_settings
 from mmix_jax.frameworks import grace, mvgrl, mvgrl_loss
+from mmix_jax.graphs.samplers import NodeBatch
 from mmix_jax.graphs.types import Graph
 from mmix_jax.results import Result, Score, score
 from mmix_jax.training.loop import Interrupted
@@ -37,7 +40,10 @@ from mmix_jax.training.step import TrainState, init_state, make_optimizer
 
 
 class NodeFramework(NamedTuple):
-    """What a framework for nodes brings; `embed` returns its representations by name."""
+    """What a framework for nodes brings.
+
+    `embed` returns representations by name, and the mixture of the anchors of a `batch`.
+    """
 
     representations: tuple[str, ...]
     settings: Callable[[Config, int], Any]
@@ -45,6 +51,7 @@ class NodeFramework(NamedTuple):
     init_params: Callable[[Any, int, jax.Array], Any]
     make_loss: Callable[[Any, str], Callable]
     embed: Callable
+    batch: Callable[[Graph], NodeBatch]
 
 
 FRAMEWORKS = {
@@ -55,6 +62,7 @@ FRAMEWORKS = {
         mvgrl.init_params,
         mvgrl_loss.make_loss,
         mvgrl.embed,
+        whole_graph,
     ),
     "grace": NodeFramework(
         ("single",),
@@ -63,6 +71,7 @@ FRAMEWORKS = {
         grace.init_params,
         grace.make_loss,
         grace.embed,
+        some_nodes,
     ),
 }
 
@@ -92,6 +101,7 @@ def load(config: Config) -> NodeTask:
         split=config.split,
         split_seed=config.split_seed,
     )
+    check_protocol(config, dataset)
     framework = FRAMEWORKS[config.framework]
     whole = normalised_graph(config, dataset)
     graph = training_graph(dataset, whole)
@@ -99,12 +109,14 @@ def load(config: Config) -> NodeTask:
     tables = framework.tables(config, graph)
     # Nodes of unseen graphs are embedded by tables of their own.
     all_tables = tables if graph is whole else framework.tables(config, whole)
-    everything = whole_graph(whole)
+    batch = framework.batch(whole)
     labels = jax.numpy.asarray(dataset.labels) if single_label(dataset) else None
     compute = jax.jit(partial(framework.embed, settings))
 
     def represent(params, key):
-        return compute(params, all_tables, everything, key, labels)
+        representations, mixture = compute(params, all_tables, batch, key, labels)
+        real = {name: z[: whole.num_nodes] for name, z in representations.items()}
+        return real, mixture
 
     devices = runs.devices_of(config)
     return NodeTask(config, dataset, framework, graph, settings, tables, devices, represent)
@@ -116,6 +128,14 @@ def _start(task: NodeTask, seed: int) -> TrainState:
     num_features = task.graph.x.shape[1]
     params = task.framework.init_params(task.settings, num_features, runs.keys_of(seed)[0])
     return init_state(params, optimizer)
+
+
+def _samples(task: NodeTask) -> int:
+    """Nodes that a step contrasts."""
+    config = task.config
+    if config.sampler == "full":
+        return task.graph.num_nodes
+    return config.batch_size * (config.num_windows if config.sampler == "window" else 1)
 
 
 def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
@@ -133,7 +153,7 @@ def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[],
         evaluate=validation_judge(task.config, task.dataset, task.represent, runs.keys_of(seed)[2]),
         devices=task.devices,
         interrupted=interrupted,
-        samples=int(np.sum(sampler.batch(0).anchor_mask)),
+        samples=_samples(task),
     )
 
 

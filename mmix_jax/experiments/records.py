@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.settings import default_config
 
 # Where the files lie and how long to train may change between a run and its resumption.
 _MAY_CHANGE = ("data_dir", "num_steps")
@@ -88,6 +89,8 @@ def _read(path: Path) -> dict:
 
 
 def _compare(mine: dict, found: dict, workdir: Path, mode: str) -> None:
+    # Fields that are newer than the record have meant their defaults before.
+    found = json.loads(default_config(mine["task"]).to_json()) | found
     may_change = set(_MAY_CHANGE) if mode == "train" else {*_MAY_CHANGE, *_EVALUATION}
     if mode == "train" and mine.get("schedule") == "cosine":
         may_change.remove("num_steps")  # the whole run's learning rates hang on it

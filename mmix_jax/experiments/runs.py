@@ -274,4 +274,5 @@ def make_result(
         device=f"{len(devices)} x {devices[0].device_kind}",
         versions=versions(),
         parts=tuple(map(tuple, parts)),
+        encoder=config.get("encoder", ""),
     )

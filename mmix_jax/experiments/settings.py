@@ -78,7 +78,6 @@ _POSITIVE = [
     "num_steps",
     "num_seeds",
     "num_classifiers",
-    "num_splits",
     "num_heads",
     "num_probes",
     "eval_every",
@@ -134,6 +133,7 @@ _RANGES = {
     **dict.fromkeys(("flip", "jitter", "grayscale"), (0.0, 1.0)),
     **dict.fromkeys(("brightness", "contrast", "saturation"), (0.0, 1.0)),
     "hue": (0.0, 0.5),
+    "num_splits": (1, 100),  # from 100 on splits are tuned on
 }
 
 
@@ -141,6 +141,11 @@ def complete(config: Config) -> None:
     """Set what follows from another field: images of one's own take the place of generated ones."""
     if config.task == "image" and config.get("data_path") and config.get("dataset") == "generated":
         config.dataset = "image_folder"
+
+
+def default_config(task: str) -> Config:
+    """The fields and defaults of a task."""
+    return _DEFAULTS[task]("")
 
 
 def check(config: Config) -> None:
@@ -246,6 +251,10 @@ def _check_node(config: Config) -> None:
         raise InputError(
             "framework 'grace' contrasts nodes of the whole graph, found sampler "
             f"'{config.sampler}' and objective '{config.objective}'; use nodes or full, and node"
+        )
+    if config.symmetric and config.mixing == "i_mix":
+        raise InputError(
+            "i_mix mixes the inputs of view a, found symmetric; leave it out, or use another mixing"
         )
     if config.encoder == "gat" and config.depth > 1 and config.width % config.num_heads:
         raise InputError(

@@ -48,6 +48,8 @@ def _common(config: Config, num_nodes: int) -> dict[str, Any]:
         "graphs": num_nodes,
     }[config.sampler]
     automatic = _STREAM_BLOCK if contrasted > _STREAM_ABOVE else None
+    # Representations are mixed over all nodes, whatever the batch.
+    mixed = _STREAM_BLOCK if max(contrasted, num_nodes) > _STREAM_ABOVE else None
     return {
         "widths": (config.width,) * config.depth,
         "mixing": config.mixing,
@@ -62,5 +64,5 @@ def _common(config: Config, num_nodes: int) -> dict[str, Any]:
         "mix_normalised": config.mix_normalised,
         "stop_gradient": config.stop_gradient,
         "block_size": config.block_size or automatic,
-        "mixing_block_size": automatic,
+        "mixing_block_size": mixed,
     }

@@ -38,7 +38,7 @@ class GraceTables(NamedTuple):
 
 
 class GraceSettings(NamedTuple):
-    """Static settings; names are METHOD.md's, defaults GRACE's published ones for DBLP.
+    """Static settings; names are METHOD.md's, defaults those published for DBLP.
 
     widths: of the encoder's layers. head_width: between the head's two layers. drop_edge,
     drop_feature: probabilities in view a and b. symmetric: mix view b too.
@@ -247,11 +247,11 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
 def embed(
     settings: GraceSettings, params, tables: GraceTables, batch: NodeBatch, key, labels=None
 ) -> tuple[dict[str, jax.Array], Mixture]:
-    """({"single": z [B, D]} of the anchors on the unaugmented graph, before the head; Mixture).
+    """({"single": z [N, D]} on the unaugmented graph, before the head, padding included; Mixture).
 
-    The mixture is what the rule makes of these embeddings: only its statistics are of use.
+    The mixture is what the rule makes of the batch's anchors: only its statistics are of use.
     """
     view = whole_view(tables)
     z = _apply(settings, params, "encode", tables, view)
     mixture, _ = mix_anchors(settings, params, tables, z, view, batch, key, labels=labels)
-    return {"single": z[batch.rows[: batch.anchor_mask.shape[0]]]}, mixture
+    return {"single": z}, mixture

@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from mmix_jax.errors import InputError
-from mmix_jax.report.tables import align, in_percent, metric_name
+from mmix_jax.report.tables import align, framework_name, in_percent, metric_name
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
 
 
@@ -188,13 +188,14 @@ def crossed_interval(table: np.ndarray, confidence: float = 0.95) -> tuple[float
     Differences on one split, or of one seed, resemble each other, so S·T of them are not as good as
     as many independent ones: the mean's variance is (MS_S + MS_T − MS_ST)/(S T), at least each of
     MS_S/(S T) and MS_T/(S T), with Satterthwaite's degrees of freedom (Searle, Casella and
-    McCulloch, Variance Components, 1992). One split alone: Student's t over seeds. None where one
-    seed has one split.
+    McCulloch, Variance Components, 1992). One split alone: Student's t over seeds. None for one
+    seed, which says nothing of other trainings. Splits of one graph overlap, so the interval speaks
+    of this graph, not of others like it.
     """
     from scipy import stats
 
     num_seeds, num_splits = table.shape
-    if table.size == 1:
+    if num_seeds == 1:
         return None
     mean, centred = table.mean(), table - table.mean()
     squares, freedom = [], []
@@ -243,7 +244,7 @@ def _interval(comparison: Comparison) -> str:
 def _settings(results: Iterable[Result]) -> str:
     """Framework, objective, mixing and candidates of the trained rows, e.g. ``mvgrl mo wp``."""
     names = {
-        " ".join(filter(None, (r.framework, r.objective, r.mixing, r.candidates)))
+        " ".join(filter(None, (framework_name(r), r.objective, r.mixing, r.candidates)))
         for r in results
         if r.trained
     }

@@ -29,9 +29,15 @@ def format_score(metric: str, mean: float, std: float, n: int) -> str:
     return text if n == 1 else f"{text} ± {scale * std:.{decimals}f}"
 
 
+def framework_name(result: Result) -> str:
+    """The framework, with its encoder where that is not the usual one: ``grace gat``."""
+    usual = result.encoder in ("", "gcn", "resnet18")
+    return result.framework if usual else f"{result.framework} {result.encoder}"
+
+
 _COLUMNS: dict[str, Callable[[Result], str]] = {
     "dataset": lambda r: r.dataset,
-    "framework": lambda r: r.framework,
+    "framework": framework_name,
     "objective": lambda r: r.objective,
     "mixing": lambda r: r.mixing,
     "candidates": lambda r: r.candidates,

@@ -105,12 +105,23 @@ def test_gat_brings_its_framework():
     assert configs.load("cora", "gat+mp").mixing == "mp"
 
 
+def test_the_order_of_variants_does_not_matter():
+    for name, one, other in (
+        ("cora", "grace+mo", "mo+grace"),
+        ("dblp", "gat+mo", "mo+gat"),
+        ("dblp", "grace", ""),
+    ):
+        assert configs.load(name, one).to_json() == configs.load(name, other).to_json()
+    assert configs.load("cora", "mvgrl+smoke").diffusion_form == "exact"
+    assert configs.load("digits_graph", "paper+mo").batch_size == 1000
+
+
 def test_grace_says_what_was_published_for_dblp():
     config = configs.load("dblp", "paper")
     published = {"width": 256, "head_width": 256, "activation": "relu", "temperature": 0.7}
     published |= {"drop_edge_a": 0.1, "drop_edge_b": 0.4, "drop_feature_a": 0.1}
     published |= {"drop_feature_b": 0.0, "num_steps": 1000, "learning_rate": 1e-3}
-    published |= {"weight_decay": 1e-5, "depth": 2, "num_heads": 4}
+    published |= {"weight_decay": 1e-5, "depth": 2, "num_heads": 4, "sampler": "full"}
     assert {name: config[name] for name in published} == published
 
 

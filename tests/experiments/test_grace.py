@@ -77,6 +77,53 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, graph_f
     ]
 
 
+def test_splits_are_reported_one_by_one(tmp_path):
+    draw = np.random.default_rng(1)
+    labels = np.arange(100) % 2
+    edges = draw.integers(0, 100, size=(2, 300))
+    x = draw.normal(size=(100, 5)) + labels[:, None]
+    np.savez(tmp_path / "hundred.npz", x=x, edge_index=edges, y=labels)
+    config = grace_config(
+        tmp_path / "hundred.npz",
+        protocol="splits", num_splits=3, num_seeds=2, num_steps=2, encoder="gat", mixing="none",
+    )  # fmt: skip
+    results = train(config, tmp_path / "run")
+    assert [(r.trained, r.protocol, r.n, r.encoder) for r in results] == [
+        (True, "splits", 6, "gat"),
+        (False, "splits", 6, "gat"),
+    ]
+    for row in results:
+        parts = np.array(row.parts)
+        assert parts.shape == (2, 3)
+        np.testing.assert_allclose(parts.mean(axis=1), row.values)
+        np.testing.assert_allclose([row.mean, row.std], [parts.mean(), parts.std(ddof=1)])
+
+
+def test_data_that_a_protocol_does_not_fit_are_told_before_training(
+    tmp_path, graph_file, ppi_folder
+):
+    with pytest.raises(InputError, match="'splits' trains classifiers on a tenth of rings's"):
+        train(grace_config(graph_file, protocol="splits"), tmp_path)
+    with pytest.raises(InputError, match="protocol 'splits' needs one class a node"):
+        train(inductive_config(ppi_folder, protocol="splits"), tmp_path)
+    mvgrl = configs.load("ppi_folder", "mvgrl+smoke")
+    mvgrl.data_path = str(ppi_folder)
+    with pytest.raises(InputError, match="objective 'mvgrl' has one summary of one graph"):
+        train(mvgrl, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("num_nodes", [1, 5])
+def test_a_graph_without_edges_trains(tmp_path, num_nodes):
+    x = np.random.default_rng(0).normal(size=(num_nodes, 4))
+    np.savez(tmp_path / "bare.npz", x=x, edge_index=np.zeros((2, 0), int))
+    config = grace_config(tmp_path / "bare.npz", sampler="full", num_steps=2)
+    assert train(config, tmp_path / "run") == []
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert all(np.isfinite(json.loads(line)["loss"]) for line in lines)
+    assert np.isfinite(nodes.run_embed(config, tmp_path / "run", None)["z"]).all()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -53,6 +53,17 @@ def test_other_settings_are_told_by_name(tmp_path, mode):
     assert json.loads((tmp_path / "config.json").read_text())["width"] == 256
 
 
+def test_records_older_than_a_field_mean_its_default(tmp_path):
+    recorded(config_with(), tmp_path)
+    path = tmp_path / "config.json"
+    older = json.loads(path.read_text())
+    del older["drop_edge_a"], older["num_heads"]
+    path.write_text(json.dumps(older))
+    records.compare(config_with(), tmp_path, mode="train")
+    with pytest.raises(InputError, match="num_heads \\(4 there, 2 asked\\)"):
+        records.compare(config_with(num_heads=2), tmp_path, mode="train")
+
+
 def test_without_a_checkpoint_a_workdir_is_free(tmp_path):
     records.record(config_with(), tmp_path)
     records.compare(config_with(width=32), tmp_path, mode="train")

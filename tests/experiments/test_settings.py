@@ -82,9 +82,10 @@ GRACE = {"framework": "grace", "representation": "single", "depth": 2}
         (GRACE | {"encoder": "gat", "width": 30}, "multiple of the 4 heads, found 30; the nearest"),
         (GRACE | {"drop_edge_b": 1.0}, r"drop_edge_b must lie in \[0.0, 0.99\], found 1.0"),
         (GRACE | {"drop_feature_a": -0.1}, "drop_feature_a must lie in"),
+        (GRACE | {"symmetric": True, "mixing": "i_mix"}, "i_mix mixes the inputs of view a"),
         (GRACE | {"num_heads": 0}, "num_heads must be positive, found 0"),
         ({"protocol": "splits"}, "protocol 'splits' must not choose by one split's validation"),
-        ({"protocol": "splits", "selection": "last", "num_splits": 0}, "num_splits must be"),
+        ({"protocol": "splits", "selection": "last", "num_splits": 101}, "num_splits must lie"),
     ],
 )
 def test_wrong_values_of_grace_are_told(changes, told):

@@ -22,6 +22,7 @@ RULES = {
     "cross": {"mixing": "mo", "negatives": "cross", "block_size": 2},
     "gat": {"mixing": "mo", "encoder": "gat"},
 }
+ALL = {"all": {"mixing": "random", "candidates": "all"}}
 
 
 def value_and_gradient(settings, params, tables, batch, key=problem.KEY):
@@ -219,9 +220,9 @@ def steps_on(num_devices: int, settings, num_steps: int = 2, batch_size: int = 6
     return state, {name: float(value) for name, value in metrics.items()}, len(traces)
 
 
-@pytest.mark.parametrize("rule", ["none", "mp", "symmetric"])
+@pytest.mark.parametrize("rule", ["gat", "mp", "symmetric", "all"])
 def test_four_devices_equal_one(x64, rule):
-    settings = problem.BASE._replace(**RULES[rule])
+    settings = problem.BASE._replace(**(RULES | ALL)[rule])
     one, metrics, _ = steps_on(1, settings)
     four, metrics_of_four, _ = steps_on(4, settings)
     assert metrics_of_four == pytest.approx(metrics, rel=1e-9)

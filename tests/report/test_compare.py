@@ -242,9 +242,9 @@ def test_other_numbers_of_splits_are_told():
 def test_crossed_interval_is_students_where_one_factor_is_drawn():
     values = np.array([0.01, 0.02, 0.04])
     wanted = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    for table in (values[:, None], values[None, :], np.repeat(values[:, None], 20, axis=1)):
+    for table in (values[:, None], np.repeat(values[:, None], 20, axis=1)):
         assert crossed_interval(table) == pytest.approx(tuple(wanted), abs=1e-12)
-    assert crossed_interval(np.array([[0.1]])) is None
+    assert crossed_interval(values[None, :]) is None  # nothing is known of other trainings
 
 
 def test_crossed_interval_covers_the_mean_of_two_random_factors():

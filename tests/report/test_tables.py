@@ -109,3 +109,9 @@ def test_align():
         "a          1",
         "long one  10",
     ]
+
+
+def test_an_unusual_encoder_is_named():
+    rows = [result(framework="grace", encoder=name) for name in ("", "gcn", "gat")]
+    lines = text_table(rows).splitlines()[-3:]
+    assert [" grace gat " in line for line in lines] == [False, False, True]
