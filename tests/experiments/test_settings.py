@@ -221,4 +221,5 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
 def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
     static = static_settings.mvgrl_settings(config_with(**changes), num_nodes)
     assert static.block_size == block
-    assert static.mixing_block_size == (None if num_nodes == 100 else block)
+    # Representations are mixed over all nodes, whatever the batch.
+    assert static.mixing_block_size == (None if num_nodes == 100 else 1024)
