@@ -189,8 +189,7 @@ class NodeSampler:
 
     def _split(self, nodes: np.ndarray) -> NodeBatch:
         num_anchors = -(-len(nodes) // self.num_devices)
-        # In turns: stretches of neighbouring numbers may have degrees of their own.
-        parts = [nodes[device :: self.num_devices] for device in range(self.num_devices)]
+        parts = [nodes[i * num_anchors : (i + 1) * num_anchors] for i in range(self.num_devices)]
         sizes = [self.table.sizes(part, num_anchors) for part in parts]
         sizes = np.max([self._least, *sizes], axis=0)
         if len(parts) == 1 and len(nodes) == self.table.graph.num_nodes:

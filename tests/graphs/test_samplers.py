@@ -268,15 +268,11 @@ def test_batches_name_their_edges():
     np.testing.assert_array_equal(shard.rows[shard.receivers[mask]], GRAPH.receivers[edges[mask]])
 
 
-@pytest.mark.parametrize("num_devices", [1, 4])
-def test_one_shape_serves_all_batches(num_devices):
-    """Degrees rise with the number of the node: devices share them out all the same."""
+def test_one_shape_serves_all_batches():
     draw = np.random.default_rng(0)
     ends = (400 * np.sqrt(draw.uniform(size=(2, 3000)))).astype(int)
     graph = make_graph(draw.normal(size=(400, 2)), *ends)
-    sampler = NodeSampler(
-        graph, sampler="nodes", batch_size=100, num_devices=num_devices, one_shape=True
-    )
+    sampler = NodeSampler(graph, sampler="nodes", batch_size=100, one_shape=True)
     batches = [sampler.batch(step) for step in range(200)]
     assert len({(b.rows.shape, b.senders.shape) for b in batches}) == 1
 

@@ -80,7 +80,7 @@ DIGITS = f"--config={CONFIGS}/digits_graph.py:smoke"
         ([DIGITS, "--config.stop_gradient=maybe"], ["stop_gradient", "maybe"]),
         ([DIGITS, "--config.mixing=mo_mix"], ["unknown mixing 'mo_mix'", "i_mix, mo, mp"]),
         ([DIGITS, "--config.candidates=near"], ["unknown candidates 'near'", "all, op, wp"]),
-        ([DIGITS, "--config.dataset=coral"], ["unknown", "'coral'", "cora, digits_graph"]),
+        ([DIGITS, "--config.dataset=coral"], ["unknown", "'coral'", "digits_graph, graph_file"]),
         ([DIGITS, "--config.temperature=0"], ["temperature", "found 0"]),
         ([DIGITS, "--config.mixing_temperature=0"], ["mixing_temperature", "found 0"]),
         ([DIGITS, "--config.feature_mask=2"], ["feature_mask", "found 2"]),
