@@ -12,7 +12,7 @@ import pytest
 
 # Before the first computation: four devices, so that the pmap step is tested for real, and no
 # silent [N] against [N, N] broadcasting.
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", int(os.environ.get("MMIX_TEST_DEVICES", "4")))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of a test's time, and what is compiled here runs once or twice on tiny arrays.
 jax.config.update("jax_disable_most_optimizations", True)

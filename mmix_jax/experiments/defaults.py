@@ -94,7 +94,7 @@ def node_config(dataset: str) -> Config:
     c.discriminator = "bce"
     # Probability of masking a whole feature dimension, in both views of mvgrl; 0 is the paper's.
     c.feature_mask = 0.0
-    # Rows per block of the streamed loss; 0: dense up to 4,096 nodes a step, else 1,024.
+    # Rows per block of the streamed loss; 0: dense up to 4,096 nodes a step, else 2,048.
     c.block_size = 0
 
     # --- representation ---

@@ -80,7 +80,7 @@ def image_config(dataset: str) -> Config:
     c.diversity_weight = 1.0
     # L_div stops pushing at this q.k: -1 is the paper's, 0 stops at orthogonality.
     c.diversity_margin = -1.0
-    # Rows per block of streamed loss and mixing; 0: dense up to 4,096 images a step, else 1,024.
+    # Rows per block of streamed loss and mixing; 0: dense up to 4,096 images a step, else 2,048.
     c.block_size = 0
 
     # --- training ---

@@ -12,10 +12,9 @@ from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks.simclr import ImageSettings
+from mmix_jax.losses import usual_block_size
 
 _SPLIT_SEED = 0
-_STREAM_ABOVE = 4096
-_STREAM_BLOCK = 1024
 
 
 def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
@@ -175,7 +174,6 @@ def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
     precision = config.precision
     if precision == "auto":
         precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
-    automatic = _STREAM_BLOCK if config.batch_size > _STREAM_ABOVE else None
     return ImageSettings(
         stages=tuple(config.stages),
         width=config.width,
@@ -195,5 +193,5 @@ def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
         mix_normalised=config.mix_normalised,
         stop_gradient=config.stop_gradient,
         renormalise=config.renormalise,
-        block_size=config.block_size or automatic,
+        block_size=config.block_size or usual_block_size(config.batch_size),
     )

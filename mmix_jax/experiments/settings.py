@@ -122,8 +122,8 @@ _NOT_NEGATIVE = [
 _GRACE_DROPS = ("drop_edge_a", "drop_edge_b", "drop_feature_a", "drop_feature_b")
 _RANGES = {
     "alpha": (1e-6, 1.0),
-    "temperature": (0.03, float("inf")),
-    "graph_temperature": (0.03, float("inf")),
+    "temperature": (0.015, float("inf")),
+    "graph_temperature": (0.015, float("inf")),
     "self_weight": (float("-inf"), 1.0),
     **dict.fromkeys(("feature_mask", *_GRACE_DROPS), (0.0, 0.99)),
     "diversity_margin": (-1.0, 1.0),

@@ -5,9 +5,7 @@ from typing import Any
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks.grace import GraceSettings
 from mmix_jax.frameworks.mvgrl import Settings
-
-_STREAM_ABOVE = 4096
-_STREAM_BLOCK = 1024
+from mmix_jax.losses import usual_block_size
 
 
 def mvgrl_settings(config: Config, num_nodes: int) -> Settings:
@@ -47,9 +45,6 @@ def _common(config: Config, num_nodes: int) -> dict[str, Any]:
         "window": config.batch_size * config.get("num_windows", 1),
         "graphs": num_nodes,
     }[config.sampler]
-    automatic = _STREAM_BLOCK if contrasted > _STREAM_ABOVE else None
-    # Representations are mixed over all nodes, whatever the batch.
-    mixed = _STREAM_BLOCK if max(contrasted, num_nodes) > _STREAM_ABOVE else None
     return {
         "widths": (config.width,) * config.depth,
         "mixing": config.mixing,
@@ -63,6 +58,7 @@ def _common(config: Config, num_nodes: int) -> dict[str, Any]:
         "diversity_margin": config.diversity_margin,
         "mix_normalised": config.mix_normalised,
         "stop_gradient": config.stop_gradient,
-        "block_size": config.block_size or automatic,
-        "mixing_block_size": mixed,
+        "block_size": config.block_size or usual_block_size(contrasted),
+        # Representations are mixed over all nodes, whatever the batch.
+        "mixing_block_size": usual_block_size(max(contrasted, num_nodes)),
     }

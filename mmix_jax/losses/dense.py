@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.losses.tiles import product
+
 
 def _powers(x, y, keep, scale, shift):
     """e^{x·y·scale − shift} where `keep`, else 0."""
-    products = x @ y.T * scale - shift
+    products = product(x, y, (1, 1)) * scale - shift
     return jnp.where(keep, jnp.exp(jnp.where(keep, products, 0.0)), 0.0)
 
 
@@ -33,14 +35,19 @@ def _forward(u, v, ids, shift, scale, negatives):
 def _backward(negatives, saved, cotangents):
     u, v, shift, scale, cross, intra = saved
     of_u, of_v = cotangents
-    slope = cross * (of_u[:, None] + of_v[None, :]) * scale
-    gradient_u, gradient_v = slope @ v, slope.T @ u
+
+    def slopes(powers, of_rows, of_columns):
+        return (powers * (of_rows[:, None] + of_columns[None, :]) * scale).astype(u.dtype)
+
+    slope = slopes(cross, of_u, of_v)
+    gradient_u, gradient_v = product(slope, v, (1, 0)), product(slope, u, (0, 0))
     if intra is not None:
-        gradient_u += (intra[0] * (of_u[:, None] + of_u[None, :]) * scale) @ u
-        gradient_v += (intra[1] * (of_v[:, None] + of_v[None, :]) * scale) @ v
+        gradient_u += product(slopes(intra[0], of_u, of_u), u, (1, 0))
+        gradient_v += product(slopes(intra[1], of_v, of_v), v, (1, 0))
     # Sums depend on scale through products s alone, and every s is bilinear in two vectors.
     of_scale = 0.5 * (jnp.sum(gradient_u * u) + jnp.sum(gradient_v * v)) / scale
     zero_ids = np.zeros(of_u.shape, jax.dtypes.float0)
+    gradient_u, gradient_v = gradient_u.astype(u.dtype), gradient_v.astype(v.dtype)
     return gradient_u, gradient_v, zero_ids, jnp.zeros_like(shift), of_scale
 
 
@@ -57,5 +64,4 @@ def dense_sums(u, v, ids, shift, scale, negatives) -> tuple[jax.Array, jax.Array
 
     Arguments as of `streamed_sums`, on one device.
     """
-    shift, scale = jnp.asarray(shift, u.dtype), jnp.asarray(scale, u.dtype)
     return _sums(u, v, ids, shift, scale, negatives)

@@ -6,32 +6,36 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.losses.dense import dense_sums
+from mmix_jax.losses.ring import ring_sums
 from mmix_jax.losses.streamed import streamed_sums
-from mmix_jax.ops.collectives import device_count, device_index, gather, total
+from mmix_jax.losses.tiles import NEGATIVES, tiling_of, wide
+from mmix_jax.ops.collectives import device_count, device_index, gather, highest, total
 from mmix_jax.ops.similarity import normalise
 
-NEGATIVES = ("full", "cross")
-_LOWEST_TEMPERATURE = 0.03  # below it e^{-2/τ} leaves float32
+EXCHANGES = ("gather", "ring")
+# Powers lie between e^{−1/τ} and e^{1/τ}: up to here a float32 holds the smallest of them, and the
+# sum of 10^8 of the largest.
+_HIGHEST_POWER = 67.0
+_LOWEST_TEMPERATURE = 0.015
 
 
 class Contrast(NamedTuple):
     """Per-anchor terms of eq. 9, on this device's rows.
 
-    u, v: normalised vectors [N, D] (this device's) and all_v [k N, D]. lse_u, lse_v: logarithm of
-    the denominator for anchors u_i and v_i [N]. positive: u_i·v_i/τ [N]. weight: share of each
-    anchor in the mean, summing to one over all devices, 0 on padding [N].
+    u, v: normalised vectors [N, D]. lse_u, lse_v: logarithm of the denominator for anchors u_i and
+    v_i [N]. positive: u_i·v_i/τ [N]. weight: share of each anchor in the mean, summing to one over
+    all devices, 0 on padding [N].
     """
 
     u: jax.Array
     v: jax.Array
-    all_v: jax.Array
     lse_u: jax.Array
     lse_v: jax.Array
     positive: jax.Array
     weight: jax.Array
 
 
-def _check(u, v, temperature, negatives, mask, segments, block_size) -> None:
+def _check(u, v, temperature, negatives, mask, segments, block_size, exchange) -> None:
     if u.ndim != 2 or u.shape != v.shape:
         raise ValueError(
             f"u and v must have one shape [N, D], found {u.shape} and {v.shape}; "
@@ -41,10 +45,12 @@ def _check(u, v, temperature, negatives, mask, segments, block_size) -> None:
         raise ValueError(
             f"unknown negatives {negatives!r}; expected one of: {', '.join(NEGATIVES)}"
         )
+    if exchange not in EXCHANGES:
+        raise ValueError(f"unknown exchange {exchange!r}; expected one of: {', '.join(EXCHANGES)}")
     if isinstance(temperature, (int, float)) and not temperature >= _LOWEST_TEMPERATURE:
         raise ValueError(
-            f"temperature must be at least {_LOWEST_TEMPERATURE} (sums underflow below), found "
-            f"{temperature}; 1.0 is the paper's on graphs"
+            f"temperature must be at least {_LOWEST_TEMPERATURE} (powers leave float32 below), "
+            f"found {temperature}; 1.0 is the paper's on graphs"
         )
     for name, array in (("mask", mask), ("segments", segments)):
         if array is not None and array.shape != u.shape[:1]:
@@ -77,6 +83,12 @@ def _anchor_weight(mask, segments, axis_name, dtype) -> jax.Array:
     )
 
 
+def _products(u: jax.Array, v: jax.Array) -> jax.Array:
+    """u_i·v_i, summed in at least float32: [N, D], [N, D] -> [N]."""
+    dtype = wide(u.dtype)
+    return jnp.sum(u.astype(dtype) * v.astype(dtype), axis=-1)
+
+
 def contrast(
     u: jax.Array,
     v: jax.Array,
@@ -87,39 +99,46 @@ def contrast(
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
+    exchange: str = "gather",
     normalise_inputs: bool = True,
 ) -> Contrast:
     """The terms of eq. 9 for both anchors of every pair; arguments as in `info_nce`."""
-    _check(u, v, temperature, negatives, mask, segments, block_size)
+    _check(u, v, temperature, negatives, mask, segments, block_size, exchange)
+    if mask is not None:  # whatever stands in padding, tiles see zeros
+        u, v = (jnp.where(mask[:, None], x, 0.0).astype(x.dtype) for x in (u, v))
     if normalise_inputs:
         u, v = normalise(u), normalise(v)
-    num_rows = u.shape[0]
+    num_rows, dtype = u.shape[0], wide(u.dtype)
     real = jnp.ones((num_rows,), bool) if mask is None else mask
     ids = jnp.where(real, 0, -1)  # −1 is padding, so segment ids are counted from 0
     if segments is not None:
         ids = jnp.where(real, segments - jnp.min(gather(segments, axis_name)), -1)
-    all_u, all_v, all_ids = gather(u, axis_name), gather(v, axis_name), gather(ids, axis_name)
-    scale = 1.0 / temperature
+    scale = jnp.asarray(1.0 / temperature, dtype)
     # No similarity exceeds the largest squared norm, 1 for unit vectors: no running maximum.
     bound = 1.0
     if not normalise_inputs:
-        norms = jnp.maximum(jnp.sum(all_u * all_u, axis=1), jnp.sum(all_v * all_v, axis=1))
-        bound = jax.lax.stop_gradient(jnp.max(norms))
-    shift = jax.lax.stop_gradient(bound * scale)  # it cancels in the loss
-    start = device_index(axis_name) * num_rows
+        norms = (jnp.max(jnp.sum(jnp.square(x.astype(dtype)), axis=1)) for x in (u, v))
+        bound = highest(jax.lax.stop_gradient(jnp.maximum(*norms)), axis_name)
+    # It cancels in the loss.
+    shift = jax.lax.stop_gradient(jnp.maximum(bound * scale - _HIGHEST_POWER, 0.0))
     if block_size is None and device_count(axis_name) == 1:
         sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
     else:  # several devices share out the blocks, at least one row of blocks each
-        sums_u, sums_v = streamed_sums(
-            all_u, all_v, all_ids, shift, scale, negatives, block_size or num_rows, axis_name
-        )
-        sum_u = jax.lax.dynamic_slice_in_dim(sums_u, start, num_rows)
-        sum_v = jax.lax.dynamic_slice_in_dim(sums_v, start, num_rows)
+        tiling = tiling_of(num_rows, negatives, block_size or num_rows, segments is not None)
+        if exchange == "ring" and axis_name is not None:
+            sum_u, sum_v = ring_sums(u, v, ids, shift, scale, tiling, axis_name)
+        else:
+            all_u, all_v, all_ids = (gather(x, axis_name) for x in (u, v, ids))
+            start = device_index(axis_name) * num_rows
+            sum_u, sum_v = (
+                jax.lax.dynamic_slice_in_dim(sums, start, num_rows)
+                for sums in streamed_sums(all_u, all_v, all_ids, shift, scale, tiling, axis_name)
+            )
     lse_u = jnp.log(jnp.where(real, sum_u, 1.0)) + shift
     lse_v = jnp.log(jnp.where(real, sum_v, 1.0)) + shift
-    positive = jnp.sum(u * v, axis=-1) * scale
-    weight = _anchor_weight(real, segments, axis_name, u.dtype)
-    return Contrast(u, v, all_v, lse_u, lse_v, positive, weight)
+    positive = _products(u, v) * scale
+    weight = _anchor_weight(real, segments, axis_name, dtype)
+    return Contrast(u, v, lse_u, lse_v, positive, weight)
 
 
 def info_nce(
@@ -132,6 +151,7 @@ def info_nce(
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
+    exchange: str = "gather",
     normalise: bool = True,
 ) -> jax.Array:
     """(1/2N) Σ_i [L(u_i) + L(v_i)], L of eq. 9 (eq. 10 without L_div; NT-Xent of 2N vectors).
@@ -140,8 +160,9 @@ def info_nce(
     One sample alone has no negatives and loss 0. Padded rows change neither value nor gradient.
 
     Args:
-      u, v: [N, D]; row i of both is a positive pair.
-      temperature: τ, at least 0.03.
+      u, v: [N, D]; row i of both is a positive pair. In bfloat16 products take bfloat16 inputs,
+        and sums, slopes' sums and the loss are float32.
+      temperature: τ, at least 0.015.
       negatives: `full` is eq. 9; `cross` leaves out the intra-view sums (the authors' graph code).
       mask: [N] bool, real rows.
       segments: [N] int; only equal ids are contrasted, and the loss is the mean over segments of
@@ -149,14 +170,16 @@ def info_nce(
       axis_name: the device axis inside pmap or shard_map. Every device then returns its own share
         of the loss over all devices' rows: sum (psum) the shares, and the gradients, over devices.
       block_size: rows per block of the streamed form, O(N·D) memory, same numbers; None is dense.
+      exchange: with an axis, `gather` brings all vectors to every device; `ring` passes blocks
+        round, and a device holds its own rows and one block of another's.
       normalise: False contrasts the vectors as they are; meant for norms around 1 (mixtures of unit
-        vectors): sums underflow once a squared norm over τ passes 40.
+        vectors): sums underflow once a squared norm over τ passes 75.
 
     Returns:
       Scalar loss, nats.
 
     Raises:
-      ValueError: shapes that do not fit, unknown negatives, a temperature below 0.03.
+      ValueError: shapes that do not fit, unknown negatives or exchange, a temperature below 0.015.
 
     Example:
       >>> u = jnp.eye(4)
@@ -172,6 +195,7 @@ def info_nce(
         segments=segments,
         axis_name=axis_name,
         block_size=block_size,
+        exchange=exchange,
         normalise_inputs=normalise,
     )
     return jnp.sum(terms.weight * (0.5 * (terms.lse_u + terms.lse_v) - terms.positive))
@@ -187,6 +211,7 @@ def anchor_info_nce(
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
+    exchange: str = "gather",
     normalise: bool = True,
 ) -> jax.Array:
     """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`."""
@@ -199,6 +224,7 @@ def anchor_info_nce(
         segments=segments,
         axis_name=axis_name,
         block_size=block_size,
+        exchange=exchange,
         normalise_inputs=normalise,
     )
     return jnp.sum(terms.weight * (terms.lse_u - terms.positive))
@@ -216,6 +242,7 @@ def virtual_labels(
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
+    exchange: str = "gather",
     normalise: bool = True,
 ) -> jax.Array:
     """i-mix: (1/N) Σ_i [λ_i ℓ(i→i) + (1 − λ_i) ℓ(i→π(i))], anchors u_i in view a only.
@@ -232,9 +259,10 @@ def virtual_labels(
         segments=segments,
         axis_name=axis_name,
         block_size=block_size,
+        exchange=exchange,
         normalise_inputs=normalise,
     )
-    other = jnp.sum(terms.u * terms.v[partners], axis=-1) / temperature
+    other = _products(terms.u, terms.v[partners]) / temperature
     coefficients = coefficients.astype(other.dtype)
     target = coefficients * terms.positive + (1.0 - coefficients) * other
     return jnp.sum(terms.weight * (terms.lse_u - target))

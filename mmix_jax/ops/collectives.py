@@ -21,3 +21,14 @@ def device_index(axis_name: str | None):
 def device_count(axis_name: str | None) -> int:
     """How many devices share the axis, 1 without one."""
     return 1 if axis_name is None else jax.lax.axis_size(axis_name)
+
+
+def highest(x, axis_name: str | None):
+    """The largest value on any device."""
+    return x if axis_name is None else jax.lax.pmax(x, axis_name)
+
+
+def shift_devices(x, steps: int, axis_name: str):
+    """What the device `steps` places before this one holds, in a ring."""
+    size = device_count(axis_name)
+    return jax.lax.ppermute(x, axis_name, [(i, (i + steps) % size) for i in range(size)])
