@@ -14,7 +14,6 @@ import pytest
 from mmix_jax import losses
 
 HERE = len(jax.devices())
-DEVICES = (2, 3, 4) if HERE < 8 else (8,)
 NUM, DIM = 48, 5
 MASK = np.arange(NUM) % 5 != 2
 SEGMENTS = np.random.default_rng(1).integers(0, 3, NUM)
@@ -24,6 +23,17 @@ FORMS = {
     "segments": {"segments": SEGMENTS},
     "as they are": {"normalise": False},
 }
+
+
+CASES = [
+    (num_devices, exchange, form)
+    for num_devices in ((2, 3, 4) if HERE < 8 else (8,))
+    for exchange in ("ring", "gather")
+    for form in FORMS
+    # Even numbers of devices share the last meeting, odd ones do not; the rest is the same code.
+    if form in ("full", "cross") or num_devices == 4
+    if exchange == "ring" or (form == "full" and num_devices != 3)
+]
 
 
 def make_inputs():
@@ -54,9 +64,7 @@ def on_one_device(form):
     return jax.jit(functools.partial(compute, form=form))(*make_inputs(), 0.3, MASK, SEGMENTS)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("exchange", ["ring", "gather"])
-@pytest.mark.parametrize("num_devices", DEVICES)
+@pytest.mark.parametrize(("num_devices", "exchange", "form"), CASES)
 def test_devices_equal_one(x64, num_devices, exchange, form):
     """Blocks of 4 rows do not divide the devices' rows evenly on 8."""
 
@@ -106,7 +114,7 @@ def test_eight_devices():
         timeout=300,
     )
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
-    assert f"{2 * len(FORMS) + 2} passed, 1 skipped" in found.stdout, found.stdout[-300:]
+    assert "5 passed, 1 skipped" in found.stdout, found.stdout[-300:]
 
 
 def test_unknown_exchange_is_named():

@@ -10,9 +10,9 @@ import pytest
 import naive
 from mmix_jax import losses
 
-NUM, DIM, BLOCK = 11, 5, 4  # neither is a multiple of the block
+NUM, DIM, BLOCK = 7, 3, 4  # two blocks, and a row of padding in the second
 MASK = np.arange(NUM) % 4 != 1
-SEGMENTS = np.array([2, 0, 0, 2, 1, 1, 0, 2, 1, 0, 2])
+SEGMENTS = np.array([2, 0, 0, 2, 1, 0, 2])
 TEMPERATURES = [0.02, 0.1, 1.0, 5.0]
 KINDS = {
     "plain": {},
@@ -44,9 +44,12 @@ def naive_outcome(views: str, temperature: float, negatives: str, kind: str):
     return naive.info_nce(u, v, **options), (by_u, by_v)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("negatives", ["full", "cross"])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize(
+    ("temperature", "negatives", "kind"),
+    [(temperature, "full", "both") for temperature in TEMPERATURES]
+    + [(0.02, "full", "plain"), (1.0, "full", "mask"), (0.1, "cross", "plain")]
+    + [(5.0, "full", "segments"), (0.02, "cross", "both"), (1.0, "cross", "segments")],
+)
 def test_streamed_and_dense_match_the_loops(x64, temperature, negatives, kind):
     expected, expected_gradients = naive_outcome("drawn", temperature, negatives, kind)
     options = {"temperature": temperature, "negatives": negatives, **KINDS[kind]}
@@ -57,9 +60,10 @@ def test_streamed_and_dense_match_the_loops(x64, temperature, negatives, kind):
             np.testing.assert_allclose(gradient, numerical, atol=1e-7)
 
 
-@pytest.mark.parametrize("views", ["drawn", "opposed"])
 @pytest.mark.parametrize("block_size", [None, BLOCK], ids=["dense", "streamed"])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize(
+    ("temperature", "views"), [(0.02, "drawn"), (0.02, "opposed"), (5.0, "opposed")]
+)
 def test_float32_keeps_the_largest_and_the_smallest_power(temperature, block_size, views):
     """At τ = 0.02 powers reach from e^−50 to e^50."""
     u, v = (view.astype(np.float32) for view in make_views(views))
@@ -71,8 +75,8 @@ def test_float32_keeps_the_largest_and_the_smallest_power(temperature, block_siz
         np.testing.assert_allclose(gradient, numerical, atol=1e-4 * size)
 
 
-@pytest.mark.parametrize("block_size", [None, 1, BLOCK])
-@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("block_size", [None, BLOCK])
+@pytest.mark.parametrize("temperature", [0.02, 5.0])
 def test_one_row_alone_has_neither_loss_nor_gradient(temperature, block_size):
     u, v = (view[:1].astype(np.float32) for view in make_views())
     value, gradients = loss_and_gradients(u, v, temperature=temperature, block_size=block_size)
@@ -81,7 +85,7 @@ def test_one_row_alone_has_neither_loss_nor_gradient(temperature, block_size):
 
 
 @pytest.mark.parametrize("block_size", [None, BLOCK], ids=["dense", "streamed"])
-@pytest.mark.parametrize("garbage", [2.0, np.nan, np.inf])
+@pytest.mark.parametrize("garbage", [2.0, np.nan])
 def test_what_stands_in_masked_rows_changes_nothing(block_size, garbage):
     u, v = (view.astype(np.float32) for view in make_views())
     options = {"mask": MASK, "temperature": 0.1, "block_size": block_size}
