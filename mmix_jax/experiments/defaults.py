@@ -96,6 +96,8 @@ def node_config(dataset: str) -> Config:
     c.feature_mask = 0.0
     # Rows per block of the streamed loss; 0: dense up to 4,096 nodes a step, else 2,048.
     c.block_size = 0
+    # Between devices: "gather" (each holds all vectors), or "ring" (blocks passed round).
+    c.exchange = "gather"
 
     # --- representation ---
     # Branch a: "g" (after the predictor), "mixed" or "z".

@@ -82,6 +82,8 @@ def image_config(dataset: str) -> Config:
     c.diversity_margin = -1.0
     # Rows per block of streamed loss and mixing; 0: dense up to 4,096 images a step, else 2,048.
     c.block_size = 0
+    # Between devices: "gather" (each holds all vectors), or "ring" (blocks passed round).
+    c.exchange = "gather"
 
     # --- training ---
     # Images per step, over all devices.

@@ -194,4 +194,5 @@ def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
         stop_gradient=config.stop_gradient,
         renormalise=config.renormalise,
         block_size=config.block_size or usual_block_size(config.batch_size),
+        exchange=config.exchange,
     )

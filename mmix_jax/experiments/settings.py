@@ -11,7 +11,7 @@ from mmix_jax.experiments.image_defaults import image_config
 from mmix_jax.frameworks.grace import ENCODERS
 from mmix_jax.frameworks.mvgrl_graphs import READOUTS
 from mmix_jax.graphs.samplers import SAMPLERS
-from mmix_jax.losses.info_nce import NEGATIVES
+from mmix_jax.losses.info_nce import EXCHANGES, NEGATIVES
 from mmix_jax.losses.node_graph import FORMS
 from mmix_jax.mixing.pairs import CANDIDATES
 from mmix_jax.mixing.rules import RULES
@@ -27,6 +27,7 @@ _CHOICES = {
     "mixing": (*RULES, "i_mix"),
     "candidates": ("wp", *CANDIDATES),
     "negatives": NEGATIVES,
+    "exchange": EXCHANGES,
     "discriminator": FORMS,
     "embed_from": ("g", "mixed", "z"),
     "representation": ("mean", "a", "b"),

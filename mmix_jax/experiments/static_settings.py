@@ -59,6 +59,7 @@ def _common(config: Config, num_nodes: int) -> dict[str, Any]:
         "mix_normalised": config.mix_normalised,
         "stop_gradient": config.stop_gradient,
         "block_size": config.block_size or usual_block_size(contrasted),
+        "exchange": config.exchange,
         # Representations are mixed over all nodes, whatever the batch.
         "mixing_block_size": usual_block_size(max(contrasted, num_nodes)),
     }

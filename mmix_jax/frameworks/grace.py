@@ -64,6 +64,7 @@ class GraceSettings(NamedTuple):
     mix_normalised: bool = False
     stop_gradient: bool = False
     block_size: int | None = None
+    exchange: str = "gather"
     mixing_block_size: int | None = None
 
 
@@ -196,6 +197,7 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
         "negatives": settings.negatives,
         "axis_name": axis_name,
         "block_size": settings.block_size,
+        "exchange": settings.exchange,
     }
 
     def loss_fn(params, batch_stats, batch, key):

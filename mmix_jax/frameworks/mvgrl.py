@@ -50,6 +50,7 @@ class Settings(NamedTuple):
     embed_from: str = "g"
     discriminator: str = "bce"
     block_size: int | None = None
+    exchange: str = "gather"
     mixing_block_size: int | None = None
     diffusion_kind: str = "ppr"
     alpha: float = 0.2

@@ -199,7 +199,7 @@ def _node_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name)
     if settings.node_contrast == "batch":
         return info_nce(
             seen.u, seen.z_b, mask=graph.nodes["mask"], axis_name=axis_name,
-            block_size=settings.views.block_size, **options,
+            block_size=settings.views.block_size, exchange=settings.views.exchange, **options,
         )  # fmt: skip
     limit = settings.contrast_nodes
 

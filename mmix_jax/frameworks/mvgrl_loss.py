@@ -34,6 +34,7 @@ def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
         "negatives": settings.negatives,
         "axis_name": axis_name,
         "block_size": settings.block_size,
+        "exchange": settings.exchange,
     }
 
     def masks_of(key, num_features):

@@ -54,6 +54,7 @@ class ImageSettings(NamedTuple):
     stop_gradient: bool = True
     renormalise: bool = True
     block_size: int | None = None
+    exchange: str = "gather"
 
 
 class SimCLR(nn.Module):
@@ -178,6 +179,7 @@ def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Ca
         "negatives": settings.negatives,
         "axis_name": axis_name,
         "block_size": settings.block_size,
+        "exchange": settings.exchange,
         "normalise": settings.renormalise,
     }
 

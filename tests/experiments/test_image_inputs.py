@@ -283,7 +283,7 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     ("changes", "block"),
     [
         ({"batch_size": 4096}, None),
-        ({"batch_size": 4097}, 1024),
+        ({"batch_size": 4097}, 2048),
         ({"batch_size": 8192, "block_size": 512}, 512),
         ({"block_size": 2}, 2),
     ],

@@ -98,7 +98,7 @@ def test_static_settings_of_grace():
     static = static_settings.grace_settings(config, 10_000)
     assert static.widths == (256, 256) and static.drop_edge == (0.3, 0.4)
     assert static.drop_feature == (0.1, 0.2) and static.symmetric and static.num_heads == 2
-    assert static.block_size == 1024  # all of 10,000 nodes are contrasted
+    assert static.block_size == 2048  # all of 10,000 nodes are contrasted
     assert static_settings.grace_settings(config, 100).block_size is None
 
 
@@ -212,14 +212,14 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     ("changes", "num_nodes", "block"),
     [
         ({"sampler": "full"}, 4096, None),
-        ({"sampler": "full"}, 20_000, 1024),
+        ({"sampler": "full"}, 20_000, 2048),
         ({"block_size": 512}, 100, 512),
         ({"sampler": "nodes", "batch_size": 2048}, 20_000, None),
-        ({"sampler": "window", "batch_size": 2500, "num_windows": 2}, 20_000, 1024),
+        ({"sampler": "window", "batch_size": 2500, "num_windows": 2}, 20_000, 2048),
     ],
 )
 def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
     static = static_settings.mvgrl_settings(config_with(**changes), num_nodes)
     assert static.block_size == block
     # Representations are mixed over all nodes, whatever the batch.
-    assert static.mixing_block_size == (1024 if num_nodes > 4096 else None)
+    assert static.mixing_block_size == (2048 if num_nodes > 4096 else None)

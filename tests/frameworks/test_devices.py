@@ -18,7 +18,7 @@ WINDOWS = {"sampler": "window", "batch_size": 6, "num_windows": 4, "diffusion": 
 CASES = {
     "none": (FULL, {"mixing": "none"}),
     "mo_wp": (FULL, {"mixing": "mo", "negatives": "cross", "block_size": 2}),
-    "mp_wp": (FULL, {"mixing": "mp", "block_size": 2, "feature_mask": 0.4}),
+    "mp_wp": (FULL, {"mixing": "mp", "block_size": 2, "exchange": "ring", "feature_mask": 0.4}),
     "mo_op": (FULL, {"mixing": "mo", "candidates": "op", "threshold": 0.4}),
     "mo_all": (FULL, {"mixing": "mo", "candidates": "all", "mixing_block_size": 2}),
     "mp_op": (NODES, {"mixing": "mp", "candidates": "op", "threshold": 0.0, "negatives": "cross"}),
