@@ -1,67 +1,17 @@
-"""Mixing among samples of a batch (`op`, `all`): dense rows of weights, streamed where large."""
-
-from dataclasses import dataclass
+"""Mixing among samples of a batch (`op`, `all`): dense weights, streamed where large."""
 
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.mixing.rules import RULES, Mixture, Weights, check_rule
+from mmix_jax.mixing.candidates import Block, Candidates, Mixed
+from mmix_jax.mixing.rules import Mixture, check_rule
 from mmix_jax.mixing.statistics import mixing_statistics
 from mmix_jax.ops.collectives import device_index, gather
 from mmix_jax.ops.similarity import normalise
 
 CANDIDATES = ("op", "all")
-_STATISTICS_ROWS = 128  # rank statistics of dense rows are taken on the first rows of the batch
-
-
-@dataclass(frozen=True)
-class _PairRows:
-    """A block of rows [R] against all columns [N]; `index [R]` is each row's own column."""
-
-    index: jax.Array
-    mask: jax.Array
-    similarity: jax.Array
-    scores: jax.Array | None
-    key: jax.Array | None
-    own: jax.Array
-
-    def _split(self, scores: jax.Array) -> Weights:
-        return scores, jnp.take_along_axis(scores, self.index[:, None], axis=1)[:, 0]
-
-    def cosine(self) -> Weights:
-        return self._split(self.similarity)
-
-    def projected(self) -> Weights:
-        assert self.scores is not None  # check_rule has seen to it
-        return self._split(self.scores)
-
-    def noise(self) -> Weights:
-        assert self.key is not None
-        # A key per row of the whole batch: blocks and devices draw what one dense call draws.
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.key, self.index)
-        width = self.similarity.shape[1]
-        return self._split(
-            jax.vmap(lambda key: jax.random.normal(key, (width,), self.similarity.dtype))(keys)
-        )
-
-    def propagation(self) -> Weights:
-        raise ValueError("rule 'propagate' runs along graph edges; use candidates='wp'")
-
-    def softmax(self, others: jax.Array, own: jax.Array | None) -> Weights:
-        allowed = self.mask if own is None else self.mask | self.own
-        highest = jnp.max(
-            jnp.where(allowed, jax.lax.stop_gradient(others), -jnp.inf), axis=1, keepdims=True
-        )
-        highest = jnp.where(jnp.isfinite(highest), highest, 0.0)
-        powers = jnp.where(allowed, jnp.exp(jnp.where(allowed, others - highest, 0.0)), 0.0)
-        total = jnp.sum(powers, axis=1, keepdims=True)
-        weights = powers / jnp.where(total > 0, total, 1.0)
-        return jnp.where(self.own, 0.0, weights), self._split(weights)[1]
-
-    def best(self, scores: jax.Array) -> jax.Array:
-        best = jnp.argmax(jnp.where(self.mask, scores, -jnp.inf), axis=1)
-        columns = jnp.arange(scores.shape[1])
-        return (columns[None, :] == best[:, None]) & self.mask
+# Rank statistics are taken on the first rows of the batch, fewer where rows are very long.
+_STATISTICS_ROWS, _STATISTICS_PAIRS = 128, 2**20
 
 
 def mix_pairs(
@@ -95,19 +45,21 @@ def mix_pairs(
       threshold: θ; 0.9 is the paper's for mo on images, 0 suits mp.
       mask: [N] bool, False on padded rows.
       self_weight: C of mo-mix; None makes self an ordinary candidate (the authors' image code).
-      temperature: τ_mix; 1 is the paper's.
+      temperature: τ_mix; 1 is the paper's. May be learned: it is differentiated.
       q, k: [N, D'] projections, normalised here; `mp` only.
       key: PRNG key; `random` only.
       mix_normalised: mix z/‖z‖ instead of z.
       stop_gradient: no gradient through the weights (the paper's authors on images).
       axis_name: the device axis, inside pmap or shard_map: candidates of all devices.
-      block_size: rows at a time; weights are recomputed in the backward pass, not returned.
+      block_size: rows and columns at a time (`random`: rows, each drawing for all columns at once):
+        O(N·D) memory. Weights are recomputed in the backward pass, not returned. None is dense.
       labels: [N] classes, −1 unknown; adds `agreement` to the statistics.
 
     Returns:
       A `Mixture` with `weights [N, k N]`, diagonal included (None where streamed), and
-      `self_weights [N]`. The statistics are of the first 128 rows, except `partners` and
-      `unmixed` where weights are returned.
+      `self_weights [N]`. The statistics are of the first 128 rows, fewer above 8192 columns,
+      except `partners` and `unmixed`, which are of all rows. Streamed, partners are counted by
+      the candidate set, however small their weights.
 
     Raises:
       ValueError: unknown rule or candidates, a missing q, k or key, shapes that do not fit.
@@ -118,6 +70,46 @@ def mix_pairs(
       (4, 8)
     """
     check_rule(rule, q=q, k=k, key=key, temperature=temperature)
+    _check(z, rule, candidates, block_size, {"mask": mask, "q": q, "k": k, "labels": labels})
+    unit = normalise(z)
+    block = Block(
+        z=z,
+        unit=unit,
+        queries=None if q is None else normalise(q),
+        keys=None if k is None else normalise(k),
+        index=device_index(axis_name) * z.shape[0] + jnp.arange(z.shape[0]),
+        mask=jnp.ones((z.shape[0],), bool) if mask is None else mask,
+    )
+    everyone = Candidates(
+        unit=gather(unit, axis_name),
+        keys=None if block.keys is None else gather(block.keys, axis_name),
+        source=gather(block.source(mix_normalised), axis_name),
+        mask=gather(block.mask, axis_name),
+        rule=rule,
+        self_weight=self_weight,
+        temperature=temperature,
+        threshold=threshold if candidates == "op" else None,
+        key=key,
+        mix_normalised=mix_normalised,
+        stop_gradient=stop_gradient,
+    )
+    num_columns = everyone.mask.shape[0]
+    full = None
+    if block_size is None or block_size >= num_columns:
+        mixed, weights, similarity = everyone.dense(block)
+        own_column = jnp.arange(num_columns)[None, :] == block.index[:, None]
+        full = jnp.where(own_column, mixed.own[:, None], weights)
+    else:
+        mixed = everyone.in_blocks(block, block_size)
+        num_rows = max(1, min(_STATISTICS_ROWS, _STATISTICS_PAIRS // num_columns))
+        head = jax.tree.map(lambda x: jax.lax.stop_gradient(x[:num_rows]), block)
+        _, weights, similarity = everyone.dense(head)
+    all_labels = None if labels is None else gather(labels, axis_name)
+    stats = _pair_statistics(mixed, weights, similarity, block, all_labels, labels)
+    return Mixture(mixed.z_mixed, full, mixed.own, stats)
+
+
+def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) -> None:
     if rule == "propagate":
         raise ValueError("rule 'propagate' runs along graph edges; use mix_edges (candidates 'wp')")
     if candidates not in CANDIDATES:
@@ -129,94 +121,35 @@ def mix_pairs(
         raise ValueError(f"block_size must be positive, found {block_size}; None is dense")
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
-    mask = jnp.ones((z.shape[0],), bool) if mask is None else mask
-    for name, array in (("mask", mask), ("q", q), ("k", k), ("labels", labels)):
+    for name, array in arrays.items():
         if array is not None and array.shape[0] != z.shape[0]:
             raise ValueError(
                 f"{name} must have an entry for each of {z.shape[0]} rows of z, found {array.shape}"
             )
-    unit = normalise(z)
-    source = gather(unit if mix_normalised else z, axis_name)
-    all_unit, all_mask = gather(unit, axis_name), gather(mask, axis_name)
-    all_k = None if k is None else gather(normalise(k), axis_name)
-    queries = None if q is None else normalise(q)
-    index = device_index(axis_name) * z.shape[0] + jnp.arange(z.shape[0])
-
-    def mix_rows(block):
-        unit_rows, query_rows, row_index, row_mask, anchors = block
-        similarity = unit_rows @ all_unit.T
-        scores = None if query_rows is None or all_k is None else query_rows @ all_k.T
-        own_column = jnp.arange(similarity.shape[1])[None, :] == row_index[:, None]
-        allowed = row_mask[:, None] & all_mask[None, :] & ~own_column
-        if candidates == "op":
-            deciding = scores if rule == "mp" and scores is not None else similarity
-            allowed = allowed & (deciding >= threshold)
-        rows = _PairRows(row_index, allowed, similarity, scores, key, own_column)
-        weights, own = RULES[rule](rows, self_weight, temperature)
-        own = jnp.where(jnp.any(allowed, axis=1), own, 1.0)
-        if stop_gradient:
-            weights, own = jax.lax.stop_gradient((weights, own))
-        own_source = normalise(anchors) if mix_normalised else anchors
-        z_mixed = own[:, None] * own_source + weights @ source
-        return z_mixed, weights, own, similarity
-
-    blocks = (unit, queries, index, mask, z)
-    if block_size is None or block_size >= z.shape[0]:
-        z_mixed, weights, own, similarity = mix_rows(blocks)
-        full = jnp.where(
-            jnp.arange(weights.shape[1])[None, :] == index[:, None], own[:, None], weights
-        )
-    else:
-        z_mixed, own = _mix_blocks(mix_rows, blocks, block_size)
-        head = jax.tree.map(lambda x: jax.lax.stop_gradient(x[:_STATISTICS_ROWS]), blocks)
-        _, weights, _, similarity = mix_rows(head)
-        full = None
-    all_labels = None if labels is None else gather(labels, axis_name)
-    stats = _pair_statistics(weights, own, similarity, index, mask, z_mixed, z, all_labels, labels)
-    return Mixture(z_mixed, full, own, stats)
 
 
-def _mix_blocks(mix_rows, blocks, block_size: int) -> tuple[jax.Array, jax.Array]:
-    """Rows in blocks, nothing N×N kept: the backward pass computes each block anew."""
-    num_rows = blocks[0].shape[0]
-    num_blocks = -(-num_rows // block_size)
-
-    def cut(x):
-        padding = [(0, num_blocks * block_size - num_rows)] + [(0, 0)] * (x.ndim - 1)
-        return jnp.pad(x, padding).reshape(num_blocks, block_size, *x.shape[1:])
-
-    @jax.checkpoint
-    def mix_block(block):
-        z_mixed, _, own, _ = mix_rows(block)
-        return z_mixed, own
-
-    z_mixed, own = jax.lax.map(mix_block, jax.tree.map(cut, blocks))
-    return z_mixed.reshape(-1, z_mixed.shape[-1])[:num_rows], own.reshape(-1)[:num_rows]
-
-
-def _pair_statistics(weights, own, similarity, index, mask, z_mixed, anchors, labels, row_labels):
-    """Statistics of dense rows: cheap ones over all rows, rank statistics over the first."""
+def _pair_statistics(mixed: Mixed, weights, similarity, block: Block, labels, row_labels):
+    """Partners over all rows, the rest of the first rows of these dense weights."""
     head = min(_STATISTICS_ROWS, weights.shape[0])
+    own_column, mask = block.index[:head], block.mask[:head]
     rows, columns = jnp.broadcast_arrays(
         jnp.arange(head)[:, None], jnp.arange(weights.shape[1])[None, :]
     )
-    others = (columns != index[:head, None]) & mask[:head, None]
+    others = (columns != own_column[:, None]) & mask[:, None]
     stats = mixing_statistics(
         weights=weights[:head].reshape(-1),
-        self_weights=own[:head],
+        self_weights=mixed.own[:head],
         similarity=similarity[:head].reshape(-1),
         rows=rows.reshape(-1),
         columns=columns.reshape(-1),
         mask=others.reshape(-1),
-        row_mask=mask[:head],
-        z_mixed=z_mixed[:head],
-        anchors=anchors[:head],
+        row_mask=mask,
+        z_mixed=mixed.z_mixed[:head],
+        anchors=block.z[:head],
         labels=labels,
         row_labels=row_labels,
     )
-    if weights.shape[0] == own.shape[0]:
-        partners = jnp.sum(weights > 0, axis=1)
-        real = jnp.maximum(jnp.sum(mask), 1)
-        stats["partners"] = jnp.sum(jnp.where(mask, partners, 0)) / real
-        stats["unmixed"] = jnp.sum(mask & (partners == 0)) / real
+    real = jnp.maximum(jnp.sum(block.mask), 1)
+    stats["partners"] = jnp.sum(jnp.where(block.mask, mixed.partners, 0)) / real
+    stats["unmixed"] = jnp.sum(block.mask & (mixed.partners == 0)) / real
     return stats
