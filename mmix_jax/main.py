@@ -6,10 +6,12 @@ Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoi
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ from absl import flags
 from mmix_jax.errors import InputError
 
 MODES = ("train", "eval", "embed")
+# Modules of `experiments`, by the task in the config.
+_TASKS = {"node": "nodes", "graph": "graphs", "edit_distance": "edit_distance", "image": "images"}
 
 
 class Command(NamedTuple):
@@ -115,17 +119,25 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:1000] or type(error).__name__
 
 
-def _run(argv: list[str], interrupted) -> None:
+def _run(argv: list[str], interrupted, begin: float) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
-    from mmix_jax.experiments import edit_distance, graphs, images, nodes, records, settings
-    from mmix_jax.report.tables import text_table
-    from mmix_jax.results import RESULTS_FILE, write_results
+    # What is wrong so far is told before jax is imported, which takes seconds.
+    from mmix_jax.experiments import programs, records, settings
+    from mmix_jax.training import first_step
 
     settings.complete(config)
     settings.check(config)
     records.compare(config, workdir, mode=mode)
-    tasks = {"node": nodes, "graph": graphs, "edit_distance": edit_distance, "image": images}
-    task = tasks[config.task]
+    with programs.kept(), first_step.awaited(begin):
+        _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
+
+
+def _carry_out(command: Command, interrupted) -> None:
+    from mmix_jax.report.tables import text_table
+    from mmix_jax.results import RESULTS_FILE, write_results
+
+    config, workdir, mode, checkpoint = command
+    task = importlib.import_module(f"mmix_jax.experiments.{_TASKS[config.task]}")
     if mode == "embed":
         arrays = task.run_embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)
@@ -191,11 +203,12 @@ def _listening():
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit status."""
+    begin = time.monotonic()
     from mmix_jax.training.loop import Interrupted
 
     with _listening() as asked:
         try:
-            _run(sys.argv if argv is None else argv, lambda: bool(asked))
+            _run(sys.argv if argv is None else argv, lambda: bool(asked), begin)
         except InputError as error:
             print(f"error: {_one_line(error)}", file=sys.stderr)
             return 2

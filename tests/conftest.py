@@ -6,6 +6,8 @@ import pathlib
 # Before jax is imported; also inherited by the programs that tests start.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Nothing of the tests is left in the user's cache folder.
+os.environ["MMIX_COMPILE_CACHE"] = "off"
 
 import jax
 import pytest

@@ -4,9 +4,10 @@ import json
 import pathlib
 
 SPEED = ("samples_per_second", "host_share")  # a clock's, not the same twice
+START = ("first_step_seconds", "compile_seconds")  # in a program's first line alone
 
 
 def lines_of(workdir: pathlib.Path) -> list[dict]:
-    """The lines without the speed."""
+    """The lines without what a clock told."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    return [{name: line[name] for name in line if name not in SPEED} for line in lines]
+    return [{n: value for n, value in line.items() if n not in SPEED + START} for line in lines]

@@ -2,19 +2,24 @@
 
 import math
 
-from mmix_jax.data.tudataset import FEATURES
-from mmix_jax.encoders.gcn import ACTIVATIONS
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.choices import (
+    ACTIVATIONS,
+    CANDIDATES,
+    ENCODERS,
+    EXCHANGES,
+    FEATURES,
+    FORMS,
+    IMAGE_DATASETS,
+    NEGATIVES,
+    NODE_DATASETS,
+    READOUTS,
+    RULES,
+    SAMPLERS,
+)
 from mmix_jax.experiments.defaults import Config, node_config
 from mmix_jax.experiments.graph_defaults import edit_distance_config, graph_config
 from mmix_jax.experiments.image_defaults import image_config
-from mmix_jax.frameworks.grace import ENCODERS
-from mmix_jax.frameworks.mvgrl_graphs import READOUTS
-from mmix_jax.graphs.samplers import SAMPLERS
-from mmix_jax.losses.info_nce import EXCHANGES, NEGATIVES
-from mmix_jax.losses.node_graph import FORMS
-from mmix_jax.mixing.pairs import CANDIDATES
-from mmix_jax.mixing.rules import RULES
 
 _CHOICES = {
     "framework": ("mvgrl",),
@@ -34,6 +39,7 @@ _CHOICES = {
 }
 _TASK_CHOICES = {
     "node": {
+        "dataset": NODE_DATASETS,
         "framework": ("mvgrl", "grace"),
         "encoder": ENCODERS,
         "representation": ("mean", "a", "b", "single"),
@@ -43,7 +49,7 @@ _TASK_CHOICES = {
         "selection": ("validation", "loss", "last"),
     },
     "graph": {
-        "mixing": tuple(RULES),
+        "mixing": RULES,
         "objective": ("both", "node", "graph", "mvgrl"),
         "node_contrast": ("graph", "batch"),
         "readout": READOUTS,
@@ -55,6 +61,7 @@ _TASK_CHOICES = {
 }
 _TASK_CHOICES["edit_distance"] = _TASK_CHOICES["graph"] | {"selection": ("fixed", "loss")}
 _TASK_CHOICES["image"] = {
+    "dataset": IMAGE_DATASETS,
     "framework": ("simclr",),
     "encoder": ("resnet18",),
     "mixing": (*(rule for rule in RULES if rule != "propagate"), "i_mix"),

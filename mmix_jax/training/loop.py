@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 
 from mmix_jax.errors import InputError
 from mmix_jax.training.cadence import Cadence
-from mmix_jax.training.checkpoint import Checkpointer
 
 _SMOOTHING = 0.9
 
@@ -23,6 +22,14 @@ class Interrupted(Exception):
 
 class Writer(Protocol):
     def write(self, step: int, values: dict[str, float]) -> None: ...
+
+
+class Saver(Protocol):
+    def save(
+        self, step: int, state: Any, progress: dict, *, score: float | None = None
+    ) -> None: ...
+
+    def steps(self) -> list[int]: ...
 
 
 class Schedule(NamedTuple):
@@ -69,7 +76,7 @@ def train(
     step_fn: Callable[[Any, int, int], tuple[Any, dict]],
     evaluate: Callable[[Any], tuple[float | None, dict[str, float]]],
     schedule: Schedule,
-    checkpointer: Checkpointer,
+    checkpointer: Saver,
     writer: Writer,
     interrupted: Callable[[], bool] = lambda: False,
     description: str = "",
@@ -161,7 +168,7 @@ def _unfinite(values: dict[str, float]) -> str:
     return ", ".join(f"{n} {v}" for n, v in values.items() if not math.isfinite(v))
 
 
-def _last(checkpointer: Checkpointer) -> str:
+def _last(checkpointer: Saver) -> str:
     steps = checkpointer.steps()
     return str(steps[-1]) if steps else "0 (none was due yet)"
 

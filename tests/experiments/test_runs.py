@@ -2,10 +2,14 @@
 
 import logging
 
+import jax
 import pytest
+from jax import monitoring
 
+from mmix_jax.experiments import nodes
 from mmix_jax.experiments.image_defaults import image_config
 from mmix_jax.experiments.runs import WatchedWriter
+from tests.experiments import small
 
 
 class Memory:
@@ -21,7 +25,7 @@ def warnings_of(caplog, mixing: str, shares: list[float]) -> list[str]:
     config = image_config("digits")
     config.mixing = mixing
     memory = Memory()
-    watched = WatchedWriter(memory, config, [])
+    watched = WatchedWriter(memory, config, [], {})
     with caplog.at_level(logging.WARNING, logger="mmix_jax"):
         for step, share in enumerate(shares, start=1):
             watched.write(step, {"loss": 1.0, "mixing/unmixed": share})
@@ -40,3 +44,35 @@ def test_mixing_that_has_all_but_stopped_is_said_once(caplog):
 )
 def test_nothing_is_said_where_mixing_goes_on_or_is_not_asked_for(caplog, mixing, shares):
     assert warnings_of(caplog, mixing, shares) == []
+
+
+def test_what_is_logged_once_stands_in_the_first_line():
+    lines = []
+
+    class Lines:
+        def write(self, step, values):
+            lines.append((step, values))
+
+    once = {}
+    watched = WatchedWriter(Lines(), image_config("digits"), [], once)
+    once["first_step_seconds"] = 7.0  # known after the writer is made
+    for step in (1, 2):
+        watched.write(step, {"loss": float(step)})
+    assert lines == [(1, {"loss": 1.0, "first_step_seconds": 7.0}), (2, {"loss": 2.0})]
+
+
+def test_evaluating_after_the_training_needs_no_other_programs(tmp_path):
+    config = small.config(small.save(tmp_path / "rings.npz"), num_steps=2, num_clusterings=0)
+    found = []
+
+    def listen(event, _, **about):
+        if event.endswith("/backend_compile_duration"):
+            found.append(about.get("fun_name"))
+
+    jax.clear_caches()
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        nodes.run_train(config, tmp_path / "run", lambda: False)
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert found.count("jit(embed)") == 1

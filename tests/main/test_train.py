@@ -1,8 +1,10 @@
 """Training, evaluating and embedding from the command line: files, numbers and words."""
 
 import json
+import re
 
 import numpy as np
+import pytest
 
 from mmix_jax.results import read_results
 from tests.experiments import small
@@ -26,6 +28,18 @@ def test_training_leaves_what_the_contract_lists(first_run):
     assert [json.loads(line)["step"] for line in lines] == [2, 4]
     assert list((workdir / "tensorboard").rglob("events.*"))
     assert list((workdir / "checkpoints" / "seed_0").iterdir())
+
+
+def test_the_time_to_the_first_step_is_told_and_logged_once(first_run):
+    workdir, ran = first_run
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("first step after ")]
+    told = re.fullmatch(r"first step after (\d+\.\d) s \(compiling (\d+\.\d) s\)", line)
+    assert told
+    first, second = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    assert first["first_step_seconds"] == pytest.approx(float(told[1]), abs=0.051)
+    assert first["compile_seconds"] == pytest.approx(float(told[2]), abs=0.051)
+    assert 0 < first["compile_seconds"] < first["first_step_seconds"]
+    assert not {"first_step_seconds", "compile_seconds"} & set(second)
 
 
 def test_results_have_all_fields_and_rows_of_the_random_encoder(first_run):
