@@ -68,13 +68,17 @@ def describe(dataset: NodeDataset) -> str:
 
 
 class LibraryStep:
-    """The training step of a config on one device, as `mmix_jax.main` runs it: a call is a step."""
+    """The training step of a config on one device, as `mmix_jax.main` runs it: a call is a step.
 
-    def __init__(self, config: Any, graph: Graph):
+    `tables` are the framework's, where they are there already.
+    """
+
+    def __init__(self, config: Any, graph: Graph, tables: Any = None):
         framework = FRAMEWORKS[config.framework]
         self.settings = framework.settings(config, graph.num_nodes)
         devices = jax.local_devices()[:1]
-        self.tables = replicate(framework.tables(config, graph), devices)
+        tables = framework.tables(config, graph) if tables is None else tables
+        self.tables = replicate(tables, devices)
         self.sampler = make_sampler(config, graph, config.seed, num_devices=1)
         self.key = jax.random.key(config.seed)
         self.params = framework.init_params(self.settings, graph.x.shape[1], self.key)

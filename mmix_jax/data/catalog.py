@@ -12,6 +12,7 @@ from mmix_jax.data.graph_sets import MAX_DEGREE
 from mmix_jax.data.image_folder import read_image_folder
 from mmix_jax.data.ppi import load_ppi, read_ppi
 from mmix_jax.data.splits import check_split_name
+from mmix_jax.data.synthetic_graph import SyntheticGraph, load_synthetic_graph
 from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 
@@ -22,6 +23,7 @@ NODE_DATASETS = (
     "graph_file",
     "ppi",
     "ppi_folder",
+    "synthetic_graph",
 )
 # Made of whole graphs to train and to test on: no other split of their nodes is possible.
 _INDUCTIVE = ("ppi", "ppi_folder")
@@ -36,6 +38,7 @@ def load_nodes(
     path: str | os.PathLike | None = None,
     split: str = "default",
     split_seed: int = 0,
+    synthetic: SyntheticGraph | None = None,
 ) -> NodeDataset:
     """A graph, or several as one, with the nodes' labels and split.
 
@@ -48,6 +51,7 @@ def load_nodes(
         ``"public"``: the one it comes with; ``"random"``: 10/10/80. PPI's graphs have the default
         only.
       split_seed: seed of a split that is drawn.
+      synthetic: sizes and seed of ``synthetic_graph``; others pass it over.
 
     Raises:
       InputError: unknown name or split, or data that is missing, damaged or badly formed.
@@ -71,6 +75,8 @@ def load_nodes(
         return read_graph_file(path, split=split, split_seed=split_seed)
     if name == "digits_graph":
         return load_digits_graph(split=split, split_seed=split_seed)
+    if name == "synthetic_graph":
+        return load_synthetic_graph(synthetic, split=split, split_seed=split_seed)
     load = (
         citation_full.load_citation_full
         if name in citation_full.NAMES

@@ -16,6 +16,7 @@ NODE_DATASETS = (
     "graph_file",
     "ppi",
     "ppi_folder",
+    "synthetic_graph",
 )
 IMAGE_DATASETS = ("cifar10", "cifar100", "digits", "generated", "image_folder")
 

@@ -16,7 +16,8 @@ def node_config(dataset: str) -> Config:
     # What is done: this file serves "node" tasks.
     c.task = "node"
     # --- data ---
-    # Name in data.catalog: cora, citeseer, pubmed, dblp, ppi, digits_graph, graph_file, ...
+    # Name in data.catalog: cora, citeseer, pubmed, dblp, ppi, digits_graph, graph_file,
+    # synthetic_graph, ...
     c.dataset = dataset
     # Folder with the original files; empty: $MMIX_DATA_DIR, then the download cache.
     c.data_dir = ""
@@ -30,6 +31,13 @@ def node_config(dataset: str) -> Config:
     c.normalise_features = "auto"
     # Every feature that is not zero becomes 1.
     c.binarise_features = False
+    # Of the drawn graph "synthetic_graph" alone: nodes, their mean number of neighbours, features,
+    # classes, and the seed of all that.
+    c.num_nodes = 100_000
+    c.mean_degree = 20.0
+    c.num_features = 128
+    c.num_classes = 10
+    c.graph_seed = 0
 
     # --- model ---
     # "mvgrl" (adjacency against diffusion, two encoders) or "grace" (dropped edges, one encoder).

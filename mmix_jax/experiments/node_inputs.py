@@ -21,6 +21,7 @@ from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.sparse import sparse_pattern
 
 _MEASURED_NODES = 4096
+_MANY_NODES = 50_000
 _EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
@@ -83,11 +84,7 @@ def make_tables(config: Config, graph: Graph) -> NodeTables:
     own = config.depth > 1 or config.objective == "mvgrl" or config.mixing == "i_mix"
     x_a = x_b = None
     if config.depth == 1:
-        weights, self_weights = gcn_weights(
-            graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
-        )
-        x_a = propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
-        x_b = _diffused_features(config, graph, operator)
+        x_a, x_b = adjacent_features(graph), diffused_features(config, graph, operator)
     padded = None
     if own:
         size = padded_size(graph.num_nodes + 1)
@@ -111,7 +108,16 @@ def make_grace_tables(graph: Graph) -> GraceTables:
     return jax.tree.map(jnp.asarray, tables)
 
 
-def _diffused_features(config: Config, graph: Graph, operator):
+def adjacent_features(graph: Graph) -> np.ndarray:
+    """ÂX, [N, F]."""
+    weights, self_weights = gcn_weights(
+        graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
+    )
+    return propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
+
+
+def diffused_features(config: Config, graph: Graph, operator=None) -> np.ndarray:
+    """SX, [N, F]; `operator` is dense, edges with weights, or None for Chebyshev steps."""
     if operator is None:
         return diffuse(graph.x, graph.senders, graph.receivers, **_diffusion_options(config, graph))
     if isinstance(operator, np.ndarray):
@@ -121,7 +127,12 @@ def _diffused_features(config: Config, graph: Graph, operator):
 
 
 def make_sampler(config: Config, graph: Graph, seed: int, num_devices: int) -> NodeSampler:
-    """The sampler of one training."""
+    """The sampler of one training.
+
+    From 50,000 nodes on a step has one padded shape, and reads no neighbours where none are mixed
+    with. Below, shapes are those of the batch, and results those of earlier versions.
+    """
+    many = graph.num_nodes >= _MANY_NODES
     options = _diffusion_options(config, graph)
     del options["edge_weight"]
     return NodeSampler(
@@ -132,16 +143,29 @@ def make_sampler(config: Config, graph: Graph, seed: int, num_devices: int) -> N
         num_devices=num_devices,
         seed=seed,
         diffusion=options,
-        one_shape=config.framework == "grace",
+        one_shape=config.framework == "grace" or many,
+        neighbours=not many or _reads_neighbours(config),
     )
+
+
+def _reads_neighbours(config: Config) -> bool:
+    """Whether a step needs more than its anchors' own rows of propagated features."""
+    if config.framework == "grace" or config.depth > 1 or config.mixing == "i_mix":
+        return True
+    return config.mixing != "none" and config.candidates == "wp"
 
 
 def some_nodes(graph: Graph) -> NodeBatch:
     """At most 4,096 nodes, evenly spaced: what statistics of mixing are taken on."""
-    size = min(graph.num_nodes, _MEASURED_NODES)
-    nodes = np.unique(np.linspace(0, graph.num_nodes - 1, size).astype(np.int64))
-    batch = NeighbourTable(graph).cut(nodes, nodes.size)
-    return jax.tree.map(jnp.asarray, batch)
+    return some_anchors(NeighbourTable(graph))
+
+
+def some_anchors(table: NeighbourTable) -> NodeBatch:
+    """As `some_nodes`, of a graph whose table is there."""
+    num_nodes = table.graph.num_nodes
+    size = min(num_nodes, _MEASURED_NODES)
+    nodes = np.unique(np.linspace(0, num_nodes - 1, size).astype(np.int64))
+    return jax.tree.map(jnp.asarray, table.cut(nodes, nodes.size))
 
 
 def whole_graph(graph: Graph) -> NodeBatch:

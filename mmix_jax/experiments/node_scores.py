@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,12 +15,14 @@ from mmix_jax.evaluation.logistic import logistic, protocol_l2
 from mmix_jax.evaluation.multilabel import multilabel_logistic
 from mmix_jax.evaluation.split_protocol import logistic_over_splits
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.graphs.types import Split
+from mmix_jax.graphs.types import Graph, Split
 from mmix_jax.results import Score, score
 
 # Splits on which protocol "splits" chooses its L2 weight; 0, 1, 2, … are reported.
 _TUNING_SEEDS = range(100, 105)
 CLUSTERS = ("nmi", "ari")
+# Of larger graphs the nodes of the split are classified, and so many others clustered.
+_MANY_NODES = 50_000
 _log = logging.getLogger(__name__)
 
 
@@ -31,8 +34,53 @@ def single_label(dataset: NodeDataset) -> bool:
 def protocol_of(config: Config, dataset: NodeDataset, metric: str) -> str:
     """The name under which a score is reported."""
     if metric in CLUSTERS:
-        return "k-means"
+        sample = _clustered(dataset)
+        return "k-means" if sample is None else f"k-means {sample.size} nodes"
     return config.protocol if single_label(dataset) else "inductive"
+
+
+class Part(NamedTuple):
+    """What of a data set is scored: its nodes, None for all; a data set of these, without edges;
+    and which of them are clustered, by their places, None for all."""
+
+    nodes: np.ndarray | None
+    dataset: NodeDataset
+    clustered: np.ndarray | None
+
+
+def part_to_score(config: Config, dataset: NodeDataset, *, clusters: bool = True) -> Part:
+    """All of a data set of up to 50,000 nodes, or of nodes with several labels; of a larger one
+    the split's nodes and, with `clusters`, 50,000 labelled ones for k-means.
+
+    The scores of classifiers are those on the whole: they read no other nodes.
+    """
+    sample = _clustered(dataset) if clusters and config.num_clusterings else None
+    many = dataset.graph.num_nodes > _MANY_NODES and single_label(dataset)
+    if not many or dataset.split is None or config.protocol == "splits":
+        return Part(None, dataset, sample)
+    wanted = [*dataset.split] if sample is None else [*dataset.split, sample]
+    nodes = np.unique(np.concatenate(wanted))
+    split = Split(*(np.searchsorted(nodes, part).astype(np.int32) for part in dataset.split))
+    assert dataset.labels is not None
+    none = np.zeros(0, np.int32)
+    part = dataset._replace(
+        graph=Graph(dataset.graph.x[nodes], none, none, np.zeros(0, np.float32)),
+        labels=dataset.labels[nodes],
+        split=split,
+        ids=None if dataset.ids is None else dataset.ids[nodes],
+        graph_index=None if dataset.graph_index is None else dataset.graph_index[nodes],
+    )
+    return Part(nodes, part, None if sample is None else np.searchsorted(nodes, sample))
+
+
+def _clustered(dataset: NodeDataset) -> np.ndarray | None:
+    """The nodes that k-means takes: None for all, of many nodes 50,000 labelled ones."""
+    labels = dataset.labels
+    if dataset.graph.num_nodes <= _MANY_NODES or labels is None or labels.ndim == 2:
+        return None
+    known = np.flatnonzero(labels >= 0)
+    # RandomState as in data.splits: a draw that is part of a protocol never changes.
+    return np.sort(np.random.RandomState(0).permutation(known)[:_MANY_NODES])
 
 
 def check_protocol(config: Config, dataset: NodeDataset) -> None:
@@ -66,11 +114,17 @@ def _splits(config: Config, dataset: NodeDataset) -> tuple[list[Split], list[Spl
 
 
 def measure(
-    config: Config, dataset: NodeDataset, representations: Mapping[str, jax.Array], seed: int, key
+    config: Config,
+    dataset: NodeDataset,
+    representations: Mapping[str, jax.Array | np.ndarray],
+    seed: int,
+    key: jax.Array,
+    clustered: np.ndarray | None = None,
 ) -> dict[tuple[str, str], Score]:
     """Scores by (representation, metric): accuracy or micro_f1, nmi, ari.
 
-    Values of accuracy are one per classifier, or per split under protocol "splits".
+    Values of accuracy are one per classifier, or per split under protocol "splits". `clustered`
+    are the places of the nodes that k-means takes, None for all.
     """
     scores = {}
     for name, z in representations.items():
@@ -79,9 +133,10 @@ def measure(
             metric, found = _classify(config, dataset, z, key)
             scores[name, metric] = found
         if config.num_clusterings and dataset.labels is not None and dataset.labels.ndim == 1:
+            few = slice(None) if clustered is None else clustered
             found = clustering(
-                z,
-                dataset.labels,
+                z[few],
+                dataset.labels[few],
                 num_clusters=dataset.num_classes,
                 seed=seed,
                 num_repeats=config.num_clusterings,
@@ -128,12 +183,16 @@ def validation_judge(
 
     Sets with several labels a node are judged by micro-F1.
     """
-    labels, split = dataset.labels, dataset.split
+    judging = config.selection == "validation"
+    nodes, part, _ = part_to_score(config, dataset, clusters=False)
+    labels, split = part.labels, part.split
+    if labels is None or split is None or not judging:
+        nodes = np.zeros(0, np.int64)  # the statistics of mixing need no representations
 
     def evaluate(state):
-        representations, mixture = represent(state.params, key)
+        representations, mixture = represent(state.params, key, nodes)
         metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
-        if labels is None or split is None or config.selection != "validation":
+        if labels is None or split is None or not judging:
             return None, metrics
         z = representations[config.representation]
         if not single_label(dataset):

@@ -10,9 +10,11 @@ import jax
 import numpy as np
 
 from mmix_jax.data.catalog import load_nodes
+from mmix_jax.data.synthetic_graph import SyntheticGraph
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.experiments import runs
 from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.node_embedding import Represent, make_represent
 from mmix_jax.experiments.node_inputs import (
     make_grace_tables,
     make_sampler,
@@ -26,6 +28,7 @@ from mmix_jax.experiments.node_scores import (
     CLUSTERS,
     check_protocol,
     measure,
+    part_to_score,
     protocol_of,
     single_label,
     validation_judge,
@@ -79,7 +82,8 @@ FRAMEWORKS = {
 class NodeTask(NamedTuple):
     """A config with its data and model.
 
-    graph and tables are what pretraining sees; `represent(params, key)` embeds all nodes.
+    graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
+    nodes (None: all).
     """
 
     config: Config
@@ -89,7 +93,7 @@ class NodeTask(NamedTuple):
     settings: Any
     tables: Any
     devices: list
-    represent: Callable
+    represent: Represent
 
 
 def load(config: Config) -> NodeTask:
@@ -100,6 +104,7 @@ def load(config: Config) -> NodeTask:
         path=config.data_path or None,
         split=config.split,
         split_seed=config.split_seed,
+        synthetic=_synthetic(config),
     )
     check_protocol(config, dataset)
     framework = FRAMEWORKS[config.framework]
@@ -109,17 +114,26 @@ def load(config: Config) -> NodeTask:
     tables = framework.tables(config, graph)
     # Nodes of unseen graphs are embedded by tables of their own.
     all_tables = tables if graph is whole else framework.tables(config, whole)
-    batch = framework.batch(whole)
-    labels = jax.numpy.asarray(dataset.labels) if single_label(dataset) else None
-    compute = jax.jit(partial(framework.embed, settings))
-
-    def represent(params, key):
-        representations, mixture = compute(params, all_tables, batch, key, labels)
-        real = {name: z[: whole.num_nodes] for name, z in representations.items()}
-        return real, mixture
-
+    represent = make_represent(
+        config,
+        partial(framework.embed, settings),
+        all_tables,
+        whole,
+        framework.batch,
+        dataset.labels if single_label(dataset) else None,
+    )
     devices = runs.devices_of(config)
     return NodeTask(config, dataset, framework, graph, settings, tables, devices, represent)
+
+
+def _synthetic(config: Config) -> SyntheticGraph:
+    return SyntheticGraph(
+        config.num_nodes,
+        config.mean_degree,
+        config.num_features,
+        config.num_classes,
+        config.graph_seed,
+    )
 
 
 def _start(task: NodeTask, seed: int) -> TrainState:
@@ -165,8 +179,9 @@ def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
 
 def _measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Score]:
     key = runs.keys_of(seed)[2]
-    representations, _ = task.represent(params, key)
-    return measure(task.config, task.dataset, representations, seed, key)
+    part = part_to_score(task.config, task.dataset)
+    representations, _ = task.represent(params, key, part.nodes)
+    return measure(task.config, part.dataset, representations, seed, key, part.clustered)
 
 
 def _result(task: NodeTask, name, metric, scores, **rest) -> Result:
@@ -241,6 +256,7 @@ def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str
     task = load(config)
     seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
     params, _ = _restore(task, folder, seed)
-    representations, _ = task.represent(params, runs.keys_of(seed)[2])
-    z = representations[config.representation]
+    name = config.representation
+    representations, _ = task.represent(params, runs.keys_of(seed)[2], names=(name,))
+    z = representations[name]
     return runs.embeddings(z, task.dataset.labels, task.dataset.ids)

@@ -106,6 +106,10 @@ _POSITIVE = [
     "probe_epochs",
     "probe_batch_size",
     "eval_batch_size",
+    "num_nodes",
+    "mean_degree",
+    "num_features",
+    "num_classes",
 ]
 _NOT_NEGATIVE = [
     "num_clusterings",
@@ -116,6 +120,7 @@ _NOT_NEGATIVE = [
     "num_devices",
     "seed",
     "split_seed",
+    "graph_seed",
     "contrast_nodes",
     "max_degree",
     "num_pairs",

@@ -46,6 +46,17 @@ class NodeBatch(NamedTuple):
     edges: Array | None = None
 
 
+class Needed(NamedTuple):
+    """What a batch of anchors [n] reads: the other nodes [m] whose rows it needs, ascending, and
+    its edges [e] with their senders' places among anchors and others, and their receivers'."""
+
+    anchors: np.ndarray
+    others: np.ndarray
+    edges: np.ndarray
+    senders: np.ndarray
+    receivers: np.ndarray
+
+
 class NeighbourTable:
     """The edges of a graph by receiver, with Â's entries; cuts out what a set of anchors needs."""
 
@@ -59,25 +70,42 @@ class NeighbourTable:
     def cut(self, anchors: np.ndarray, num_anchors: int, sizes: tuple[int, int] | None = None):
         """A `NodeBatch` without device axis: anchors padded to `num_anchors`, then neighbours.
 
-        `sizes` are the padded (rows, edges), so that devices agree; None finds the bucket.
+        `sizes` are the padded (rows, edges), so that devices agree; None finds the bucket. Work and
+        memory are those of the anchors' edges, whatever the size of the graph.
         """
-        rows, edges, local = self._needed(anchors)
-        extra = rows[len(anchors) :]
-        num_rows, num_edges = sizes or self.sizes(anchors, num_anchors)
-        num_edges_real = len(edges)
+        found = self.find(anchors)
+        return self.fill(found, num_anchors, sizes or _bucket(found, num_anchors))
+
+    def find(self, anchors: np.ndarray) -> Needed:
+        """What a batch of these anchors, distinct and in any order, reads."""
+        counts = self.starts[anchors + 1] - self.starts[anchors]
+        local = np.repeat(np.arange(len(anchors)), counts)
+        within = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
+        edges = self.starts[anchors][local] + within
+        neighbours, sender = np.unique(self.graph.senders[edges], return_inverse=True)
+        order = np.argsort(anchors)
+        place = np.searchsorted(anchors, neighbours, sorter=order)
+        place = order[np.minimum(place, len(anchors) - 1)]  # of the neighbour, if it is an anchor
+        others = anchors[place] != neighbours
+        place[others] = len(anchors) + np.arange(np.count_nonzero(others))
+        return Needed(anchors, neighbours[others], edges, place[sender], local)
+
+    def fill(self, found: Needed, num_anchors: int, sizes: tuple[int, int]) -> NodeBatch:
+        """The batch of what was found, padded to `num_anchors` anchors and (rows, edges)."""
+        anchors, others, edges, senders, receivers = found
+        num_rows, num_edges = sizes
+        # Behind the anchors' padding come the others.
+        senders = np.where(senders < len(anchors), senders, senders + num_anchors - len(anchors))
 
         def pad(x, size, fill=0):
             return np.concatenate([x, np.full(size - len(x), fill, x.dtype)])
 
         padded_anchors = pad(anchors.astype(np.int32), num_anchors)
-        place = np.zeros(self.graph.num_nodes, np.int32)
-        place[anchors] = np.arange(len(anchors), dtype=np.int32)
-        place[extra] = num_anchors + np.arange(len(extra), dtype=np.int32)
         return NodeBatch(
-            rows=pad(np.concatenate([padded_anchors, extra.astype(np.int32)]), num_rows),
-            senders=pad(place[self.graph.senders[edges]], num_edges),
-            receivers=pad(local.astype(np.int32), num_edges),
-            edge_mask=np.arange(num_edges) < num_edges_real,
+            rows=pad(np.concatenate([padded_anchors, others.astype(np.int32)]), num_rows),
+            senders=pad(senders.astype(np.int32), num_edges),
+            receivers=pad(receivers.astype(np.int32), num_edges),
+            edge_mask=np.arange(num_edges) < len(edges),
             edge_weight=pad(self.weights[edges], num_edges),
             self_edge_weight=pad(self.self_weights[anchors], num_anchors),
             anchor_mask=np.arange(num_anchors) < len(anchors),
@@ -86,9 +114,7 @@ class NeighbourTable:
 
     def sizes(self, anchors: np.ndarray, num_anchors: int) -> tuple[int, int]:
         """Padded (rows, edges) of the batch of these anchors."""
-        rows, edges, _ = self._needed(anchors)
-        extra = len(rows) - len(anchors)
-        return num_anchors + (padded_size(extra) if extra else 0), padded_size(len(edges))
+        return _bucket(self.find(anchors), num_anchors)
 
     def usual_sizes(self, num_anchors: int) -> tuple[int, int]:
         """Padded (rows, edges) that a batch of so many random nodes practically never exceeds."""
@@ -98,15 +124,17 @@ class NeighbourTable:
         others = min(self.graph.num_nodes - num_anchors, num_edges)
         return num_anchors + (padded_size(others) if others else 0), num_edges
 
-    def _needed(self, anchors):
-        counts = self.starts[anchors + 1] - self.starts[anchors]
-        local = np.repeat(np.arange(len(anchors)), counts)
-        within = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
-        edges = self.starts[anchors][local] + within
-        outside = np.ones(self.graph.num_nodes, bool)
-        outside[anchors] = False
-        neighbours = np.unique(self.graph.senders[edges])
-        return np.concatenate([anchors, neighbours[outside[neighbours]]]), edges, local
+
+def _alone(anchors: np.ndarray) -> Needed:
+    """Anchors without what they collect."""
+    none = np.zeros(0, np.int64)
+    return Needed(anchors, none, none, none, none)
+
+
+def _bucket(found: Needed, num_anchors: int) -> tuple[int, int]:
+    num_others = len(found.others)
+    num_rows = num_anchors + (padded_size(num_others) if num_others else 0)
+    return num_rows, padded_size(len(found.edges))
 
 
 def _stack(batches: list[NodeBatch]) -> NodeBatch:
@@ -127,6 +155,8 @@ class NodeSampler:
       diffusion: keyword arguments of `graphs.diffuse` for windows.
       one_shape: pad batches of `nodes` to what practically all of them fit: more padding, and a
         step that is compiled once.
+      neighbours: False for batches of `nodes` whose loss reads the anchors' own rows alone: they
+        hold no other rows and no edges, and cost the same whatever the degrees.
 
     Raises:
       InputError: unknown sampler or a batch size that does not fit the graph.
@@ -143,6 +173,7 @@ class NodeSampler:
         seed: int = 0,
         diffusion: dict | None = None,
         one_shape: bool = False,
+        neighbours: bool = True,
     ):
         if sampler not in SAMPLERS:
             raise InputError(f"unknown sampler '{sampler}'; expected one of: {', '.join(SAMPLERS)}")
@@ -159,8 +190,9 @@ class NodeSampler:
         self.num_devices, self.seed = num_devices, seed
         self.table = NeighbourTable(graph)
         self.diffusion = diffusion or {}
+        self._alone = not neighbours and sampler == "nodes"
         self._least = (0, 0)
-        if one_shape and sampler == "nodes":
+        if one_shape and sampler == "nodes" and neighbours:
             self._least = self.table.usual_sizes(-(-batch_size // num_devices))
         self._full: NodeBatch | None = None
         self._dense: np.ndarray | None = None
@@ -173,6 +205,7 @@ class NodeSampler:
             return self._full
         draw = np.random.default_rng((self.seed, step))
         if self.sampler == "nodes":
+            # Of few nodes out of many NumPy draws by rejection: no array of all nodes is made.
             nodes = draw.choice(self.table.graph.num_nodes, self.batch_size, replace=False)
             return self._split(np.sort(nodes))
         last = self.table.graph.num_nodes - self.batch_size
@@ -190,12 +223,12 @@ class NodeSampler:
     def _split(self, nodes: np.ndarray) -> NodeBatch:
         num_anchors = -(-len(nodes) // self.num_devices)
         parts = [nodes[i * num_anchors : (i + 1) * num_anchors] for i in range(self.num_devices)]
-        sizes = [self.table.sizes(part, num_anchors) for part in parts]
-        sizes = np.max([self._least, *sizes], axis=0)
+        found = [_alone(part) if self._alone else self.table.find(part) for part in parts]
+        sizes = np.max([self._least, *(_bucket(part, num_anchors) for part in found)], axis=0)
         if len(parts) == 1 and len(nodes) == self.table.graph.num_nodes:
             sizes[1] = max(len(self.table.graph.senders), 1)  # one shape ever: no bucket needed
         return _stack(
-            [self.table.cut(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in parts]
+            [self.table.fill(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in found]
         )
 
     def _window_edges(self, starts: np.ndarray):

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mmix_jax.data import load_graphs, load_images, load_nodes, random_split, statistics
 from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
+from mmix_jax.data.synthetic_graph import SyntheticGraph
 from mmix_jax.errors import InputError
 from tests.data import cifar_files, citation_files, ppi_files, tu_files
 
@@ -14,7 +15,7 @@ def test_unknown_names_are_told():
     with pytest.raises(
         InputError,
         match="expected one of: citeseer, citeseer_full, cora, cora_full, cora_ml, dblp, "
-        "digits_graph, graph_file, ppi, ppi_folder, pubmed, pubmed_full",
+        "digits_graph, graph_file, ppi, ppi_folder, pubmed, pubmed_full, synthetic_graph",
     ):
         load_nodes("corra")
 
@@ -44,6 +45,12 @@ def test_arguments_reach_a_graph_file(tmp_path):
 
 def test_arguments_reach_the_digits():
     assert _check_random_split("digits_graph") == "digits_graph"
+
+
+def test_arguments_reach_the_drawn_graph():
+    shape = SyntheticGraph(num_nodes=200, mean_degree=3.0, num_features=4, num_classes=2)
+    assert _check_random_split("synthetic_graph", synthetic=shape) == "synthetic_graph"
+    assert load_nodes("synthetic_graph", synthetic=shape).graph.x.shape == (200, 4)
 
 
 def test_arguments_reach_cora(data_dir):

@@ -1,5 +1,6 @@
 """What lies on the device: propagated features in every form of diffusion, graph, batches."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -7,6 +8,8 @@ from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import node_inputs, settings
 from mmix_jax.experiments.defaults import finish, node_config
+from mmix_jax.experiments.nodes import FRAMEWORKS
+from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
 from tests.frameworks import problem
 
 X = problem.GRAPH.x
@@ -130,6 +133,53 @@ def test_windows_get_the_diffusion_of_the_config():
     config = config_with(sampler="window", batch_size=problem.N, num_windows=1, diffusion="heat")
     sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
     np.testing.assert_allclose(sampler.batch(0).x_b[0], heat() @ X, atol=1e-4)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_steps_on_many_nodes_have_one_shape(many, monkeypatch):
+    monkeypatch.setattr(node_inputs, "_MANY_NODES", problem.N + (not many))
+    config = config_with(sampler="nodes", batch_size=4)
+    found = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1).batch(0)
+    plain = NodeSampler(problem.GRAPH, sampler="nodes", batch_size=4, one_shape=many).batch(0)
+    for one, other in zip(found, plain, strict=True):
+        np.testing.assert_array_equal(one, other)
+    least = NeighbourTable(problem.GRAPH).usual_sizes(4)
+    assert (len(found.rows[0]) >= least[0]) or not many
+
+
+def loss_of_a_step(config) -> float:
+    """By the batch of `make_sampler`."""
+    sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
+    batch = jax.tree.map(lambda x: x[0], sampler.batch(0))
+    framework = FRAMEWORKS["mvgrl"]
+    framework_settings = framework.settings(config, problem.N)
+    params = framework.init_params(framework_settings, X.shape[1], problem.KEY)
+    loss_fn = framework.make_loss(framework_settings, None)
+    tables = framework.tables(config, problem.GRAPH)
+    return float(loss_fn(params, {}, (tables, batch), problem.KEY)[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reads"),
+    [
+        ({"mixing": "none"}, False),
+        ({"mixing": "mp", "candidates": "all"}, False),
+        ({"mixing": "mo", "candidates": "op", "threshold": 0.1}, False),
+        ({"mixing": "none", "objective": "mvgrl", "embed_from": "z"}, False),
+        ({"mixing": "mp"}, True),
+        ({"mixing": "propagate"}, True),
+        ({"mixing": "i_mix"}, True),
+        ({"mixing": "none", "depth": 2}, True),
+    ],
+    ids=str,
+)
+def test_steps_on_many_nodes_read_neighbours_where_the_loss_does(changes, reads, monkeypatch):
+    config = config_with(sampler="nodes", batch_size=4, **changes)
+    few = loss_of_a_step(config)
+    monkeypatch.setattr(node_inputs, "_MANY_NODES", 1)
+    sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
+    assert sampler.batch(0).edge_mask.any() == reads
+    np.testing.assert_allclose(loss_of_a_step(config), few, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["top_k", "epsilon"])

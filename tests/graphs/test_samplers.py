@@ -1,5 +1,7 @@
 """Batches of nodes: complete neighbourhoods with Â's entries, and every anchor exactly once."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -169,6 +171,48 @@ def test_cut_pads_to_the_sizes_it_is_given():
     np.testing.assert_array_equal(rows_of(loose), rows_of(tight))
 
 
+def cut_by_tables(table: NeighbourTable, anchors: np.ndarray, num_anchors: int):
+    """Real rows behind the padded anchors, edges and senders' places, by arrays over all nodes."""
+    graph = table.graph
+    edges = np.concatenate([np.flatnonzero(graph.receivers == anchor) for anchor in anchors])
+    outside = np.ones(graph.num_nodes, bool)
+    outside[anchors] = False
+    others = np.flatnonzero(outside & (np.bincount(graph.senders[edges], minlength=N) > 0))
+    place = np.full(graph.num_nodes, -1)
+    place[anchors] = np.arange(len(anchors))
+    place[others] = num_anchors + np.arange(len(others))
+    return others, edges, place[graph.senders[edges]]
+
+
+@pytest.mark.parametrize("anchors", [[3, 8, 9, 15], [15, 3, 9, 8], [N - 1], [*range(N)]], ids=str)
+def test_a_cut_is_what_arrays_over_all_nodes_give(anchors):
+    table, anchors = NeighbourTable(GRAPH), np.array(anchors)
+    num_anchors = len(anchors) + 2
+    others, edges, senders = cut_by_tables(table, anchors, num_anchors)
+    batch = table.cut(anchors, num_anchors)
+    np.testing.assert_array_equal(batch.rows[: len(anchors)], anchors)
+    np.testing.assert_array_equal(batch.rows[num_anchors:][: len(others)], others)
+    assert not batch.rows[num_anchors + len(others) :].any()
+    np.testing.assert_array_equal(batch.edges[: len(edges)], edges)
+    np.testing.assert_array_equal(batch.senders[: len(edges)], senders)
+    np.testing.assert_array_equal(anchors[batch.receivers[: len(edges)]], GRAPH.receivers[edges])
+    assert all(x.dtype == np.int32 for x in (batch.rows, batch.senders, batch.receivers))
+
+
+def test_a_batch_costs_no_memory_of_all_nodes():
+    """Of a graph with a million nodes, of which few are drawn."""
+    ring = np.arange(1_000_000)
+    graph = make_graph(np.zeros((len(ring), 1)), ring, np.roll(ring, 1))
+    sampler = NodeSampler(graph, sampler="nodes", batch_size=64)
+    sampler.batch(1)
+    tracemalloc.start()
+    batch = sampler.batch(0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(batch.rows[0]) < 250
+    assert peak < 100_000
+
+
 # Windows
 
 
@@ -287,3 +331,15 @@ def test_one_shape_changes_padding_alone():
         np.testing.assert_array_equal(large.edges[0][: real.size][real], small.edges[0][real])
         assert large.edge_mask.sum() == real.sum()
         np.testing.assert_array_equal(large.rows[0, :100], small.rows[0, :100])
+
+
+@pytest.mark.parametrize("one_shape", [False, True])
+def test_batches_without_neighbours_have_the_same_anchors_alone(one_shape):
+    options = {"sampler": "nodes", "batch_size": 9, "num_devices": 2, "one_shape": one_shape}
+    alone = NodeSampler(GRAPH, **options, neighbours=False).batch(3)
+    whole = NodeSampler(GRAPH, **options).batch(3)
+    assert alone.rows.shape == alone.anchor_mask.shape == (2, 5)
+    np.testing.assert_array_equal(alone.rows, whole.rows[:, :5])
+    np.testing.assert_array_equal(alone.anchor_mask, whole.anchor_mask)
+    np.testing.assert_array_equal(alone.self_edge_weight, whole.self_edge_weight)
+    assert not alone.edge_mask.any()

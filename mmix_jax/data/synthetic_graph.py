@@ -1,0 +1,115 @@
+"""A graph drawn by formula, of any size: a stochastic block model with noisy class features."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mmix_jax.data.splits import stratified_split
+from mmix_jax.data.types import NodeDataset, make_dataset
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Split, make_graph
+
+OWN_CLASS = 0.7  # share of edges that are drawn within a class
+SIGNAL = 0.1  # standard deviation of a class mean's entries; that of the noise is 1
+_PER_CLASS, _NUM_VALID, _NUM_TEST = 20, 500, 10_000
+_LEAST_PER_CLASS = 50
+_BLOCK = 65_536  # rows of features that have a copy at a time
+
+
+class SyntheticGraph(NamedTuple):
+    """What is drawn.
+
+    num_nodes: N. mean_degree: neighbours of a node on average; loops and repeats among the drawn
+    edges are dropped, so the graph has a few less. num_features: F. num_classes: C, of equal size.
+    seed: of labels, edges and features.
+    """
+
+    num_nodes: int = 100_000
+    mean_degree: float = 20.0
+    num_features: int = 128
+    num_classes: int = 10
+    seed: int = 0
+
+
+def load_synthetic_graph(
+    shape: SyntheticGraph | None = None, *, split: str = "default", split_seed: int = 0
+) -> NodeDataset:
+    """N nodes of C classes; seven edges in ten are drawn within a class, the others anywhere.
+
+    Features are the mean of the node's class, with entries from N(0, 0.1²), plus N(0, 1) noise: a
+    node's own say little about its class, those of its neighbours together much. Memory beyond the
+    graph itself is that of sorting its edges, about 80 bytes for each stored one.
+
+    Args:
+      shape: sizes and seed; None means the defaults.
+      split: ``"default"``: 20 training nodes per class, 500 (or N / 4) for validation, 10,000 of
+        the rest (or all) for tests; ``"random"``: 10/10/80.
+      split_seed: of either split.
+
+    Raises:
+      InputError: a size is out of range, or the split is unknown or ``"public"``.
+    """
+    shape = SyntheticGraph() if shape is None else shape
+    _check(shape)
+    draw = np.random.default_rng(shape.seed)
+    labels = draw.permutation(np.arange(shape.num_nodes, dtype=np.int32) % shape.num_classes)
+    senders, receivers = _draw_edges(draw, labels, shape)
+    graph = make_graph(_draw_features(draw, labels, shape), senders, receivers)
+    given = _labelled_few(labels, split_seed) if split == "default" else None
+    return make_dataset(
+        "synthetic_graph", graph, labels, given=given, split=split, split_seed=split_seed
+    )
+
+
+def _draw_edges(draw, labels: np.ndarray, shape: SyntheticGraph) -> tuple[np.ndarray, np.ndarray]:
+    """One end anywhere, the other in its class or anywhere: [N · mean_degree / 2] each."""
+    num_edges = round(shape.num_nodes * shape.mean_degree / 2)
+    senders = draw.integers(0, shape.num_nodes, num_edges, np.int32)
+    receivers = draw.integers(0, shape.num_nodes, num_edges, np.int32)
+    by_class = np.argsort(labels, kind="stable").astype(np.int32)
+    sizes = np.bincount(labels, minlength=shape.num_classes)
+    starts = np.cumsum(sizes) - sizes
+    inside = np.flatnonzero(draw.random(num_edges, np.float32) < OWN_CLASS)
+    classes = labels[senders[inside]]
+    # `receivers` is uniform on the nodes: modulo a class's size it picks one of the class, with a
+    # bias below size / N that a class of equal sizes does not have but for a rest.
+    receivers[inside] = by_class[starts[classes] + receivers[inside] % sizes[classes]]
+    return senders, receivers
+
+
+def _draw_features(draw, labels: np.ndarray, shape: SyntheticGraph) -> np.ndarray:
+    means = SIGNAL * draw.standard_normal((shape.num_classes, shape.num_features), np.float32)
+    x = np.empty((shape.num_nodes, shape.num_features), np.float32)
+    draw.standard_normal(dtype=np.float32, out=x)
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        x[rows] += means[labels[rows]]
+    return x
+
+
+def _labelled_few(labels: np.ndarray, seed: int) -> Split:
+    """Few labels, as citation graphs have them: scores of a million nodes need no more."""
+    num_valid = min(_NUM_VALID, labels.size // 4)
+    whole = stratified_split(labels, per_class=_PER_CLASS, num_valid=num_valid, seed=seed)
+    # A generator of its own, from the same seed; splits are drawn by RandomState (data.splits).
+    test = np.random.RandomState(seed).permutation(whole.test)[:_NUM_TEST]
+    return whole._replace(test=np.sort(test))
+
+
+def _check(shape: SyntheticGraph) -> None:
+    least = _LEAST_PER_CLASS * shape.num_classes
+    if shape.num_classes < 2 or not least <= shape.num_nodes < 2**31:
+        raise InputError(
+            f"a synthetic graph needs two classes or more and {_LEAST_PER_CLASS} nodes for each, "
+            f"found num_nodes {shape.num_nodes} and num_classes {shape.num_classes}; change one"
+        )
+    if shape.num_features < 1 or shape.seed < 0:
+        raise InputError(
+            f"num_features must be positive and the graph's seed not negative, found "
+            f"{shape.num_features} and {shape.seed}; change them"
+        )
+    if not 0 < shape.mean_degree < shape.num_nodes / shape.num_classes:
+        raise InputError(
+            f"mean_degree must be positive and below the size of a class, "
+            f"{shape.num_nodes // shape.num_classes}, found {shape.mean_degree}; lower it"
+        )
