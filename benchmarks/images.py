@@ -1,9 +1,5 @@
 """The library's side of the image benchmarks: its training steps, and the work that they are."""
 
-from typing import Any
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.data import ImageDataset, make_image_dataset
@@ -48,28 +44,9 @@ def multiplications(width: int, stages: tuple[int, ...] = (2, 2, 2, 2)) -> float
     return float(total)
 
 
-def flops_of_step(batch_size: int, width: int) -> float:
+def flops_of_step(batch_size: int, width: int, stages: tuple[int, ...] = (2, 2, 2, 2)) -> float:
     """Forward and backward passes of both views, each product and sum counted."""
-    return 2 * 3 * 2 * batch_size * multiplications(width)
-
-
-def matmul_peak(dtype: Any, *, size: int, repeats: int = 10) -> float:
-    """Measured FLOP/s of products of square matrices of `size`."""
-    import time
-
-    a = jnp.ones((size, size), dtype)
-
-    @jax.jit
-    def products(a):
-        return jax.lax.fori_loop(0, repeats, lambda _, x: x @ a * (1.0 / size), a)
-
-    jax.block_until_ready(products(a))
-    seconds = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        jax.block_until_ready(products(a))
-        seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 * repeats / min(seconds)
+    return 2 * 3 * 2 * batch_size * multiplications(width, stages)
 
 
 class LibraryStep:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import images, profile, timing
+from benchmarks import images, profile, roofline, timing
 
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
 EPOCH = 50_000
@@ -200,7 +200,7 @@ def main() -> None:
     device = set_up(args.torch_device)
     on_cpu = jax.default_backend() == "cpu"
     dtype = jnp.float32 if on_cpu else jnp.bfloat16
-    peak = images.matmul_peak(dtype, size=2048 if on_cpu else 8192)
+    peak = roofline.matmul_peak(dtype, size=2048 if on_cpu else 8192)
     print(f"peak      {peak / 1e12:.3g} TFLOP/s, products of square {dtype.__name__} matrices")
     for batch_size in args.batch_sizes:
         print_times(args, device, batch_size, peak)

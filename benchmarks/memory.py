@@ -38,19 +38,34 @@ def report(floor: float, **found: float) -> dict[str, float]:
 
 
 def measure_info_nce(args) -> dict[str, float]:
-    """One call of the streamed loss with its gradient, compilation included."""
-    import jax
+    """One call of the loss with its gradient, compilation included."""
     import numpy as np
+
+    draw = np.random.default_rng(0)
+    shape = (args.rows[0], args.dimension)
+    if args.form == "torch":
+        from benchmarks import torch_forms
+
+        floor = peak_mb()
+        u, v = (draw.standard_normal(shape, np.float32) for _ in range(2))
+        begin = time.perf_counter()
+        torch_forms.info_nce_side(u, v, 1.0, "full", gradient=True)()
+        seconds = time.perf_counter() - begin
+        return torch_forms.device_peak() | {
+            "floor_mb": floor,
+            "peak_mb": peak_mb(),
+            "seconds": seconds,
+        }
+    import jax
 
     from mmix_jax.losses import info_nce
 
     floor = peak_mb()
-    draw = np.random.default_rng(0)
-    shape = (args.rows[0], args.dimension)
     u, v = (draw.standard_normal(shape, np.float32) for _ in range(2))
+    block_size = args.block_size if args.form == "streamed" else None
 
     def loss(u, v):
-        return info_nce(u, v, block_size=args.block_size)
+        return info_nce(u, v, block_size=block_size)
 
     begin = time.perf_counter()
     jax.block_until_ready(jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(u, v))
@@ -146,10 +161,20 @@ MEASUREMENTS = {
 
 def apart(name: str, *options: str, module: str = "benchmarks.memory") -> dict:
     """Run a measurement in a process of its own, with this one's options and `options`."""
-    command = [sys.executable, "-m", module, *sys.argv[1:], *options]
-    done = subprocess.run([*command, "--measure", name], stdout=subprocess.PIPE, text=True)
+    return run_apart(module, *sys.argv[1:], *options, "--measure", name)
+
+
+def run_apart(module: str, *options: str) -> dict:
+    """What a module prints as the last line of a process of its own, a JSON object.
+
+    Raises:
+      SystemExit: the process failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *options], stdout=subprocess.PIPE, text=True
+    )
     if done.returncode:
-        raise SystemExit(f"measurement {name} ended with status {done.returncode}")
+        raise SystemExit(f"{module} {' '.join(options)} ended with status {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -159,8 +184,8 @@ def device_part(found: dict) -> str:
 
 def print_info_nce(args) -> None:
     print(
-        f"\nstreamed info_nce with gradient, D={args.dimension}, blocks of {args.block_size}, one "
-        "call each (n=1)\n"
+        f"\n{args.form} info_nce with gradient, D={args.dimension}, blocks of {args.block_size}, "
+        "one call each (n=1)\n"
         "       N   peak MB   above floor   / linear growth   KB per added row   s (with compiling)"
     )
     first, before = None, None
@@ -206,6 +231,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 20_000, 40_000])
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--block_size", type=int, default=1024, help="of the loss alone")
+    parser.add_argument(
+        "--form", choices=("streamed", "dense", "torch"), default="streamed", help="of the loss"
+    )
     parser.add_argument("--config", default="configs/pubmed.py", help="PATH[:VARIANT]")
     parser.add_argument("--graph_config", default="configs/reddit_binary.py")
     parser.add_argument("--steps", type=int, default=3, help="timed training steps")

@@ -28,6 +28,7 @@ SHAPES = {
     "cora": Shape(2708, 5278, 1433, 0.013, 7, 140),
     "pubmed": Shape(19717, 44324, 500, 0.1, 3, 60),
     "dblp": Shape(17716, 52867, 1639, 0.0032, 4, 1771),
+    "arxiv": Shape(169343, 1157799, 128, 0.5, 40, 90941),  # drawn only: its files are not read
 }
 
 

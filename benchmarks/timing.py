@@ -1,16 +1,17 @@
 """Timing of alternatives in turns, and the line that says what they ran on."""
 
 import datetime
+import importlib.metadata
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
 def alternate(
-    sides: dict[str, Callable[[], object]],
+    sides: Mapping[str, Callable[[], object]],
     *,
     repeats: int,
     warm_up: int,
@@ -25,7 +26,7 @@ def alternate(
     for function in sides.values():
         for _ in range(warm_up):
             function()
-    seconds = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(repeats):
         for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
             time.sleep(pause)
@@ -58,29 +59,42 @@ def num_threads() -> int:
     return os.cpu_count() or 1
 
 
-def header() -> str:
-    """Date, machine, accelerator and versions: what belongs beside every number."""
+def machine() -> dict[str, dict]:
+    """`hardware` and `versions`: what belongs beside every number, as plain data."""
     import jax
 
     from mmix_jax.results import versions
 
+    devices = jax.local_devices()
     found = {"python": platform.python_version(), **versions()}
     try:
-        import torch
-
-        found["torch"] = torch.__version__
-    except ModuleNotFoundError:
+        found["torch"] = importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
         found["torch"] = "absent"
-    names = ", ".join(f"{name} {version}" for name, version in found.items())
+    hardware = {
+        "processor": _processor(),
+        "threads": num_threads(),
+        "platform": devices[0].platform,
+        "device": devices[0].device_kind,
+        "num_devices": len(devices),
+    }
+    return {"hardware": hardware, "versions": found}
+
+
+def header() -> str:
+    """Date, machine, accelerator and versions in three lines."""
+    return f"date      {datetime.date.today()}\n" + describe(machine())
+
+
+def describe(found: dict[str, dict]) -> str:
+    """What `machine` found in two lines."""
+    hardware = found["hardware"]
+    names = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     return (
-        f"date      {datetime.date.today()}\n"
-        f"hardware  {_processor()}, {num_threads()} threads; {_devices(jax.local_devices())}\n"
+        f"hardware  {hardware['processor']}, {hardware['threads']} threads; jax uses 1 of "
+        f"{hardware['num_devices']} {hardware['platform']} devices ({hardware['device']})\n"
         f"versions  {names}"
     )
-
-
-def _devices(devices: list) -> str:
-    return f"jax uses 1 of {len(devices)} {devices[0].platform} devices ({devices[0].device_kind})"
 
 
 def _processor() -> str:

@@ -1,0 +1,92 @@
+"""Part `memory`: peak memory of the loss with its gradient over N, and the largest N that fits.
+
+Every figure is a process of its own (`benchmarks.memory --measure info_nce`): its largest resident
+set less that after its imports, or on an accelerator the device's own peak. Two sizes give the
+growth, by row for the streamed form and by pair for the dense ones; where it leads is confirmed by
+one run just below, unless that takes too long.
+"""
+
+from typing import NamedTuple
+
+from benchmarks import memory, suite
+from benchmarks.suite import Options, Row
+
+DIMENSION = 128
+BELOW = 0.95  # of the predicted N: what is confirmed
+MAX_SECONDS = 240.0
+
+
+class Growth(NamedTuple):
+    """Memory `start + slope · N^power` in bytes, and the seconds that N² costs."""
+
+    start: float
+    slope: float
+    power: int
+    seconds_per_pair: float
+
+    def largest(self, limit: float) -> int:
+        """The largest N within `limit` bytes; 0 where not even the start fits."""
+        return int(max((limit - self.start) / self.slope, 0.0) ** (1 / self.power))
+
+
+def fit(measured: list[tuple[int, float, float]], power: int) -> Growth | None:
+    """Growth through the last two of (N, bytes, seconds); None where memory does not grow."""
+    (small, low, _), (large, high, seconds) = measured[-2:]
+    slope = (high - low) / (large**power - small**power)
+    if slope <= 0:
+        return None
+    return Growth(high - slope * large**power, slope, power, seconds / large**2)
+
+
+def measure_once(form: str, num_rows: int, options: Options) -> tuple[float, float]:
+    """Bytes above the imports, and seconds with compilation, of one call in its own process."""
+    suite.say(f"{form}, N={num_rows}")
+    found = memory.run_apart(
+        "benchmarks.memory",
+        *("--measure", "info_nce", "--form", form, "--dimension", str(DIMENSION)),
+        *("--rows", str(num_rows), "--block_size", str(suite.block_size_of(options))),
+    )
+    above = found.get("device_peak_mb", found["peak_mb"] - found["floor_mb"])
+    return 1e6 * above, found["seconds"]
+
+
+def row_of(form: str, num_rows: int, nbytes: float, seconds: float) -> Row:
+    row: Row = {"what": form, "rows": num_rows, "dimension": DIMENSION}
+    return row | {"above_floor_mb": nbytes / 1e6, "seconds": seconds, "n": 1}
+
+
+def measure_form(form: str, sizes: list[int], power: int, options: Options) -> list[Row]:
+    """A row per N, and one of the largest N within the limit."""
+    measured = [(size, *measure_once(form, size, options)) for size in sizes]
+    rows = [row_of(form, *found) for found in measured]
+    growth = fit(measured, power) if len(measured) > 1 else None
+    if growth is None:
+        return rows
+    limit = 1e9 * options.limit_gb
+    largest = growth.largest(limit)
+    row: Row = {"what": f"{form}, largest N", "rows": largest, "dimension": DIMENSION}
+    row |= {"kb_per_row": growth.slope / 1e3} if power == 1 else {"bytes_per_pair": growth.slope}
+    tried = int(BELOW * largest)
+    row |= {"limit_gb": options.limit_gb, "n": 1}
+    rows.append(row)
+    if tried > sizes[-1] and growth.seconds_per_pair * tried**2 < MAX_SECONDS:
+        found = measure_once(form, tried, options)
+        row["confirmed"] = found[0] <= limit
+        rows.append(row_of(form, tried, *found))
+    return rows
+
+
+def measure(options: Options) -> list[Row]:
+    """Streamed, dense, and PyTorch's dense form."""
+    streamed, dense = [10_000, 20_000, 40_000], [4000, 8000]
+    if options.quick:
+        streamed, dense = [200, 400], [200, 400]
+    if options.rows:
+        streamed = dense = sorted(options.rows)
+    if options.quick:  # nothing to confirm: of so little memory most is the compiler's
+        options = options._replace(limit_gb=1e-6)
+    rows = measure_form("streamed", streamed, 1, options)
+    rows += measure_form("dense", dense, 2, options)
+    if suite.HAVE_TORCH:
+        rows += measure_form("torch", dense, 2, options)
+    return rows

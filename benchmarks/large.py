@@ -1,0 +1,15 @@
+"""Part `scale`: `benchmarks.scale` with its own sizes, as rows of the suite."""
+
+from benchmarks import scale, suite
+from benchmarks.suite import Options, Row
+
+QUICK = ["--nodes", "500", "--degree=5", "--degrees", "--features=8", "--width=8"]
+QUICK += ["--batch_size=32", "--steps=1"]
+
+
+def measure(options: Options) -> list[Row]:
+    """Steps at up to a million nodes, and the program at the largest size."""
+    suite.say("graphs of up to a million nodes")
+    arguments = QUICK if options.quick else ["--program"]
+    found = scale.measure(scale.parse(arguments))
+    return [{"what": f"{row.pop('kind')}, {row['nodes']:,} nodes", **row} for row in found]
