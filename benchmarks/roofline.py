@@ -1,4 +1,4 @@
-"""Peaks of this machine: the rate of large matrix products, and the bandwidth of a copy.
+"""Peaks of this machine: the best rate of large matrix products, and the bandwidth of a copy.
 
 They are what XLA reaches here with nothing else in the way, not what a data sheet promises; the
 other parts name their rates as shares of them.
@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks import suite, timing
+from benchmarks import contrast, suite, timing
 from benchmarks.suite import Options, Row
 
 
@@ -26,6 +26,21 @@ def matmul_seconds(dtype: Any, size: int, *, inner: int, repeats: int) -> list[f
     side = suite.waiting(products, a)
     found = timing.alternate({"products": side}, repeats=repeats, warm_up=1)
     return [seconds / inner for seconds in found["products"]]
+
+
+def thin_rows(dtype: str, tile: int, options: Options) -> list[Row]:
+    """Products with one side of 256, either way round: what a loss or an encoder computes."""
+    dimension = 16 if options.quick else 256
+    x = jnp.ones((2 * tile, dimension), dtype)
+    kinds = contrast.plain_products(x, x, tile)
+    names = (f"[N, {dimension}] by [{dimension}, N]", f"[N, N] by [N, {dimension}]")
+    found = suite.median_seconds(dict(zip(names, kinds, strict=True)), options)
+    rows = []
+    for name, seconds in found.items():
+        row = {"what": f"product {name}", "dtype": dtype, "size": tile}
+        row |= {"seconds": seconds, "n": options.repeats}
+        rows.append(suite.add_work(row, options, flops=2.0 * (2 * tile) ** 2 * dimension))
+    return rows
 
 
 def copy_seconds(nbytes: int, *, inner: int, repeats: int) -> list[float]:
@@ -49,7 +64,7 @@ def measure(options: Options) -> list[Row]:
     elif accelerator:
         sizes, arrays, inner = [4096, 8192, 16384], [2**28, 2**31], 10
     else:
-        sizes, arrays, inner = [512, 1024, 2048, 4096], [2**26, 2**29], 2
+        sizes, arrays, inner = [512, 1024, 2048, 4096], [2**26, 2**29], 4
     rows = []
     for dtype in ("float32", "bfloat16"):
         for size in sizes:
@@ -58,6 +73,7 @@ def measure(options: Options) -> list[Row]:
             row = {"what": "matrix product", "dtype": dtype, "size": size}
             row |= {"seconds": statistics.median(seconds), "n": len(seconds)}
             rows.append(suite.add_work(row, options, flops=2.0 * size**3))
+        rows += thin_rows(dtype, sizes[-1], options)
     for nbytes in arrays:
         seconds = copy_seconds(nbytes, inner=inner, repeats=options.repeats)
         row = {"what": "copy", "dtype": "float32", "size": nbytes}
