@@ -12,4 +12,4 @@ def measure(options: Options) -> list[Row]:
     suite.say("graphs of up to a million nodes")
     arguments = QUICK if options.quick else ["--program"]
     found = scale.measure(scale.parse(arguments))
-    return [{"what": f"{row.pop('kind')}, {row['nodes']:,} nodes", **row} for row in found]
+    return [{"what": row["kind"], **{k: v for k, v in row.items() if k != "kind"}} for row in found]

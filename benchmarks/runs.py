@@ -73,7 +73,8 @@ def measure_run(name: str, arguments: list[str], repeats: int) -> list[Row]:
     return [
         {
             "what": f"{name}, {state}",
-            "command": " ".join(arguments),
+            # Without the folder of the data, which is this machine's.
+            "command": " ".join(a for a in arguments if "data_dir" not in a),
             "seconds": statistics.median(seconds[state]),
             "n": repeats,
             "first_step_seconds": statistics.median(first[state]) if first[state] else None,

@@ -160,8 +160,8 @@ def info_nce(
     One sample alone has no negatives and loss 0. Padded rows change neither value nor gradient.
 
     Args:
-      u, v: [N, D]; row i of both is a positive pair. In bfloat16 products take bfloat16 inputs,
-        and sums, slopes' sums and the loss are float32.
+      u, v: [N, D]; row i of both is a positive pair. bfloat16 vectors are multiplied as such and
+        summed in float32; the loss is float32, gradients are bfloat16.
       temperature: τ, at least 0.015.
       negatives: `full` is eq. 9; `cross` leaves out the intra-view sums (the authors' graph code).
       mask: [N] bool, real rows.
