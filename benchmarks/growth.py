@@ -3,7 +3,7 @@
 Every figure is a process of its own (`benchmarks.memory --measure info_nce`): its largest resident
 set less that after its imports, or on an accelerator the device's own peak. Two sizes give the
 growth, by row for the streamed form and by pair for the dense ones; where it leads is confirmed by
-one run just below, unless that takes too long.
+one run just below, unless that takes too long. A run that takes more corrects the growth.
 """
 
 from typing import NamedTuple
@@ -55,6 +55,15 @@ def row_of(form: str, num_rows: int, nbytes: float, seconds: float) -> Row:
     return row | {"above_floor_mb": nbytes / 1e6, "seconds": seconds, "n": 1}
 
 
+def predicted(growth: Growth, limit: float) -> Row:
+    """The largest N within the limit, and the growth that says so."""
+    by_row = {"kb_per_row": growth.slope / 1e3}
+    return {
+        "rows": growth.largest(limit),
+        **(by_row if growth.power == 1 else {"bytes_per_pair": growth.slope}),
+    }
+
+
 def measure_form(form: str, sizes: list[int], power: int, options: Options) -> list[Row]:
     """A row per N, and one of the largest N within the limit."""
     measured = [(size, *measure_once(form, size, options)) for size in sizes]
@@ -63,16 +72,17 @@ def measure_form(form: str, sizes: list[int], power: int, options: Options) -> l
     if growth is None:
         return rows
     limit = 1e9 * options.limit_gb
-    largest = growth.largest(limit)
-    row: Row = {"what": f"{form}, largest N", "rows": largest, "dimension": DIMENSION}
-    row |= {"kb_per_row": growth.slope / 1e3} if power == 1 else {"bytes_per_pair": growth.slope}
-    tried = int(BELOW * largest)
-    row |= {"limit_gb": options.limit_gb, "n": 1}
+    row: Row = {"what": f"{form}, largest N", "rows": 0, "dimension": DIMENSION}
+    row |= {**predicted(growth, limit), "limit_gb": options.limit_gb, "n": 1}
+    tried = int(BELOW * row["rows"])
     rows.append(row)
     if tried > sizes[-1] and growth.seconds_per_pair * tried**2 < MAX_SECONDS:
         found = measure_once(form, tried, options)
         row["confirmed"] = found[0] <= limit
         rows.append(row_of(form, tried, *found))
+        corrected = fit([measured[-1], (tried, *found)], power)
+        if not row["confirmed"] and corrected is not None:  # small sizes grow more slowly
+            row |= predicted(corrected, limit)
     return rows
 
 
