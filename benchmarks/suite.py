@@ -150,6 +150,18 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]] | None] = {
     "value_differs": ("value differs by", lambda value: f"{value:.0e}"),
     "gradient_differs": ("gradient differs by", lambda value: f"{value:.0e}"),
     "temporary_mb": ("temporary, MB", _plain),
+    # Of part `scale`: the peak after each stage, and settings that are the same in all rows.
+    **dict.fromkeys(
+        ("floor_mb", "generate_mb", "adjacency_mb", "diffusion_mb", "features", "steps")
+    ),
+    "peak_mb": ("peak, MB", _whole),
+    "training_mb": ("training, MB", _whole),
+    "generate_seconds": ("draw, s", _seconds),
+    "adjacency_seconds": ("ÂX, s", _seconds),
+    "diffusion_seconds": ("SX, s", _seconds),
+    "step_mp_seconds": ("step mp, s", _seconds),
+    "step_none_seconds": ("step none, s", _seconds),
+    "batch_seconds": ("batch, s", _seconds),
     "kb_per_row": ("KB per added row", _plain),
     "bytes_per_pair": ("bytes per added pair", _plain),
 }
