@@ -60,11 +60,14 @@ def products(rule: str, candidates: str, *, streamed: bool) -> tuple[int, int]:
     """N×N×D products that a rule over pairs needs: forward, and with the gradient.
 
     Scores where the rule or `op` reads them, and weights times rows. Backward: two of either for a
-    rule whose weights carry a gradient, else one for the rows alone; streamed, forward anew.
+    rule whose weights carry a gradient, else one for the rows alone. Streamed: as
+    `mixing.streamed` counts, where the best candidate is looked up; `random`, by rows, all anew.
     """
     if rule == "none":
         return 0, 0
     smooth = rule in TORCH_RULES
+    if streamed and rule != "random":
+        return {"binary": (1, 1), "neighbour_mean": (2, 4)}.get(rule, (2, 7))
     forward = 1 + (smooth or rule == "binary" or candidates == "op")
     return forward, forward * (2 if streamed else 1) + (4 if smooth else 1)
 

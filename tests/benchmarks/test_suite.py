@@ -145,7 +145,8 @@ def test_dense_forms_are_left_out_where_they_do_not_fit():
     ("rule", "candidates", "streamed", "expected"),
     [
         ("mo", "all", False, (2, 6)),
-        ("mo", "op", True, (2, 8)),
+        ("mo", "op", True, (2, 7)),
+        ("binary", "all", True, (1, 1)),
         ("random", "all", False, (1, 2)),
         ("random", "op", False, (2, 3)),
         ("none", "op", True, (0, 0)),
