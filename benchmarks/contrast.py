@@ -127,7 +127,7 @@ def cases_of(num_rows: int, dtype: str, options: Options) -> list[Case]:
 
 def value_of(found: object) -> float:
     """The loss in what a side returned."""
-    return float(found[0] if isinstance(found, tuple) else found)  # type: ignore[arg-type]
+    return float(jax.tree.leaves(found)[0])
 
 
 def measure_size(num_rows: int, dimension: int, dtype: str, options: Options) -> list[Row]:

@@ -48,6 +48,19 @@ def citation_graph(name: str, options: Options) -> NodeDataset:
     return nodes.load(name, folder, None if folder else nodes.SHAPES[name].nodes)
 
 
+def nodes_row(framework: str, config, graph, data: str, torch_step, options: Options) -> Row:
+    """A step of a framework for nodes, on one graph."""
+    return measure_step(
+        lambda: nodes.LibraryStep(config, graph),
+        torch_step,
+        options,
+        what=f"{framework} nodes, {config.mixing}",
+        data=data,
+        samples=graph.num_nodes,
+        width=config.width,
+    )
+
+
 def mvgrl_nodes(options: Options) -> list[Row]:
     """The whole of Cora, equations 9–10, with and without mixing."""
     from mmix_jax.experiments.defaults import node_config
@@ -65,17 +78,7 @@ def mvgrl_nodes(options: Options) -> list[Row]:
             suite.say(torch_side.check_same(step, views))
             return torch_side.reference_step(step, views, config.learning_rate)
 
-        rows.append(
-            measure_step(
-                lambda graph=graph, config=config: nodes.LibraryStep(config, graph),
-                torch_step,
-                options,
-                what=f"MVGRL nodes, {mixing}",
-                data=dataset.name,
-                samples=graph.num_nodes,
-                width=config.width,
-            )
-        )
+        rows.append(nodes_row("MVGRL", config, graph, dataset.name, torch_step, options))
     return rows
 
 
@@ -87,17 +90,7 @@ def grace_nodes(options: Options) -> list[Row]:
         if options.quick:
             config.update(width=8, head_width=8)
         graph = normalised_graph(config, dataset)
-        rows.append(
-            measure_step(
-                lambda graph=graph, config=config: nodes.LibraryStep(config, graph),
-                None,
-                options,
-                what=f"GRACE nodes, {config.mixing}",
-                data=dataset.name,
-                samples=graph.num_nodes,
-                width=config.width,
-            )
-        )
+        rows.append(nodes_row("GRACE", config, graph, dataset.name, None, options))
     return rows
 
 

@@ -25,7 +25,7 @@ class Options(NamedTuple):
     quick: tiny sizes. repeats: timed calls of everything. data_dir: folder of the data sets, None
     for $MMIX_DATA_DIR. rows, dimensions: N and D of the losses, None for the part's own.
     block_size: of streamed forms, None for the device's usual. limit_gb: what dense forms may take.
-    peaks: FLOP/s by dtype and `bytes` a second that part `roofline` measured; empty: no shares.
+    peaks: FLOP/s by dtype and `bytes` a second that part `roofline` measured; None: no shares.
     """
 
     quick: bool = False
@@ -35,7 +35,7 @@ class Options(NamedTuple):
     dimensions: list[int] | None = None
     block_size: int | None = None
     limit_gb: float = 8.0
-    peaks: dict[str, float] = {}  # noqa: RUF012 - read, never written
+    peaks: dict[str, float] | None = None
 
 
 def say(text: str) -> None:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.ops.blocks import even_blocks
+
 NEGATIVES = ("full", "cross")
 # Measured on two CPU cores: tiles of 2,048 are faster than smaller ones, and as fast as the dense
 # form, whose three matrices pass 200 MB here.
@@ -40,8 +42,7 @@ def usual_block_size(num_rows: int) -> int | None:
 
 def tiling_of(num_rows: int, negatives: str, block_size: int, segmented: bool) -> Tiling:
     """Blocks of at most `block_size` rows, as equal as they can be: little padding."""
-    num_blocks = -(-num_rows // block_size)
-    return Tiling(negatives, -(-num_rows // num_blocks), segmented)
+    return Tiling(negatives, even_blocks(num_rows, block_size)[1], segmented)
 
 
 # A plan says which tiles are made: int32 [P, 4], each row block with a range of column blocks

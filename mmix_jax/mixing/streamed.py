@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.ops.blocks import even_blocks
+
 # Scores are cosines: e^{±1/τ} times the sum of a million such terms fits into float32 up to here.
 _PLAIN_SHARPNESS = 60.0
 
@@ -44,16 +46,6 @@ class _Options(NamedTuple):
     block_size: int
     plain: bool  # the sums fit as they are, without a running maximum
     constant: bool  # no gradient through the weights
-
-
-def even_blocks(num_rows: int, block_size: int) -> tuple[int, int]:
-    """(number of blocks, rows in each): blocks of at most `block_size` rows, with little padding.
-
-    Multiples of eight where the limit allows it, for the sake of vector instructions.
-    """
-    num_blocks = -(-num_rows // block_size)
-    size = min(-(-num_rows // (8 * num_blocks)) * 8, block_size, num_rows)
-    return num_blocks, size
 
 
 def cut(x: jax.Array, block_size: int) -> jax.Array:

@@ -11,7 +11,8 @@ import pytest
 
 import naive
 from mmix_jax.mixing import mix_pairs
-from mmix_jax.mixing.streamed import best_candidate, cut, even_blocks, joined, merge_candidates
+from mmix_jax.mixing.streamed import best_candidate, cut, joined, merge_candidates
+from mmix_jax.ops.blocks import even_blocks
 
 TEMPERATURES = [0.002, 0.02, 0.3, 5.0]
 KNOWN = (0.02, 5.0)  # as Python numbers too: the sums then go without a running maximum
