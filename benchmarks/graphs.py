@@ -6,11 +6,11 @@ import jax
 import numpy as np
 
 from mmix_jax.data.catalog import load_graphs
-from mmix_jax.data.graph_sets import degree_features, one_hot
+from mmix_jax.data.graphs.graph_sets import degree_features, one_hot
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.graph_inputs import make_sampler
-from mmix_jax.experiments.graphs import graph_settings, start, task_of
+from mmix_jax.experiments.graphs.inputs import make_sampler
+from mmix_jax.experiments.graphs.task import graph_settings, start, task_of
 from mmix_jax.experiments.runs import keys_of
 from mmix_jax.frameworks.mvgrl_graphs import make_graph_loss
 from mmix_jax.graphs import Graph, make_graph

@@ -5,8 +5,8 @@ import numpy as np
 from mmix_jax.data import ImageDataset, make_image_dataset
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
-from mmix_jax.experiments.image_inputs import make_order
-from mmix_jax.experiments.images import start, task_of
+from mmix_jax.experiments.images.inputs import make_order
+from mmix_jax.experiments.images.task import start, task_of
 from mmix_jax.experiments.runs import keys_of, optimization_of
 from mmix_jax.frameworks.simclr import make_image_loss
 from mmix_jax.training.step import AXIS, make_optimizer, make_step, make_steps, replicate

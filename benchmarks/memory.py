@@ -78,7 +78,7 @@ def measure_training(args) -> dict[str, float]:
     import statistics
 
     from benchmarks import nodes
-    from mmix_jax.experiments.node_inputs import normalised_graph
+    from mmix_jax.experiments.nodes.inputs import normalised_graph
 
     floor = peak_mb()
     path, _, variant = args.config.partition(":")

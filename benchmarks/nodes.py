@@ -7,8 +7,8 @@ import numpy as np
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.experiments.node_inputs import make_sampler
-from mmix_jax.experiments.nodes import FRAMEWORKS
+from mmix_jax.experiments.nodes.inputs import make_sampler
+from mmix_jax.experiments.nodes.task import FRAMEWORKS
 from mmix_jax.graphs import Graph, Split, make_graph
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 

@@ -16,8 +16,8 @@ import jax
 from benchmarks import nodes, timing
 from mmix_jax.evaluation.logistic import L2_GRID, logistic
 from mmix_jax.experiments.defaults import node_config
-from mmix_jax.experiments.node_inputs import normalised_graph, whole_graph
-from mmix_jax.frameworks.mvgrl import embed
+from mmix_jax.experiments.nodes.inputs import normalised_graph, whole_graph
+from mmix_jax.frameworks.mvgrl_nodes import embed
 from mmix_jax.graphs import Graph
 
 HAVE_TORCH = importlib.util.find_spec("torch") is not None

@@ -39,9 +39,9 @@ def measure_steps(case: dict) -> dict:
     import jax.numpy as jnp
 
     from benchmarks import nodes
-    from mmix_jax.data.synthetic_graph import SyntheticGraph, load_synthetic_graph
-    from mmix_jax.experiments import node_inputs
-    from mmix_jax.frameworks.mvgrl import NodeTables
+    from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
+    from mmix_jax.experiments.nodes import inputs as node_inputs
+    from mmix_jax.frameworks.mvgrl_nodes import NodeTables
 
     found = {"floor_mb": resident_mb("VmHWM")}
     config = _config(case)

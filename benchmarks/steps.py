@@ -15,7 +15,7 @@ import jax
 from benchmarks import graphs, graphs_vs_torch, images, images_vs_torch, nodes, suite
 from benchmarks.suite import Options, Row
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.experiments.node_inputs import normalised_graph
+from mmix_jax.experiments.nodes.inputs import normalised_graph
 
 WARM_UP = 2  # the second step may compile again, for a state that a step has placed
 Step = Callable[[], object]

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import contrast, nodes, suite
 from benchmarks.suite import Options, Row
 from mmix_jax.experiments.defaults import node_config
-from mmix_jax.experiments.node_inputs import normalised_graph
+from mmix_jax.experiments.nodes.inputs import normalised_graph
 
 LOSS_ROWS, LOSS_DIMENSION = 131_072, 256
 

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from mmix_jax.data.torch_weights import read_state_dict
 from mmix_jax.encoders.heads import ProjectionHead
 from mmix_jax.encoders.resnet import ResNet18
 from mmix_jax.errors import InputError
+from mmix_jax.interop.torch_weights import read_state_dict
 
 _SHOWN = 6  # names of wrong entries in one line
 _STEM = {

@@ -21,7 +21,12 @@ from mmix_jax.errors import InputError
 
 MODES = ("train", "eval", "embed")
 # Modules of `experiments`, by the task in the config.
-_TASKS = {"node": "nodes", "graph": "graphs", "edit_distance": "edit_distance", "image": "images"}
+_TASKS = {
+    "node": "nodes.task",
+    "graph": "graphs.task",
+    "edit_distance": "graphs.edit_distance",
+    "image": "images.task",
+}
 
 
 class Command(NamedTuple):

@@ -17,7 +17,7 @@ from mmix_jax.encoders.resnet import ResNet18
 from mmix_jax.errors import InputError
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.step import init_state, make_optimizer
-from tests.data.torch_files import save, save_state
+from tests.interop.torch_files import save, save_state
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {"stages": (2, 1), "width": 8}

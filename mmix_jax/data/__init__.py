@@ -1,13 +1,13 @@
 """Data sets: found, checked, downloaded where missing, and read into the types of ``types``."""
 
 from mmix_jax.data.catalog import load_graphs, load_images, load_nodes
-from mmix_jax.data.convert import from_networkx, from_networkx_graphs, from_pyg, from_scipy
-from mmix_jax.data.custom import read_graph_file
-from mmix_jax.data.custom_graphs import read_graph_folder
-from mmix_jax.data.image_folder import read_image_folder
-from mmix_jax.data.ppi import read_ppi
+from mmix_jax.data.graphs.graph_folder import read_graph_folder
+from mmix_jax.data.graphs.tudataset import read_tudataset
+from mmix_jax.data.images.image_folder import read_image_folder
+from mmix_jax.data.libraries import from_networkx, from_networkx_graphs, from_pyg, from_scipy
+from mmix_jax.data.nodes.graph_file import read_graph_file
+from mmix_jax.data.nodes.ppi import read_ppi
 from mmix_jax.data.splits import random_split, stratified_split, validate_split
-from mmix_jax.data.tudataset import read_tudataset
 from mmix_jax.data.types import (
     GraphDataset,
     ImageDataset,

@@ -2,17 +2,19 @@
 
 import os
 
-from mmix_jax.data import cifar, citation_full, planetoid, tudataset
-from mmix_jax.data.custom import read_graph_file
-from mmix_jax.data.custom_graphs import read_graph_folder
-from mmix_jax.data.digit_images import load_digit_images
-from mmix_jax.data.digits import load_digits_graph
-from mmix_jax.data.generated_images import load_generated_images
-from mmix_jax.data.graph_sets import MAX_DEGREE
-from mmix_jax.data.image_folder import read_image_folder
-from mmix_jax.data.ppi import load_ppi, read_ppi
+from mmix_jax.data.graphs import tudataset
+from mmix_jax.data.graphs.graph_folder import read_graph_folder
+from mmix_jax.data.graphs.graph_sets import MAX_DEGREE
+from mmix_jax.data.images import cifar
+from mmix_jax.data.images.digit_images import load_digit_images
+from mmix_jax.data.images.generated_images import load_generated_images
+from mmix_jax.data.images.image_folder import read_image_folder
+from mmix_jax.data.nodes import citation_full, planetoid
+from mmix_jax.data.nodes.digits_graph import load_digits_graph
+from mmix_jax.data.nodes.graph_file import read_graph_file
+from mmix_jax.data.nodes.ppi import load_ppi, read_ppi
+from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
 from mmix_jax.data.splits import check_split_name
-from mmix_jax.data.synthetic_graph import SyntheticGraph, load_synthetic_graph
 from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 

@@ -96,7 +96,7 @@ def trim(folder: Path, max_bytes: int = _MAX_BYTES) -> None:
 
 def _folder() -> Path | None:
     """This machine's folder, made and writable; None, with a warning, where that cannot be."""
-    from mmix_jax.data.files import cache_folder
+    from mmix_jax.data.store.files import cache_folder
 
     root = cache_folder() / "programs"
     folder, probe = root / machine(), f".{os.getpid()}.tmp"

@@ -4,7 +4,7 @@ from typing import Any
 
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.frameworks.grace import GraceSettings
-from mmix_jax.frameworks.mvgrl import Settings
+from mmix_jax.frameworks.mvgrl_nodes import Settings
 from mmix_jax.losses import usual_block_size
 
 

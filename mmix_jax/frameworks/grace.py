@@ -14,7 +14,7 @@ from mmix_jax.encoders.features import num_features_of, num_rows_of
 from mmix_jax.encoders.gat import GAT
 from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
 from mmix_jax.encoders.heads import NodeHead, Projections
-from mmix_jax.frameworks.anchors import Aux, Projected, mix_anchor_inputs, mix_rows, own_key
+from mmix_jax.frameworks.base import Aux, Projected, mix_anchor_inputs, mix_rows, own_key
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.padding import edge_mask
 from mmix_jax.graphs.samplers import NodeBatch

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
-from mmix_jax.frameworks.anchors import Aux
-from mmix_jax.frameworks.mvgrl import Settings, apply_method
+from mmix_jax.frameworks.base import Aux
+from mmix_jax.frameworks.mvgrl_nodes import Settings, apply_method
 from mmix_jax.graphs.batches import Buckets
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.normalize import propagate

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
 from mmix_jax.encoders.gcn import Propagate, along_edges
-from mmix_jax.frameworks.anchors import Aux, mix_anchor_inputs, own_key
-from mmix_jax.frameworks.mvgrl import (
+from mmix_jax.frameworks.base import Aux, mix_anchor_inputs, own_key
+from mmix_jax.frameworks.mvgrl_nodes import (
     NodeTables,
     Settings,
     apply_method,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mmix_jax.augment.images import CIFAR, ImageAugmentation, augment, normalise_images
 from mmix_jax.encoders.heads import ProjectionHead, Projections
 from mmix_jax.encoders.resnet import ResNet18
-from mmix_jax.frameworks.anchors import Aux
+from mmix_jax.frameworks.base import Aux
 from mmix_jax.losses import diversity, info_nce, virtual_labels
 from mmix_jax.mixing import Mixture, draw_partners, mix_pairs, mix_with
 from mmix_jax.ops.collectives import device_count, device_index

@@ -6,9 +6,11 @@ from PIL import Image
 
 from mmix_jax.data import load_graphs, load_images, load_nodes, random_split, statistics
 from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
-from mmix_jax.data.synthetic_graph import SyntheticGraph
+from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
 from mmix_jax.errors import InputError
-from tests.data import cifar_files, citation_files, ppi_files, tu_files
+from tests.data.graphs import tu_files
+from tests.data.images import cifar_files
+from tests.data.nodes import citation_files, ppi_files
 
 
 def test_unknown_names_are_told():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmix_jax.data import make_graph_dataset, make_image_dataset
-from mmix_jax.data.graph_sets import make_graph_or_empty
+from mmix_jax.data.graphs.graph_sets import make_graph_or_empty
 from mmix_jax.errors import InputError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.experiments import small
+from tests.experiments.nodes import small
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from mmix_jax.data.catalog import IMAGE_DATASETS, NODE_DATASETS
-from mmix_jax.data.tudataset import FEATURES
+from mmix_jax.data.graphs.tudataset import FEATURES
 from mmix_jax.encoders.gcn import ACTIVATIONS
 from mmix_jax.experiments import choices
 from mmix_jax.frameworks.grace import ENCODERS

@@ -15,10 +15,11 @@ from jax import monitoring
 from jax.experimental.compilation_cache import compilation_cache
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import nodes, programs
+from mmix_jax.experiments import programs
+from mmix_jax.experiments.nodes import task as nodes
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted
-from tests.experiments import small
+from tests.experiments.nodes import small
 from tests.metric_lines import lines_of
 
 

@@ -6,10 +6,10 @@ import jax
 import pytest
 from jax import monitoring
 
-from mmix_jax.experiments import nodes
 from mmix_jax.experiments.image_defaults import image_config
+from mmix_jax.experiments.nodes import task as nodes
 from mmix_jax.experiments.runs import WatchedWriter
-from tests.experiments import small
+from tests.experiments.nodes import small
 
 
 class Memory:

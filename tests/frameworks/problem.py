@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import naive
-from mmix_jax.frameworks.mvgrl import NodeTables, Settings, init_params
+from mmix_jax.frameworks.mvgrl_nodes import NodeTables, Settings, init_params
 from mmix_jax.graphs.padding import pad_graph
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph, make_graph

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from mmix_jax.frameworks.mvgrl import Settings
 from mmix_jax.frameworks.mvgrl_loss import make_loss
+from mmix_jax.frameworks.mvgrl_nodes import Settings
 from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 from tests.frameworks import problem

@@ -9,8 +9,8 @@ import pytest
 
 import naive
 from mmix_jax.frameworks import mvgrl_loss
-from mmix_jax.frameworks.mvgrl import NodeTables, Settings
 from mmix_jax.frameworks.mvgrl_loss import make_loss
+from mmix_jax.frameworks.mvgrl_nodes import NodeTables, Settings
 from mmix_jax.graphs.diffusion import sparse_diffusion
 from mmix_jax.graphs.samplers import NeighbourTable
 from mmix_jax.graphs.types import make_graph

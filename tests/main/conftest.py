@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.experiments import small
+from tests.experiments.nodes import small
 from tests.main import program
 
 

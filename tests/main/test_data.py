@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from mmix_jax.data import files, planetoid
-from tests.experiments import small
+from mmix_jax.data.nodes import planetoid
+from mmix_jax.data.store import files
+from tests.experiments.nodes import small
 from tests.main.program import CONFIGS, contents, refused, run
 
 

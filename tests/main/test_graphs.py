@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmix_jax.data import statistics
-from tests.data import tu_files
-from tests.experiments import small_graphs
+from tests.data.graphs import tu_files
+from tests.experiments.graphs import small_graphs
 from tests.main.program import CONFIGS, QUICK, contents, numbers, refused, run
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mmix_jax import convert
-from mmix_jax.data.torch_weights import read_state_dict
 from mmix_jax.encoders.resnet import ResNet18
-from tests.data import cifar_files
-from tests.data.torch_files import save_state
-from tests.experiments import small_images
+from mmix_jax.interop.torch_weights import read_state_dict
+from tests.data.images import cifar_files
+from tests.experiments.images import small_images
+from tests.interop.torch_files import save_state
 from tests.main.program import CONFIGS, contents, numbers, refused, run, steps_of
 
 NUM_IMAGES = small_images.NUM_TRAIN + small_images.NUM_TEST

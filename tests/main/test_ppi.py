@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mmix_jax.data import ppi
-from tests.data import ppi_files
+from mmix_jax.data.nodes import ppi
+from tests.data.nodes import ppi_files
 from tests.main.program import CONFIGS, QUICK, contents, refused, run
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmix_jax.results import read_results
-from tests.experiments import small
+from tests.experiments.nodes import small
 from tests.main.program import CONFIGS, QUICK, contents, numbers, refused, run
 
 RECORD_FIELDS = {

@@ -1,0 +1,1 @@
+"""Sets of graphs: TUDataset's format, and folders of one's own."""

@@ -1,0 +1,186 @@
+"""Your own set of graphs: a folder with an ``.npz`` file each; nothing in it is executed."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmix_jax.data.graphs.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
+from mmix_jax.data.nodes.npz_files import (
+    EDGE_KEYS,
+    SPARSE_FEATURE_KEYS,
+    load_arrays,
+    read_edges,
+    read_features,
+)
+from mmix_jax.data.types import GraphDataset, make_graph_dataset
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph
+
+FEATURES = ("auto", "degree")
+
+
+class GraphFile(NamedTuple):
+    """One graph of the set.
+
+    Fields:
+      graph: checked; ``x`` has no columns where ``has_features`` is false.
+      has_features: whether the file gives any.
+      label: a number, or None.
+    """
+
+    graph: Graph
+    has_features: bool
+    label: np.ndarray | None
+
+
+def read_graph_folder(
+    path: str | os.PathLike,
+    *,
+    features: str = "auto",
+    max_degree: int = MAX_DEGREE,
+    undirected: bool = True,
+) -> GraphDataset:
+    """Graphs of your own, in the order of their files' names, which without ``.npz`` are the ids.
+
+    Keys of each file (arrays of numbers or strings; pickled objects are refused):
+
+    - edges: as in ``custom.read_graph_file``: ``edge_index`` [2, E], with ``edge_weight`` [E] if
+      there are weights, or a SciPy CSR adjacency;
+    - nodes: ``x`` [N, F], or CSR parts prefixed by ``attr_``, with the same F in every file; or in
+      no file: then N is the adjacency's, or ``num_nodes``, and x the one-hot degree. N may be 0;
+    - optional: ``y`` or ``labels``, the graph's class, a single number 0 … C − 1. Either all files
+      have one, or none.
+
+    Args:
+      path: of the folder.
+      features: ``"auto"``: those in the files if any; ``"degree"``: the one-hot degree in any case.
+      max_degree: see ``graph_sets.degree_features``.
+      undirected: store every edge in both directions.
+
+    Raises:
+      InputError: in one line, which file and what is wrong with it.
+    """
+    folder = Path(path).expanduser()
+    if features not in FEATURES:
+        raise InputError(
+            f"unknown features {features!r} of graph files; expected one of: {', '.join(FEATURES)}"
+        )
+    if not folder.is_dir():
+        raise InputError(f"{folder}: must be a folder of .npz files, found none; check the path")
+    # Names that begin with a dot are the operating system's.
+    paths = sorted(p for p in folder.glob("*.npz") if not p.name.startswith("."))
+    if not paths:
+        raise InputError(f"{folder}: must hold .npz files, one per graph, found none; add them")
+    try:
+        files = {p.name: _read_file(p, features, undirected) for p in paths}
+        given = _all_or_none({name: f.has_features for name, f in files.items()}, "features x")
+        labelled = _all_or_none({name: f.label is not None for name, f in files.items()}, "a y")
+        graphs = [file.graph for file in files.values()]
+        if given:
+            _check_widths({name: f.graph.x.shape[1] for name, f in files.items()})
+        else:
+            graphs = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in graphs]
+        return make_graph_dataset(
+            folder.resolve().name,
+            graphs,
+            np.array([file.label for file in files.values()]) if labelled else None,
+            features="given" if given else "degree",
+            ids=np.array([p.stem for p in paths]),
+        )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+
+
+def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
+    try:
+        keys = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "num_nodes")
+        arrays = load_arrays(path, keys)
+        edges = read_edges(arrays)
+        x = read_features(arrays)
+        bare = np.zeros((_num_nodes(arrays, x, edges.num_nodes), 0))
+        x = None if features == "degree" else x
+        graph = make_graph_or_empty(
+            bare if x is None else x,
+            edges.senders,
+            edges.receivers,
+            edges.weight,
+            undirected=undirected,
+        )
+        return GraphFile(graph, x is not None, _label(arrays))
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from error
+
+
+def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | None) -> int:
+    """Number of nodes, which features, adjacency and ``num_nodes`` must agree on.
+
+    It is not guessed from the edges: the last nodes may have none.
+    """
+    told = {} if rows is None else {"the adjacency": rows}
+    if x is not None:
+        told["the features"] = len(np.atleast_1d(x))
+    if "num_nodes" in arrays:
+        value = arrays["num_nodes"]
+        if value.size != 1 or value.dtype.kind not in "iu" or value.item() < 0:
+            raise InputError(
+                f"num_nodes must be one integer, 0 or more, found {value.ravel()[:3].tolist()}; "
+                "save the number of nodes"
+            )
+        told["num_nodes"] = value.item()
+    if not told:
+        raise InputError(
+            "the number of nodes must be told, found neither x nor an adjacency nor num_nodes; add "
+            "num_nodes"
+        )
+    if len(set(told.values())) > 1:
+        found = ", ".join(f"{count} by {source}" for source, count in told.items())
+        raise InputError(f"the number of nodes must be one, found {found}; check the file")
+    return next(iter(told.values()))
+
+
+def _label(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
+    """The graph's class as an array of shape [], None without."""
+    if "y" in arrays and "labels" in arrays:
+        raise InputError("the label must be given once, found both y and labels; leave one out")
+    label = arrays.get("y", arrays.get("labels"))
+    if label is None:
+        return None
+    if label.size != 1 or label.dtype.kind not in "biuf":
+        raise InputError(
+            f"y must be one number, the graph's class, found {label.dtype} of shape {label.shape}; "
+            "number the classes"
+        )
+    if (label < 0).any():
+        raise InputError(
+            f"y must be a class 0, 1, 2, …, found {label.item()}; number the classes from zero, or "
+            "leave y out of all files"
+        )
+    return label.reshape(())
+
+
+def _all_or_none(has: dict[str, bool], what: str) -> bool:
+    """Whether all files have it.
+
+    Raises:
+      InputError: some have, some have not.
+    """
+    if len(set(has.values())) > 1:
+        having = next(name for name, there in has.items() if there)
+        lacking = next(name for name, there in has.items() if not there)
+        raise InputError(
+            f"all graphs or none must have {what}, found it in {having} and not in {lacking}; "
+            "add it there, or leave it out everywhere"
+        )
+    return next(iter(has.values()))
+
+
+def _check_widths(widths: dict[str, int]) -> None:
+    (first, wanted), *others = widths.items()
+    for name, width in others:
+        if width != wanted:
+            raise InputError(
+                f"all graphs must have the same number of features, found {wanted} in {first} and "
+                f"{width} in {name}; give every node the same features"
+            )

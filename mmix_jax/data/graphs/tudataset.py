@@ -1,0 +1,240 @@
+"""Sets of labelled graphs in TUDataset's format, by name: found, checked, given features.
+
+Any set of the collection loads by its official name. Those of the paper have names as configs
+write them, ``mutag`` for ``MUTAG``, and are compared with pinned sums and published statistics.
+
+Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs",
+2020; https://chrsmrrs.github.io/datasets.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mmix_jax.data.graphs.graph_sets import (
+    MAX_DEGREE,
+    cut_graph,
+    degree_features,
+    one_hot,
+    standardise,
+)
+from mmix_jax.data.graphs.tu_files import TextFile, TUParts, parse_texts, read_texts
+from mmix_jax.data.statistics import check_statistics, measure_graphs
+from mmix_jax.data.store.checksums import TU_TEXTS, RemoteFile
+from mmix_jax.data.store.files import require_files, search_folders
+from mmix_jax.data.types import GraphDataset, make_graph_dataset
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph, make_graph
+
+BASE_URL = "https://www.chrsmrrs.com/graphkerneldatasets/"
+OFFICIAL = {
+    "mutag": "MUTAG",
+    "ptc_mr": "PTC_MR",
+    "imdb_binary": "IMDB-BINARY",
+    "imdb_multi": "IMDB-MULTI",
+    "reddit_binary": "REDDIT-BINARY",
+    "coil_del": "COIL-DEL",
+}
+NAMES = tuple(OFFICIAL)
+FEATURES = (
+    "auto",
+    "labels",
+    "attributes",
+    "labels+attributes",
+    "labels+degree",
+    "attributes+degree",
+    "degree",
+)
+
+_log = logging.getLogger(__name__)
+
+
+def load_tudataset(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    features: str = "auto",
+    max_degree: int = MAX_DEGREE,
+    base_url: str = BASE_URL,
+) -> GraphDataset:
+    """A set of the collection, from disk or downloaded.
+
+    A set of ``NAMES`` must have its published statistics. Its files are packed anew now and then:
+    where only their sums differ, a warning is logged.
+
+    Args:
+      name: one of ``NAMES``, or the official name of any set, ``"PROTEINS"``.
+      data_dir: holds ``<official name>.zip``, or a folder of that name with the text files, in
+        ``tu/`` or directly; see ``files.search_folders``.
+      features: see ``read_tudataset``.
+      max_degree: see ``graph_sets.degree_features``.
+      base_url: where the zip is downloaded from if missing.
+
+    Raises:
+      InputError: unknown features, or the set is missing, damaged or another one.
+    """
+    _check_name(name)
+    _check_features(features)
+    official = OFFICIAL.get(name, name)
+    known = {of: name for name, of in OFFICIAL.items()}.get(official)
+    source = find_source(official, data_dir=data_dir, base_url=base_url)
+    texts = read_texts(source, official)
+    parts = parse_texts(texts)
+    union = _structure(parts)
+    if known is not None:
+        _check_known(known, parts, union)
+        _compare_sums(texts, official, source)
+    return _dataset(known or official, parts, union, features, max_degree)
+
+
+def read_tudataset(
+    source: str | os.PathLike,
+    name: str,
+    *,
+    features: str = "auto",
+    max_degree: int = MAX_DEGREE,
+) -> GraphDataset:
+    """Reads set ``name`` in a zip or a folder, whatever set it is: no sums, no statistics.
+
+    Node features x:
+
+    - ``"labels"``: the node's label, one-hot in the order of the numbers in the file;
+    - ``"attributes"``: its attributes, each standardised over all nodes of the set;
+    - ``"degree"``: its number of neighbours, one-hot; see ``graph_sets.degree_features``;
+    - two of them with a plus, in this order: ``"labels+attributes"``, ``"labels+degree"``,
+      ``"attributes+degree"``;
+    - ``"auto"``: the first of labels, attributes and degree that the set has.
+
+    Args:
+      source: holds ``<name>_A.txt`` and the others; see ``tu_files``.
+      name: as in the names of the files.
+      features: see above.
+      max_degree: all degrees from here on share a column.
+
+    Raises:
+      InputError: unknown features, a file is missing, damaged or badly formed, or lacks what the
+        features are made of.
+    """
+    _check_features(features)
+    parts = parse_texts(read_texts(Path(source), name))
+    return _dataset(name, parts, _structure(parts), features, max_degree)
+
+
+def find_source(
+    official: str, *, data_dir: str | os.PathLike | None = None, base_url: str = BASE_URL
+) -> Path:
+    """The set's zip or folder, in the first data folder that has either; else downloaded.
+
+    Raises:
+      InputError: it is nowhere, and cannot be downloaded.
+    """
+    for folder in search_folders(data_dir):
+        for place in (folder / "tu", folder):
+            if (place / f"{official}.zip").is_file():
+                return place / f"{official}.zip"
+            if any((place / official).glob(f"{official}_*.txt")):
+                return place / official
+    # No sum: the archives are packed anew now and then.
+    file = RemoteFile(f"tu/{official}.zip", f"{base_url}{official}.zip")
+    try:
+        return require_files([file], data_dir=data_dir)[0]
+    except InputError as error:
+        if official in OFFICIAL.values():
+            raise
+        raise InputError(
+            f"{error}; or, if no set of TUDataset was meant by {official!r}, name one of: "
+            f"{', '.join(NAMES)}"
+        ) from error
+
+
+def _check_name(name: str) -> None:
+    # The name becomes part of paths and of an address.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise InputError(
+            f"unknown set of graphs {name!r}; expected one of: {', '.join(NAMES)}, or the official "
+            "name of a TUDataset"
+        )
+
+
+def _check_features(features: str) -> None:
+    if features not in FEATURES:
+        raise InputError(
+            f"unknown node features {features!r}; expected one of: {', '.join(FEATURES)}"
+        )
+
+
+def _structure(parts: TUParts) -> Graph:
+    """All graphs as one, still without features: sorted and freed of repeats in one go."""
+    bare = np.zeros((parts.first_node[-1], 0), np.float32)
+    return make_graph(bare, parts.senders, parts.receivers)
+
+
+def _check_known(name: str, parts: TUParts, union: Graph) -> None:
+    """Compares a set with its published statistics."""
+    labels, attributes = parts.node_labels, parts.node_attributes
+    found = measure_graphs(
+        union,
+        parts.labels,
+        num_node_labels=0 if labels is None else sum(np.unique(c).size for c in labels.T),
+        num_attributes=0 if attributes is None else attributes.shape[1],
+    )
+    check_statistics(name, found)
+
+
+def _compare_sums(texts: Mapping[str, TextFile], official: str, source: Path) -> None:
+    """Logs which files are not byte for byte as published; where all are, nothing."""
+    sums = TU_TEXTS[official]
+    differing = [
+        f"{official}_{part}.txt"
+        for part, text in texts.items()
+        if part in sums and hashlib.sha256(text.content).hexdigest() != sums[part]
+    ]
+    if differing:
+        _log.warning(
+            "%s: SHA-256 of %s differs from the pinned one; used all the same, as the set has its "
+            "published statistics",
+            source,
+            ", ".join(differing),
+        )
+
+
+def _dataset(
+    name: str, parts: TUParts, union: Graph, features: str, max_degree: int
+) -> GraphDataset:
+    """The graphs one by one, with the features asked for."""
+    features = _choose(features, name, parts)
+    blocks = []
+    for kind in features.split("+"):
+        if kind == "labels" and parts.node_labels is not None:
+            blocks += [_one_hot_labels(column) for column in parts.node_labels.T]
+        elif kind == "attributes" and parts.node_attributes is not None:
+            blocks.append(standardise(parts.node_attributes))
+        else:
+            blocks.append(degree_features(union, max_degree=max_degree))
+    graphs = cut_graph(union._replace(x=np.concatenate(blocks, axis=1)), parts.first_node)
+    return make_graph_dataset(name, graphs, parts.labels, features=features)
+
+
+def _choose(features: str, name: str, parts: TUParts) -> str:
+    """The features that ``features`` means for this set; it has what they are made of."""
+    given = {"labels": parts.node_labels, "attributes": parts.node_attributes}
+    kinds = {kind for kind, rows in given.items() if rows is not None} | {"degree"}
+    if features == "auto":
+        return next(kind for kind in (*given, "degree") if kind in kinds)
+    if not kinds.issuperset(features.split("+")):
+        possible = [f for f in FEATURES if f == "auto" or kinds.issuperset(f.split("+"))]
+        raise InputError(
+            f"node features {features!r} must be in the set's files, found otherwise in {name}; "
+            f"expected one of: {', '.join(possible)}"
+        )
+    return features
+
+
+def _one_hot_labels(labels: np.ndarray) -> np.ndarray:
+    values, codes = np.unique(labels, return_inverse=True)
+    return one_hot(codes, values.size)

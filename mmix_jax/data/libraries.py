@@ -1,0 +1,284 @@
+"""Graphs from other libraries' objects: networkx, SciPy and PyTorch Geometric."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from mmix_jax.data.graphs.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
+from mmix_jax.data.nodes.raw import MASKS, RawGraph, check_raw, edge_ends
+from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph
+
+
+def from_scipy(
+    adjacency: Any,
+    x: Any,
+    y: ArrayLike | None = None,
+    *,
+    masks: dict[str, ArrayLike] | None = None,
+    ids: ArrayLike | None = None,
+    name: str = "scipy",
+    split: str = "default",
+    split_seed: int = 0,
+    undirected: bool = True,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """A data set from a sparse adjacency matrix.
+
+    Args:
+      adjacency: SciPy sparse matrix or array [N, N]; a non-zero entry (i, j) is the weight of the
+        edge from i to j.
+      x: node features [N, F], dense or sparse.
+      y: classes [N], −1 where unknown; None without labels.
+      masks: ``train_mask``, ``val_mask`` and ``test_mask`` [N]; None for a random split.
+      ids: names of the nodes [N].
+      name: of the data set.
+      split: see ``types.make_dataset``; masks are the public split.
+      split_seed: seed of a random split.
+      undirected: store every edge in both directions.
+      bag_of_words: whether features are counts of words, to be normalised by row.
+
+    Raises:
+      InputError: a part is not as described, or does not fit the others.
+    """
+    if not sparse.issparse(adjacency) or len(adjacency.shape) != 2:
+        raise InputError(
+            f"adjacency must be a SciPy sparse matrix, found {type(adjacency).__name__}; "
+            "use scipy.sparse.csr_array"
+        )
+    x = x.toarray() if sparse.issparse(x) else _array(x, "x")
+    if adjacency.shape != (len(x), len(x)):
+        raise InputError(
+            f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
+            f"{adjacency.shape}; give both the same nodes"
+        )
+    entries = sparse.coo_array(adjacency)
+    entries.sum_duplicates()
+    entries.eliminate_zeros()
+    raw = RawGraph(x, entries.row, entries.col, entries.data, y, masks or {}, ids)
+    return check_raw(
+        name,
+        raw,
+        split=split,
+        split_seed=split_seed,
+        undirected=undirected,
+        bag_of_words=bag_of_words,
+    )
+
+
+def from_networkx(
+    graph: Any,
+    *,
+    features: str = "x",
+    label: str = "y",
+    weight: str = "weight",
+    name: str = "networkx",
+    split: str = "default",
+    split_seed: int = 0,
+    undirected: bool = True,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """A data set from a networkx graph; the nodes' names become its ids.
+
+    Args:
+      graph: any networkx graph; of parallel edges the largest weight counts.
+      features: node attribute with a number or a vector, on every node.
+      label: node attribute with an integer class; nodes without it are unlabelled.
+      weight: edge attribute; edges without it weigh 1.
+      name: of the data set.
+      split: see ``types.make_dataset``; node attributes ``train_mask``, ``val_mask`` and
+        ``test_mask``, on nodes where they are true, are the public split.
+      split_seed: seed of a random split.
+      undirected: store every edge in both directions, also those of a ``DiGraph``.
+      bag_of_words: whether features are counts of words, to be normalised by row.
+
+    Raises:
+      InputError: features are missing or of unequal length, or a part is not as described.
+    """
+    nodes = list(graph.nodes(data=True))
+    senders, receivers, edge_weight = _networkx_edges(graph, weight)
+    marked = [mask for mask in MASKS if any(mask in data for _, data in nodes)]
+    raw = RawGraph(
+        x=_stack([_feature(node, data, features) for node, data in nodes], features),
+        senders=senders,
+        receivers=receivers,
+        edge_weight=edge_weight,
+        labels=_array([data.get(label, -1) for _, data in nodes], label),
+        masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
+        ids=_names([node for node, _ in nodes]),
+    )
+    return check_raw(
+        name,
+        raw,
+        split=split,
+        split_seed=split_seed,
+        undirected=undirected,
+        bag_of_words=bag_of_words,
+    )
+
+
+def from_networkx_graphs(
+    graphs: Iterable[Any],
+    labels: ArrayLike | None = None,
+    *,
+    features: str | None = "x",
+    weight: str = "weight",
+    ids: ArrayLike | None = None,
+    name: str = "networkx",
+    max_degree: int = MAX_DEGREE,
+    undirected: bool = True,
+) -> GraphDataset:
+    """A set of graphs from networkx graphs; one without nodes is legal beside others.
+
+    Args:
+      graphs: any networkx graphs; of parallel edges the largest weight counts.
+      labels: one class per graph, 0 … C − 1; None without labels.
+      features: node attribute with a number or a vector, on every node, of one length in all
+        graphs; None for the one-hot degree.
+      weight: edge attribute; edges without it weigh 1.
+      ids: names of the graphs.
+      name: of the data set.
+      max_degree: see ``graph_sets.degree_features``.
+      undirected: store every edge in both directions, also those of a ``DiGraph``.
+
+    Raises:
+      InputError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
+        fit the graphs.
+    """
+    graphs = list(graphs)
+    converted = []
+    for i, graph in enumerate(graphs):
+        try:
+            converted.append(_networkx_graph(graph, features, weight, undirected))
+        except InputError as error:
+            raise InputError(f"graph {i}: {error}") from error
+    if features is None:
+        converted = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in converted]
+        kind = "degree"
+    else:
+        # A graph without nodes cannot say how many features they would have.
+        width = next((g.x.shape[1] for g in converted if g.num_nodes), 0)
+        converted = [
+            g if g.num_nodes else g._replace(x=np.zeros((0, width), np.float32)) for g in converted
+        ]
+        kind = "given"
+    return make_graph_dataset(name, converted, labels, features=kind, ids=ids)
+
+
+def from_pyg(
+    data: Any,
+    *,
+    name: str = "pyg",
+    split: str = "default",
+    split_seed: int = 0,
+    undirected: bool = True,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """A data set from a PyTorch Geometric ``Data`` object, or anything with its attributes.
+
+    Args:
+      data: has ``edge_index`` [2, E] and ``x`` [N, F]; may have ``edge_weight`` [E], ``y`` [N]
+        (−1 where unknown) and ``train_mask``, ``val_mask``, ``test_mask`` [N]. Torch tensors, on
+        any device, or arrays.
+      name: of the data set.
+      split: see ``types.make_dataset``; the masks are the public split.
+      split_seed: seed of a random split.
+      undirected: store every edge in both directions.
+      bag_of_words: whether features are counts of words, to be normalised by row.
+
+    Raises:
+      InputError: an attribute is missing or not as described.
+    """
+    parts = _arrays(data, ("x", "edge_index", "edge_weight", "y", *MASKS))
+    for key in ("x", "edge_index"):
+        if key not in parts:
+            raise InputError(
+                f"a PyTorch Geometric graph must have {key!r}, found none in "
+                f"{type(data).__name__}; set it"
+            )
+    senders, receivers = edge_ends(parts["edge_index"])
+    raw = RawGraph(
+        x=parts["x"],
+        senders=senders,
+        receivers=receivers,
+        edge_weight=parts.get("edge_weight"),
+        labels=parts.get("y"),
+        masks={mask: parts[mask] for mask in MASKS if mask in parts},
+    )
+    return check_raw(
+        name,
+        raw,
+        split=split,
+        split_seed=split_seed,
+        undirected=undirected,
+        bag_of_words=bag_of_words,
+    )
+
+
+def _networkx_graph(graph: Any, features: str | None, weight: str, undirected: bool) -> Graph:
+    """One graph of a set; ``x`` has no columns without ``features`` or without nodes."""
+    nodes = list(graph.nodes(data=True))
+    x = np.zeros((len(nodes), 0))
+    if features is not None and nodes:
+        x = _stack([_feature(node, data, features) for node, data in nodes], features)
+    return make_graph_or_empty(x, *_networkx_edges(graph, weight), undirected=undirected)
+
+
+def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Senders, receivers and weights, with nodes numbered in the graph's order."""
+    number = {node: i for i, node in enumerate(graph.nodes)}
+    edges = list(graph.edges(data=True))
+    return (
+        np.array([number[source] for source, _, _ in edges], np.int64),
+        np.array([number[target] for _, target, _ in edges], np.int64),
+        _array([data.get(weight, 1.0) for _, _, data in edges], weight),
+    )
+
+
+def _arrays(data: Any, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Those attributes that are set."""
+    values = {key: getattr(data, key, None) for key in keys}
+    return {key: _array(value, key) for key, value in values.items() if value is not None}
+
+
+def _array(value: Any, key: str) -> np.ndarray:
+    """A value as a NumPy array; torch's tensors are known by their methods."""
+    try:
+        if hasattr(value, "detach"):
+            value = value.detach().cpu().numpy()
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{key!r} must be a dense array of a type NumPy knows, found otherwise "
+            f"({str(error).splitlines()[0]}); convert it"
+        ) from error
+
+
+def _feature(node: Hashable, data: dict[str, Any], features: str) -> np.ndarray:
+    if features not in data:
+        raise InputError(
+            f"every node must have the attribute {features!r}, found none on {node!r}; set it, or "
+            "name another by features="
+        )
+    return np.atleast_1d(_array(data[features], features))
+
+
+def _stack(rows: list[np.ndarray], features: str) -> np.ndarray:
+    shapes = {row.shape for row in rows}
+    if len(shapes) != 1 or len(rows[0].shape) != 1:
+        raise InputError(
+            f"node attribute {features!r} must be a number or vector of one length, found shapes "
+            f"{', '.join(map(str, sorted(shapes))) or 'of no node'}; make them equal"
+        )
+    return np.stack(rows)
+
+
+def _names(nodes: list[Hashable]) -> np.ndarray:
+    """Names of nodes as strings or integers, whichever they are; others by their text."""
+    if all(isinstance(node, (int, np.integer)) for node in nodes):
+        return np.array(nodes, np.int64)
+    return np.array([str(node) for node in nodes])

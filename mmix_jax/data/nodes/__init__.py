@@ -1,0 +1,1 @@
+"""Graphs whose nodes are labelled: files, formats, and graphs made by formula."""

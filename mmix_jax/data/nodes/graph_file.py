@@ -1,0 +1,105 @@
+"""Your own graph, from an ``.npz`` file or from CSV tables; nothing in it is executed."""
+
+import os
+from pathlib import Path
+
+from mmix_jax.data.nodes.graph_csv import read_csv_graph
+from mmix_jax.data.nodes.npz_files import (
+    EDGE_KEYS,
+    SPARSE_FEATURE_KEYS,
+    load_arrays,
+    read_edges,
+    read_features,
+)
+from mmix_jax.data.nodes.raw import MASKS, RawGraph, check_raw
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+
+_KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "ids", *MASKS)
+
+
+def read_graph_file(
+    path: str | os.PathLike,
+    *,
+    split: str = "default",
+    split_seed: int = 0,
+    undirected: bool = True,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """A graph of your own.
+
+    Keys of an ``.npz`` file (arrays of numbers or strings; pickled objects are refused):
+
+    - edges: ``edge_index`` [2, E] (sources above targets, counted from 0), with ``edge_weight``
+      [E] if there are weights; or the parts ``data indices indptr shape`` of a SciPy CSR
+      adjacency, as ``scipy.sparse.save_npz`` writes them or prefixed by ``adj_``;
+    - features: ``x`` [N, F], or CSR parts prefixed by ``attr_``;
+    - optional: ``y`` or ``labels`` [N], −1 where unknown; ``train_mask``, ``val_mask`` and
+      ``test_mask`` [N], all three or none; ``ids`` [N].
+
+    A folder, or its ``edges.csv``, holds tables instead: see ``custom_csv.read_csv_graph``.
+    Without masks the split is 10/10/80 by ``split_seed``; without labels there is none.
+
+    Args:
+      path: the file or folder.
+      split: see ``types.make_dataset``; masks are the public split.
+      split_seed: seed of a random split.
+      undirected: store every edge in both directions.
+      bag_of_words: whether features are counts of words, to be normalised by row.
+
+    Raises:
+      InputError: in one line, which file and what is wrong with it.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"graph file {str(path)!r} does not exist; check the path")
+    # The tables of a folder are known by its name, a file by its own.
+    source = path.resolve()
+    name = source.parent.name if source.suffix == ".csv" else source.stem
+    try:
+        return check_raw(
+            name,
+            _read(path),
+            split=split,
+            split_seed=split_seed,
+            undirected=undirected,
+            bag_of_words=bag_of_words,
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> RawGraph:
+    if path.is_dir():
+        return read_csv_graph(path / "edges.csv")
+    if path.suffix == ".csv":
+        return read_csv_graph(path)
+    if path.suffix == ".npz":
+        return read_npz_graph(path)
+    raise InputError(
+        "a graph file must be an .npz file, a folder with edges.csv, or a .csv file of edges, "
+        f"found suffix {path.suffix!r}; convert it"
+    )
+
+
+def read_npz_graph(path: Path) -> RawGraph:
+    """The parts of a graph in an ``.npz`` file; see ``read_graph_file`` for its keys."""
+    arrays = load_arrays(path, _KEYS)
+    edges = read_edges(arrays)
+    x = read_features(arrays)
+    if x is None:
+        raise InputError(
+            "node features must be given once, as x or as CSR parts attr_*, found neither among "
+            f"{', '.join(arrays)}; give x with one row per node"
+        )
+    if "y" in arrays and "labels" in arrays:
+        raise InputError("labels must be given once, found both y and labels; leave one out")
+    return RawGraph(
+        x=x,
+        senders=edges.senders,
+        receivers=edges.receivers,
+        edge_weight=edges.weight,
+        labels=arrays.get("y", arrays.get("labels")),
+        masks={mask: arrays[mask] for mask in MASKS if mask in arrays},
+        ids=arrays.get("ids"),
+    )

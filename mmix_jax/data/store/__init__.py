@@ -1,0 +1,1 @@
+"""Where files come from: folders, downloads, archives, pinned sums, safe unpickling."""

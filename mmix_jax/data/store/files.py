@@ -1,0 +1,86 @@
+"""Finds data files on disk, checks them against pinned sums, has missing ones downloaded."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmix_jax.data.store.checksums import RemoteFile, check_sha256
+from mmix_jax.data.store.download import DownloadFailed, download
+from mmix_jax.errors import InputError
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: ``$XDG_CACHE_HOME/mmix_jax``, by default ``~/.cache/mmix_jax``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mmix_jax"
+
+
+def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
+    """Folders in the order of search: ``data_dir``, ``$MMIX_DATA_DIR``, the cache.
+
+    Raises:
+      InputError: ``data_dir`` or ``$MMIX_DATA_DIR`` is given and is no folder.
+    """
+    named = {"data_dir": data_dir, "MMIX_DATA_DIR": os.environ.get("MMIX_DATA_DIR")}
+    folders = []
+    for origin, value in named.items():
+        if not value:
+            continue
+        folder = Path(value).expanduser()
+        if not folder.is_dir():
+            raise InputError(
+                f"{origin} must be a folder, found {str(folder)!r}; create it or leave it out"
+            )
+        folders.append(folder)
+    return [*folders, cache_folder()]
+
+
+def find_file(path: str, data_dir: str | os.PathLike | None = None) -> Path | None:
+    """The first ``folder/path``, or else ``folder/name``, that exists; None if there is none."""
+    for folder in search_folders(data_dir):
+        for candidate in (folder / path, folder / Path(path).name):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def require_files(
+    files: Sequence[RemoteFile],
+    *,
+    data_dir: str | os.PathLike | None = None,
+    stall_seconds: float = 30.0,
+) -> list[Path]:
+    """Paths of all files, in order: found on disk, or downloaded into the cache.
+
+    Args:
+      files: what is needed.
+      data_dir: searched first; see ``search_folders``.
+      stall_seconds: a download that brings no data for so long is given up. (Where not even a
+        first answer comes, that takes less than ten seconds.)
+
+    Raises:
+      InputError: a file differs from its pinned sum, or cannot be had; the line names the
+        file, the folders searched, the address and the place to put it.
+    """
+    found = {file.path: find_file(file.path, data_dir) for file in files}
+    for file in files:
+        path = found[file.path]
+        if path is not None:
+            check_sha256(path, file)
+    missing = [file for file in files if found[file.path] is None]
+    if missing:
+        try:
+            found |= download(missing, cache_folder(), stall_seconds=stall_seconds)
+        except DownloadFailed as error:
+            raise InputError(_missing_line(missing, data_dir, error)) from error
+    return [path for path in found.values() if path is not None]
+
+
+def _missing_line(missing: Sequence[RemoteFile], data_dir, reason: Exception) -> str:
+    folders = search_folders(data_dir)
+    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+    return (
+        f"data file {missing[0].path}{others} is in none of "
+        f"{', '.join(str(folder) for folder in folders)}, and downloading failed: {reason}; "
+        f"get it from {missing[0].url} and put it at {folders[0] / missing[0].path}"
+    )

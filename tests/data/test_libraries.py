@@ -1,0 +1,227 @@
+"""Objects of networkx, SciPy and PyTorch Geometric become the same data set."""
+
+import types
+
+import networkx
+import numpy as np
+import pytest
+from scipy import sparse
+
+from mmix_jax.data.libraries import from_networkx, from_networkx_graphs, from_pyg, from_scipy
+from mmix_jax.errors import InputError
+
+N = 12
+X = np.random.RandomState(0).rand(N, 3).astype(np.float32)
+Y = np.arange(N) % 3
+EDGES = np.array([[0, 1, 2, 5], [1, 2, 0, 9]])
+WEIGHT = np.array([1.0, 2.0, 0.5, 1.0])
+MASKS = {
+    "train_mask": np.arange(N) < 6,
+    "val_mask": (np.arange(N) >= 6) & (np.arange(N) < 8),
+    "test_mask": np.arange(N) >= 8,
+}
+
+
+def _scipy(edges=EDGES, **options):
+    adjacency = sparse.csr_array((WEIGHT, edges), shape=(N, N))
+    return from_scipy(adjacency, X, Y, masks=MASKS, **options)
+
+
+def _networkx(kind=networkx.Graph, **options):
+    graph = kind()
+    for i in range(N):
+        masks = {name: True for name, mask in MASKS.items() if mask[i]}
+        graph.add_node(i, x=X[i], y=int(Y[i]), **masks)
+    for source, target, weight in zip(*EDGES.tolist(), WEIGHT, strict=True):
+        graph.add_edge(source, target, weight=weight)
+    return from_networkx(graph, **options)
+
+
+def _pyg_object(convert=np.asarray, **changes):
+    parts = {"x": X, "edge_index": EDGES, "y": Y, "edge_weight": WEIGHT, **MASKS, **changes}
+    return types.SimpleNamespace(
+        **{key: None if part is None else convert(part) for key, part in parts.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [_networkx, lambda **options: from_pyg(_pyg_object(), **options)],
+    ids=["networkx", "pyg"],
+)
+@pytest.mark.parametrize("undirected", [True, False])
+def test_all_three_agree(convert, undirected):
+    kind = {} if convert is not _networkx or undirected else {"kind": networkx.DiGraph}
+    found = convert(undirected=undirected, **kind)
+    wanted = _scipy(undirected=undirected)
+    for part, other in zip(found.graph, wanted.graph, strict=True):
+        np.testing.assert_array_equal(part, other)
+    np.testing.assert_array_equal(found.labels, wanted.labels)
+    for part, other in zip(found.split, wanted.split, strict=True):
+        np.testing.assert_array_equal(part, other)
+    assert wanted.graph.num_edges == (8 if undirected else 4)
+    assert found.num_classes == 3
+
+
+def test_pyg_reads_torch_tensors():
+    torch = pytest.importorskip("torch")
+    found = from_pyg(_pyg_object(torch.as_tensor, x=torch.tensor(X, requires_grad=True)))
+    wanted = _scipy()
+    for part, other in zip(found.graph, wanted.graph, strict=True):
+        np.testing.assert_array_equal(part, other)
+    half = torch.zeros(N, 2, dtype=torch.bfloat16)
+    with pytest.raises(InputError, match="'x' must be a dense array"):
+        from_pyg(_pyg_object(x=half, convert=lambda part: part))
+
+
+def test_pyg_parts_that_may_be_missing():
+    bare = types.SimpleNamespace(x=X, edge_index=EDGES)
+    found = from_pyg(bare)
+    assert (found.labels, found.split) == (None, None)
+    assert (found.graph.edge_weight == 1).all()
+    column = from_pyg(_pyg_object(y=Y[:, None]))
+    np.testing.assert_array_equal(column.labels, Y)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"x": None}, "must have 'x'"),
+        ({"edge_index": None}, "must have 'edge_index'"),
+        ({"edge_index": EDGES.T}, r"shape \[2, E\]"),
+        ({"edge_index": EDGES + 5}, "must lie in"),
+        ({"y": np.ones((N, 4))}, "labels must have shape"),
+        ({"val_mask": None}, "found no val_mask"),
+        ({"train_mask": np.ones((N, 10), bool)}, "train_mask must have shape"),
+    ],
+)
+def test_bad_pyg_objects_are_refused(changes, told):
+    with pytest.raises(InputError, match=told):
+        from_pyg(_pyg_object(**changes))
+
+
+def test_scipy_takes_sparse_features_sums_repeats_and_drops_zeros():
+    entries = ([1.0, 1.0, 0.0], ([0, 0, 2], [1, 1, 3]))
+    found = from_scipy(sparse.coo_array(entries, shape=(N, N)), sparse.csr_array(X))
+    np.testing.assert_array_equal(found.graph.x, X)
+    np.testing.assert_array_equal(found.graph.senders, [1, 0])
+    np.testing.assert_array_equal(found.graph.edge_weight, [2.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("adjacency", "told"),
+    [
+        (np.eye(N), "must be a SciPy sparse matrix"),
+        (sparse.eye_array(N + 1), "adjacency must have shape"),
+        (sparse.eye_array(N, N + 1), "adjacency must have shape"),
+        (-sparse.eye_array(N, k=1), "edge weights must be positive"),
+    ],
+)
+def test_bad_adjacencies_are_refused(adjacency, told):
+    with pytest.raises(InputError, match=told):
+        from_scipy(adjacency, X)
+
+
+def test_networkx_keeps_names_and_takes_other_attributes():
+    graph = networkx.Graph([("a", "b"), ("b", "c"), ("c", "c")])
+    for i, node in enumerate(graph):
+        graph.nodes[node].update(size=i)
+    graph.nodes["a"]["kind"], graph.nodes["b"]["kind"] = 0, 1
+    with pytest.raises(InputError, match="'test' must hold one node"):
+        from_networkx(graph, features="size", label="kind")
+    found = from_networkx(graph, features="size", label="absent")
+    np.testing.assert_array_equal(found.ids, ["a", "b", "c"])
+    np.testing.assert_array_equal(found.graph.x, [[0], [1], [2]])
+    assert found.graph.num_edges == 4
+    assert found.labels is None
+
+
+def test_networkx_takes_multigraphs_and_odd_names():
+    graph = networkx.MultiGraph()
+    for node in (("a", 1), 2, "b"):
+        graph.add_node(node, x=[1.0])
+    graph.add_edge(2, "b", weight=1.0)
+    graph.add_edge(2, "b", weight=3.0)
+    found = from_networkx(graph)
+    np.testing.assert_array_equal(found.ids, ["('a', 1)", "2", "b"])
+    np.testing.assert_array_equal(found.graph.edge_weight, [3.0, 3.0])
+
+
+def test_bad_networkx_features_are_refused():
+    graph = networkx.path_graph(3)
+    with pytest.raises(InputError, match="attribute 'x', found none on 0"):
+        from_networkx(graph)
+    for node in graph:
+        graph.nodes[node]["x"] = [0.0] * (node + 1)
+    with pytest.raises(InputError, match="one length, found shapes"):
+        from_networkx(graph)
+    networkx.set_node_attributes(graph, [1.0], "x")
+    networkx.set_node_attributes(graph, {0: [1, 2]}, "y")
+    with pytest.raises(InputError, match="'y' must be a dense array"):
+        from_networkx(graph)
+    with pytest.raises(InputError, match=r"labels must be integers .* found dtype"):
+        networkx.set_node_attributes(graph, "red", "y")
+        from_networkx(graph)
+    with pytest.raises(InputError, match="of no node"):
+        from_networkx(networkx.Graph())
+
+
+# Sets of graphs
+
+
+def _path(num_nodes, **attributes):
+    graph = networkx.path_graph(num_nodes)
+    for key, value in attributes.items():
+        networkx.set_node_attributes(graph, value, key)
+    return graph
+
+
+def test_networkx_graphs_are_the_same_one_by_one():
+    graphs = [_path(3, x=[1.0, 2.0]), _path(2, x=[0.0, 1.0])]
+    graphs[0].edges[0, 1]["weight"] = 2.5
+    found = from_networkx_graphs(iter(graphs), [1, 0], ids=["a", "b"], name="paths")
+    assert (found.name, found.num_classes, found.features) == ("paths", 2, "given")
+    np.testing.assert_array_equal(found.labels, [1, 0])
+    assert found.ids.tolist() == ["a", "b"]
+    for graph, source in zip(found.graphs, graphs, strict=True):
+        for part, other in zip(graph, from_networkx(source).graph, strict=True):
+            np.testing.assert_array_equal(part, other, strict=True)
+    assert sorted(found.graphs[0].edge_weight) == [1.0, 1.0, 2.5, 2.5]
+
+
+def test_networkx_graphs_with_other_attributes_and_directions():
+    graph = networkx.DiGraph([("b", "a", {"w": 2.0})])
+    networkx.set_node_attributes(graph, {"a": 1, "b": 5}, "size")
+    options = {"features": "size", "weight": "w"}
+    (found,) = from_networkx_graphs([graph], undirected=False, **options).graphs
+    np.testing.assert_array_equal(found.x, [[5], [1]])
+    assert [part.tolist() for part in found[1:]] == [[0], [1], [2.0]]
+    (found,) = from_networkx_graphs([graph], **options).graphs
+    assert [part.tolist() for part in found[1:]] == [[1, 0], [0, 1], [2.0, 2.0]]
+
+
+def test_networkx_graphs_without_nodes():
+    none = networkx.Graph()
+    found = from_networkx_graphs([none, _path(2, x=[0.0, 1.0])])
+    assert [graph.x.shape for graph in found.graphs] == [(0, 2), (2, 2)]
+    found = from_networkx_graphs([_path(3), none], features=None, max_degree=4)
+    assert found.features == "degree"
+    assert found.graphs[1].x.shape == (0, 5)
+    np.testing.assert_array_equal(found.graphs[0].x, np.eye(5)[[1, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("graphs", "options", "told"),
+    [
+        ([_path(2, x=1.0), _path(2)], {}, "^graph 1: every node must have the attribute 'x'"),
+        ([_path(2, x=1.0), _path(2, x={0: 1.0, 1: [1.0, 2.0]})], {}, "^graph 1: .* one length"),
+        ([_path(2, x=1.0), _path(2, x=[1.0, 2.0])], {}, "same number of features, found 1 and 2"),
+        ([_path(2, x=np.inf)], {}, "^graph 0: node features must be finite"),
+        ([], {}, "one or more, found none"),
+        ([_path(2, x=1.0)] * 2, {"labels": [0]}, r"labels must have shape \(2,\)"),
+        ([_path(2, x=1.0)] * 2, {"ids": [0]}, r"ids must have shape \(2,\)"),
+    ],
+)
+def test_networkx_graphs_that_do_not_fit_are_told(graphs, options, told):
+    with pytest.raises(InputError, match=told):
+        from_networkx_graphs(graphs, **options)
