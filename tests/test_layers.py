@@ -31,6 +31,8 @@ FLOORS = {
     "ops": 1,
     "results": 1,
     "errors": 0,
+    "fields": 0,
+    "lazy": 0,
     "__init__": 0,
 }
 

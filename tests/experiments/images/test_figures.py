@@ -10,9 +10,9 @@ import pytest
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import runs
-from mmix_jax.experiments.images.figures import mixtures_of, write_figures
 from mmix_jax.experiments.images import figures as image_figures
 from mmix_jax.experiments.images import task as images
+from mmix_jax.experiments.images.figures import mixtures_of, write_figures
 from mmix_jax.frameworks.simclr import ImageTables, make_image_loss, mix_batch
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import new_progress

@@ -6,6 +6,7 @@ import pytest
 
 from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.images import inputs as image_inputs
 from mmix_jax.experiments.images.inputs import (
     check_scoring,
     chunk_of,
@@ -13,7 +14,6 @@ from mmix_jax.experiments.images.inputs import (
     make_order,
     parts_of,
 )
-from mmix_jax.experiments.images import inputs as image_inputs
 from tests.experiments.images import small_images
 
 

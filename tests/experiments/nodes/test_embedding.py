@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from mmix_jax.experiments.nodes.embedding import Chunks, chunks_of, cut_up, in_chunks
 from mmix_jax.experiments.nodes import embedding as node_embedding
 from mmix_jax.experiments.nodes import inputs as node_inputs
 from mmix_jax.experiments.nodes import task as nodes
+from mmix_jax.experiments.nodes.embedding import Chunks, chunks_of, cut_up, in_chunks
 from mmix_jax.frameworks import mvgrl_nodes as mvgrl
 from mmix_jax.graphs.samplers import NeighbourTable
 from mmix_jax.graphs.types import make_graph

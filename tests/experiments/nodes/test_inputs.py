@@ -8,8 +8,8 @@ from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import settings
 from mmix_jax.experiments.defaults import finish, node_config
-from mmix_jax.experiments.nodes.task import FRAMEWORKS
 from mmix_jax.experiments.nodes import inputs as node_inputs
+from mmix_jax.experiments.nodes.task import FRAMEWORKS
 from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
 from tests.frameworks import problem
 

@@ -1,0 +1,79 @@
+"""Fields of frozen dataclasses that tell their own meaning, range and choices.
+
+    @dataclass(frozen=True)
+    class Mixing:
+        temperature: float = setting(1.0, "τ_mix; 1 is the paper's.", within=POSITIVE)
+
+A dataclass of settings is the only place where a setting's default, range and meaning stand; what
+checks, lists and documents settings reads them from there.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+
+class Range(NamedTuple):
+    """What numbers may be, and the words for it: `temperature must be positive`."""
+
+    low: float
+    high: float
+    words: str
+    open: bool = False  # whether `low` itself is excluded
+
+    def holds(self, value: float) -> bool:
+        return (self.low < value if self.open else self.low <= value) and value <= self.high
+
+
+POSITIVE = Range(0, math.inf, "must be positive", open=True)
+NOT_NEGATIVE = Range(0, math.inf, "must not be negative")
+
+
+def between(low: float, high: float) -> Range:
+    """A closed interval."""
+    return Range(low, high, f"must lie in [{low}, {high}]")
+
+
+class Meaning(NamedTuple):
+    """What a field tells beside its name, type and default.
+
+    doc: one line, with the unit or the equation's number. within: the range of a number. choices:
+    of a word; a table's keys where the words are a table's. name: in flat configs, where it is not
+    the field's own. by_task: defaults of tasks that have another. section: of the documentation.
+    evaluation: whether a trained encoder may be evaluated with another value.
+    """
+
+    doc: str
+    within: Range | None = None
+    choices: tuple[str, ...] = ()
+    name: str = ""
+    by_task: dict[str, Any] = {}  # never changed
+    section: str = ""
+    evaluation: bool = False
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    within: Range | None = None,
+    choices: Iterable[str] = (),
+    name: str = "",
+    section: str = "",
+    evaluation: bool = False,
+    **by_task: Any,
+) -> Any:
+    """A dataclass field with a `Meaning`; keywords that are no words of `Meaning` name tasks."""
+    meaning = Meaning(doc, within, tuple(choices), name, by_task, section, evaluation)
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
+def meaning_of(field: dataclasses.Field) -> Meaning:
+    """The meaning of a field made by `setting`."""
+    return field.metadata["meaning"]
+
+
+def unknown(what: str, value: object, choices: Sequence[str]) -> str:
+    """The line for a word that is none of the choices."""
+    return f"unknown {what} '{value}'; expected one of: {', '.join(sorted(choices))}"

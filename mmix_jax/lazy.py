@@ -1,0 +1,19 @@
+"""Packages that import what they offer when it is first asked for, and are light until then."""
+
+import importlib
+from collections.abc import Callable, Mapping
+
+
+def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """`__getattr__` of a package whose names live in modules of its own: {name: module}.
+
+    Example:
+      >>> __getattr__ = importer(__name__, {"mix_edges": "edges"})
+    """
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    return get
