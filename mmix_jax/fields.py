@@ -45,12 +45,12 @@ class Meaning(NamedTuple):
     """
 
     doc: str
-    within: Range | None = None
-    choices: tuple[str, ...] = ()
-    name: str = ""
-    by_task: dict[str, Any] = {}  # never changed
-    section: str = ""
-    evaluation: bool = False
+    within: Range | None
+    choices: tuple[str, ...]
+    name: str
+    by_task: dict[str, Any]
+    section: str
+    evaluation: bool
 
 
 def setting(
