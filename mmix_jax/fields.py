@@ -10,7 +10,7 @@ checks, lists and documents settings reads them from there.
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
@@ -74,6 +74,6 @@ def meaning_of(field: dataclasses.Field) -> Meaning:
     return field.metadata["meaning"]
 
 
-def unknown(what: str, value: object, choices: Sequence[str]) -> str:
+def unknown(what: str, value: object, choices: Iterable[str]) -> str:
     """The line for a word that is none of the choices."""
     return f"unknown {what} '{value}'; expected one of: {', '.join(sorted(choices))}"

@@ -16,7 +16,7 @@ def result(
         "framework": "mvgrl",
         "mixing": "mo",
         "candidates": "wp",
-        "objective": "info_nce",
+        "objective": "contrastive",
         "representation": "mean",
         "trained": True,
         "metric": "accuracy",

@@ -11,7 +11,6 @@ from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.ops.sparse import SparsePattern, sparse_multiply
 
 Propagate = Callable[[jax.Array], jax.Array]
-ACTIVATIONS = ("prelu", "relu")
 
 
 def identity(x: jax.Array) -> jax.Array:

@@ -12,15 +12,12 @@ from mmix_jax.frameworks.mvgrl_nodes import Settings, apply_method
 from mmix_jax.graphs.batches import Buckets
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.normalize import propagate
-from mmix_jax.losses import anchor_info_nce, diversity, info_nce, node_graphs
+from mmix_jax.losses import anchor_info_nce, discrimination_of_graphs, diversity, info_nce
 from mmix_jax.mixing import mix_edges, mix_pairs
 from mmix_jax.ops.collectives import total
 
 if TYPE_CHECKING:
     import jraph
-
-
-READOUTS = ("mean", "sum")
 
 
 class GraphTables(NamedTuple):
@@ -283,7 +280,7 @@ def _mvgrl_term(settings: GraphSettings, params, seen: GraphViews, graph, axis_n
     slot = jnp.repeat(
         jnp.arange(buckets.num_graphs + 1), graph.n_node, total_repeat_length=mask.shape[0]
     )
-    return node_graphs(
+    return discrimination_of_graphs(
         seen.z_a,
         seen.z_b,
         readout(buckets, seen.z_a, mask),

@@ -18,7 +18,7 @@ from mmix_jax.frameworks.mvgrl_nodes import (
     num_features_of,
 )
 from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.losses import diversity, info_nce, node_graph, virtual_labels
+from mmix_jax.losses import discrimination, diversity, info_nce, virtual_labels
 from mmix_jax.mixing import draw_partners, mix_with
 
 
@@ -96,7 +96,7 @@ def make_loss(settings: Settings, axis_name: str | None = None) -> Callable:
             diffusion_of(settings, tables), lambda h: h[shuffled],
         )  # fmt: skip
         anchors = shard.rows[:num_anchors]
-        loss = node_graph(
+        loss = discrimination(
             z_a[:num_anchors],
             z_b,
             false_a[anchors],

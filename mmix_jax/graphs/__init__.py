@@ -1,19 +1,41 @@
-"""Graphs: their type, normalisation, diffusion and padding."""
+"""Graphs: their type, normalisation, diffusion and padding.
 
-from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
-from mmix_jax.graphs.normalize import gcn_weights, propagate, row_normalize
-from mmix_jax.graphs.padding import (
-    edge_mask,
-    graph_mask,
-    node_graph,
-    node_mask,
-    pad_graph,
-    padded_size,
-    to_jraph,
+The settings are light; what computes is imported when it is first asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from mmix_jax.graphs.settings import SAMPLERS, Diffusion
+from mmix_jax.lazy import importer
+
+if TYPE_CHECKING:
+    from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
+    from mmix_jax.graphs.normalize import gcn_weights, propagate, row_normalize
+    from mmix_jax.graphs.padding import (
+        edge_mask,
+        graph_mask,
+        node_graph,
+        node_mask,
+        pad_graph,
+        padded_size,
+        to_jraph,
+    )
+    from mmix_jax.graphs.types import Graph, Split, make_graph
+
+__getattr__ = importer(
+    __name__,
+    {
+        **dict.fromkeys(("diffuse", "diffusion_matrix", "sparse_diffusion"), "diffusion"),
+        **dict.fromkeys(("gcn_weights", "propagate", "row_normalize"), "normalize"),
+        **dict.fromkeys(("edge_mask", "graph_mask", "node_graph", "node_mask"), "padding"),
+        **dict.fromkeys(("pad_graph", "padded_size", "to_jraph"), "padding"),
+        **dict.fromkeys(("Graph", "Split", "make_graph"), "types"),
+    },
 )
-from mmix_jax.graphs.types import Graph, Split, make_graph
 
 __all__ = [
+    "SAMPLERS",
+    "Diffusion",
     "Graph",
     "Split",
     "diffuse",

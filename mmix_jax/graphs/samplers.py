@@ -16,10 +16,10 @@ from mmix_jax.errors import InputError
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix
 from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.padding import padded_size
+from mmix_jax.graphs.settings import SAMPLERS
 from mmix_jax.graphs.types import Graph
 
 Array = Any  # NumPy where a batch is built, JAX inside the step
-SAMPLERS = ("full", "nodes", "window")
 _DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix
 
 

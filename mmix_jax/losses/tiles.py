@@ -13,11 +13,6 @@ import numpy as np
 
 from mmix_jax.ops.blocks import even_blocks
 
-NEGATIVES = ("full", "cross")
-# Measured on two CPU cores: tiles of 2,048 are faster than smaller ones, and as fast as the dense
-# form, whose three matrices pass 200 MB here.
-_DENSE_ROWS, _USUAL_BLOCK = 4096, 2048
-
 
 class Tiling(NamedTuple):
     """What is static. block_size: rows of a tile. segmented: ids tell which pairs are contrasted;
@@ -33,11 +28,6 @@ class Vectors(NamedTuple):
 
     w: jax.Array
     ids: jax.Array
-
-
-def usual_block_size(num_rows: int) -> int | None:
-    """Rows of a block where nobody asks for another number; None is the dense form."""
-    return _USUAL_BLOCK if num_rows > _DENSE_ROWS else None
 
 
 def tiling_of(num_rows: int, negatives: str, block_size: int, segmented: bool) -> Tiling:

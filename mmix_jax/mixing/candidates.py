@@ -9,9 +9,6 @@ import jax.numpy as jnp
 from mmix_jax.mixing.rules import RULES, Weights
 from mmix_jax.mixing.streamed import Merged, best_candidate, cut, joined, merge_candidates
 
-# Rules that can do with all other candidates of a row as one; the rest go by blocks of rows.
-_MERGED = ("mo", "mp", "neighbour_mean", "binary", "none")
-
 
 @dataclass(frozen=True)
 class PairRows:
@@ -104,7 +101,7 @@ class Candidates:
     stop_gradient: bool
 
     def _weights(self, rows: PairRows) -> Weights:
-        weights, own = RULES[self.rule](rows, self.self_weight, self.temperature)
+        weights, own = RULES[self.rule].weights(rows, self.self_weight, self.temperature)
         own = jnp.where(jnp.any(rows.mask, axis=1), own, 1.0)
         return jax.lax.stop_gradient((weights, own)) if self.stop_gradient else (weights, own)
 
@@ -117,7 +114,7 @@ class Candidates:
         own_column = jnp.arange(similarity.shape[1])[None, :] == block.index[:, None]
         allowed = block.mask[:, None] & self.mask[None, :] & ~own_column
         if self.threshold is not None:
-            allowed &= (scores if self.rule == "mp" else similarity) >= self.threshold
+            allowed &= (scores if RULES[self.rule].projects else similarity) >= self.threshold
         rows = PairRows(block.index, allowed, similarity, scores, self.key, own_column)
         weights, own = self._weights(rows)
         z_mixed = own[:, None] * block.source(self.mix_normalised) + weights @ self.source
@@ -125,7 +122,7 @@ class Candidates:
 
     def in_blocks(self, block: Block, block_size: int) -> Mixed:
         """Mixed rows without their weights, which are computed anew in the backward pass."""
-        if self.rule in _MERGED:
+        if RULES[self.rule].mergeable:
             return self.by_tiles(block, block_size)
         return self.by_rows(block, block_size)
 
@@ -138,7 +135,7 @@ class Candidates:
     def by_tiles(self, block: Block, block_size: int) -> Mixed:
         """The rule sees two candidates a row: the row itself, and all others merged into one."""
         rows, own_columns, columns = block.unit, block.unit, self.unit
-        if self.rule == "mp":
+        if RULES[self.rule].projects:
             assert block.queries is not None and block.keys is not None and self.keys is not None
             rows, own_columns, columns = block.queries, block.keys, self.keys
         merged = self._merge(block, rows, columns, block_size)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.mixing.rules import RULES, Mixture, Weights, check_rule
+from mmix_jax.mixing.settings import Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
 from mmix_jax.ops.segment import segment_best, segment_softmax
 from mmix_jax.ops.similarity import normalise
@@ -96,15 +97,15 @@ def mix_edges(
     edge_mask: jax.Array | None = None,
     *,
     rule: str = "mo",
-    self_weight: float | None = 0.2,
-    temperature: float = 1.0,
+    self_weight: float | None = Mixing.self_weight,
+    temperature: float = Mixing.temperature,
     q: jax.Array | None = None,
     k: jax.Array | None = None,
     key: jax.Array | None = None,
     edge_weight: jax.Array | None = None,
     self_edge_weight: jax.Array | None = None,
-    mix_normalised: bool = False,
-    stop_gradient: bool = False,
+    mix_normalised: bool = Mixing.mix_normalised,
+    stop_gradient: bool = Mixing.stop_gradient,
     num_rows: int | None = None,
     mask: jax.Array | None = None,
     labels: jax.Array | None = None,
@@ -156,7 +157,7 @@ def mix_edges(
     rows = _EdgeRows(
         z, senders, receivers, real, num_rows, q, k, key, edge_weight, self_edge_weight
     )
-    weights, own = RULES[rule](rows, self_weight, temperature)
+    weights, own = RULES[rule].weights(rows, self_weight, temperature)
     if rule != "propagate":
         alone = jax.ops.segment_max(real.astype(jnp.int32), receivers, num_rows) <= 0
         own = jnp.where(alone, 1.0, own)

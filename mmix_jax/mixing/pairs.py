@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.mixing.candidates import Block, Candidates, Mixed
-from mmix_jax.mixing.rules import Mixture, check_rule
+from mmix_jax.mixing.rules import RULES, Mixture, check_rule
+from mmix_jax.mixing.settings import PAIR_CANDIDATES, Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
 from mmix_jax.ops.collectives import device_index, gather
 from mmix_jax.ops.similarity import normalise
 
-CANDIDATES = ("op", "all")
 # Rank statistics are taken on the first rows of the batch, fewer where rows are very long.
 _STATISTICS_ROWS, _STATISTICS_PAIRS = 128, 2**20
 
@@ -19,15 +19,15 @@ def mix_pairs(
     *,
     rule: str = "mo",
     candidates: str = "op",
-    threshold: float = 0.9,
+    threshold: float = Mixing.threshold,
     mask: jax.Array | None = None,
-    self_weight: float | None = 0.2,
-    temperature: float = 1.0,
+    self_weight: float | None = Mixing.self_weight,
+    temperature: float = Mixing.temperature,
     q: jax.Array | None = None,
     k: jax.Array | None = None,
     key: jax.Array | None = None,
-    mix_normalised: bool = False,
-    stop_gradient: bool = False,
+    mix_normalised: bool = Mixing.mix_normalised,
+    stop_gradient: bool = Mixing.stop_gradient,
     axis_name: str | None = None,
     block_size: int | None = None,
     labels: jax.Array | None = None,
@@ -110,11 +110,11 @@ def mix_pairs(
 
 
 def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) -> None:
-    if rule == "propagate":
-        raise ValueError("rule 'propagate' runs along graph edges; use mix_edges (candidates 'wp')")
-    if candidates not in CANDIDATES:
+    if RULES[rule].edges_only:
+        raise ValueError(f"rule '{rule}' runs along graph edges; use mix_edges (candidates 'wp')")
+    if candidates not in PAIR_CANDIDATES:
         raise ValueError(
-            f"unknown candidates {candidates!r}; expected one of: {', '.join(CANDIDATES)} "
+            f"unknown candidates {candidates!r}; expected one of: {', '.join(PAIR_CANDIDATES)} "
             "(or mix_edges for 'wp')"
         )
     if block_size is not None and block_size < 1:

@@ -1,16 +1,21 @@
 """The mixing rules: what weight a row gives to itself and to each of its candidates.
 
 A rule knows nothing of how candidates are stored. It reads scores from a `Rows` object (edges or
-dense pairs) and hands back weights; a new rule is one function and one entry in `RULES`.
+dense pairs) and hands back weights; a new rule is one function and one entry in `RULES`. jax is
+imported inside the functions: names of rules are asked for before a program imports it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import jax
-import jax.numpy as jnp
+from mmix_jax.fields import unknown
 
-Weights = tuple[jax.Array, jax.Array]  # of the other candidates, and of the row itself [R]
+if TYPE_CHECKING:
+    import jax
+
+Weights = tuple["jax.Array", "jax.Array"]  # of the other candidates, and of the row itself [R]
 
 
 class Mixture(NamedTuple):
@@ -42,6 +47,8 @@ class Rows(Protocol):
 
 def _mo(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
     """Eq. 5 and 7: λ_ii = C, λ_ij = (1 − C) softmax_{j≠i}(H(z_i, z_j)/τ_mix)."""
+    import jax.numpy as jnp
+
     others, own = rows.cosine()
     if self_weight is None:  # the authors' image code: self is an ordinary candidate
         return rows.softmax(others / temperature, own / temperature)
@@ -62,18 +69,24 @@ def _random(rows: Rows, self_weight: float | None, temperature: float) -> Weight
 
 def _binary(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
     """Half the most similar other candidate (ties: the lowest index), half the anchor."""
+    import jax.numpy as jnp
+
     others, own = rows.cosine()
     return jnp.where(rows.best(others), 0.5, 0.0).astype(own.dtype), jnp.full_like(own, 0.5)
 
 
 def _none(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
     """ẑ_i = z_i."""
+    import jax.numpy as jnp
+
     others, own = rows.cosine()
     return jnp.zeros_like(others), jnp.ones_like(own)
 
 
 def _neighbour_mean(rows: Rows, self_weight: float | None, temperature: float) -> Weights:
     """The plain mean of the other candidates."""
+    import jax.numpy as jnp
+
     others, own = rows.cosine()
     weights, _ = rows.softmax(jnp.zeros_like(others), None)
     return weights, jnp.zeros_like(own)
@@ -84,14 +97,37 @@ def _propagate(rows: Rows, self_weight: float | None, temperature: float) -> Wei
     return rows.propagation()
 
 
-RULES: dict[str, Callable[[Rows, float | None, float], Weights]] = {
-    "mo": _mo,
-    "mp": _mp,
-    "random": _random,
-    "binary": _binary,
-    "none": _none,
-    "neighbour_mean": _neighbour_mean,
-    "propagate": _propagate,
+class Rule(NamedTuple):
+    """A mixing rule.
+
+    weights: (rows, self_weight, temperature) -> `Weights`. needs: arguments of the mixing functions
+    that may not be None, and `lacking`, the line that says so. edges_only: it has no meaning but
+    along the edges of a graph. mergeable: all other candidates of a row may be given to it as one,
+    whose score is their soft maximum (mixing is then streamed in tiles).
+    """
+
+    weights: Callable[[Rows, float | None, float], Weights]
+    needs: tuple[str, ...] = ()
+    lacking: str = ""
+    edges_only: bool = False
+    mergeable: bool = False
+
+    @property
+    def projects(self) -> bool:
+        """Whether scores are those of two projections q and k."""
+        return "q" in self.needs
+
+
+RULES: dict[str, Rule] = {
+    "mo": Rule(_mo, mergeable=True),
+    "mp": Rule(
+        _mp, ("q", "k"), "needs both projections, found None; pass q= and k=", mergeable=True
+    ),
+    "random": Rule(_random, ("key",), "draws weights, found key=None; pass key="),
+    "binary": Rule(_binary, mergeable=True),
+    "none": Rule(_none, mergeable=True),
+    "neighbour_mean": Rule(_neighbour_mean, mergeable=True),
+    "propagate": Rule(_propagate, edges_only=True),
 }
 
 
@@ -100,13 +136,10 @@ def check_rule(rule: str, *, q=None, k=None, key=None, temperature: float = 1.0)
     if rule == "i_mix":
         raise ValueError("rule 'i_mix' mixes inputs, not embeddings; use mixing.i_mix_inputs")
     if rule not in RULES:
-        raise ValueError(
-            f"unknown mixing rule {rule!r}; expected one of: {', '.join(sorted(RULES))}"
-        )
-    if rule == "mp" and (q is None or k is None):
-        raise ValueError("rule 'mp' needs both projections, found None; pass q= and k=")
-    if rule == "random" and key is None:
-        raise ValueError("rule 'random' draws weights, found key=None; pass key=")
+        raise ValueError(unknown("mixing rule", rule, RULES))
+    given = {"q": q, "k": k, "key": key}
+    if any(given[name] is None for name in RULES[rule].needs):
+        raise ValueError(f"rule '{rule}' {RULES[rule].lacking}")
     if isinstance(temperature, (int, float)) and not temperature > 0:
         raise ValueError(
             f"the mixing temperature must be positive, found {temperature}; 1.0 is the paper's"

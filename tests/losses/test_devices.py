@@ -93,7 +93,7 @@ def test_diversity_and_the_mvgrl_objective_add_up_over_devices(x64):
     def both(matrix, x_a, x_b, mask, axis_name=None):
         q, k = x_a @ matrix, x_b @ matrix.T
         apart = losses.diversity(q, k, mask=mask, margin=-0.5, axis_name=axis_name)
-        nodes = losses.node_graph(q, k, k - 1, q + 1, mask=mask, axis_name=axis_name)
+        nodes = losses.discrimination(q, k, k - 1, q + 1, mask=mask, axis_name=axis_name)
         return apart, nodes
 
     def run(*batch, axis_name=None):

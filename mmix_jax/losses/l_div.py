@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.losses.settings import Contrast
 from mmix_jax.ops.collectives import total
 from mmix_jax.ops.similarity import cosine
 
@@ -12,7 +13,7 @@ def diversity(
     k: jax.Array,
     *,
     mask: jax.Array | None = None,
-    margin: float = -1.0,
+    margin: float = Contrast.diversity_margin,
     axis_name: str | None = None,
 ) -> jax.Array:
     """L_div = −(1/N) Σ_i ‖q_i − k_i‖² = (2/N) Σ_i q_i·k_i − 2 (eq. 8), in [−4, 0].

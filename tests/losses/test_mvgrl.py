@@ -41,7 +41,7 @@ def test_value_and_gradient_match_the_loops(x64, form, with_matrix, masked):
 
     def loss(nodes, matrix):
         options = {"bilinear": matrix if with_matrix else None, "form": form}
-        return losses.node_graph(
+        return losses.discrimination(
             *nodes, mask=None if mask is None else jnp.asarray(mask), **options
         )
 
@@ -59,7 +59,7 @@ def test_value_and_gradient_match_the_loops(x64, form, with_matrix, masked):
 @pytest.mark.parametrize(("form", "chance"), [("bce", math.log(2)), ("jsd", 0.0)])
 def test_a_discriminator_that_knows_nothing_scores_chance(form, chance):
     nodes, _ = make_nodes()
-    value = losses.node_graph(*jnp.asarray(nodes), bilinear=jnp.zeros((3, 3)), form=form)
+    value = losses.discrimination(*jnp.asarray(nodes), bilinear=jnp.zeros((3, 3)), form=form)
     np.testing.assert_allclose(value, chance, atol=1e-6)
 
 
@@ -67,14 +67,14 @@ def test_a_discriminator_that_knows_nothing_scores_chance(form, chance):
 def test_true_pairs_pull_and_false_ones_push(form):
     """Views that agree with their summaries and false nodes that oppose them cost less."""
     ones = jnp.ones((4, 3))
-    loss = functools.partial(losses.node_graph, form=form)
+    loss = functools.partial(losses.discrimination, form=form)
     assert loss(ones, ones, -ones, -ones) < loss(ones, ones, ones, ones)
 
 
 def test_unknown_forms_are_named():
     nodes, _ = make_nodes()
     with pytest.raises(ValueError, match=r"hinge.*bce, jsd") as caught:
-        losses.node_graph(*jnp.asarray(nodes), form="hinge")
+        losses.discrimination(*jnp.asarray(nodes), form="hinge")
     assert "\n" not in str(caught.value)
 
 
@@ -112,7 +112,7 @@ def test_whole_graphs_match_the_loops(x64, form, with_matrix):
     nodes, readouts, matrix = make_graphs()
 
     def loss(nodes, readouts, matrix):
-        return losses.node_graphs(
+        return losses.discrimination_of_graphs(
             *nodes,
             *readouts,
             jnp.asarray(NODE_GRAPH),
@@ -141,6 +141,6 @@ def test_whole_graphs_match_the_loops(x64, form, with_matrix):
 def test_one_graph_alone_has_no_false_pairs(x64):
     nodes, readouts, _ = make_graphs()
     zeros = jnp.zeros(5, jnp.int32)
-    value = losses.node_graphs(*nodes, *readouts[:, :1], zeros)
+    value = losses.discrimination_of_graphs(*nodes, *readouts[:, :1], zeros)
     scores = np.concatenate([nodes[0] @ readouts[1, 0], nodes[1] @ readouts[0, 0]])
     np.testing.assert_allclose(value, 0.5 * np.mean([naive.softplus(-s) for s in scores]))

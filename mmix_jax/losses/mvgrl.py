@@ -3,12 +3,11 @@
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.losses.settings import DISCRIMINATORS
 from mmix_jax.ops.collectives import device_index, gather, total
 
-FORMS = ("bce", "jsd")
 
-
-def node_graph(
+def discrimination(
     z_a: jax.Array,
     z_b: jax.Array,
     shuffled_a: jax.Array,
@@ -57,7 +56,7 @@ def node_graph(
     return mean(penalty(true, True)) + mean(penalty(false, False))
 
 
-def node_graphs(
+def discrimination_of_graphs(
     z_a: jax.Array,
     z_b: jax.Array,
     h_a: jax.Array,
@@ -73,7 +72,7 @@ def node_graphs(
     """Tell a node's own graph from the other graphs of the batch by the other view's summary.
 
     Scores D(z_i, h_g) = z_iᵀ W h_g of every node with every graph, in two pairings, (z^a, h^b) and
-    (z^b, h^a): true where g is i's graph, false else. `bce` and `jsd` as in `node_graph`, each
+    (z^b, h^a): true where g is i's graph, false else. `bce` and `jsd` as in `discrimination`, each
     group a mean over its pairs. One graph alone has no false pairs: their part is 0.
 
     Args:
@@ -110,9 +109,9 @@ def node_graphs(
 
 
 def _check(form: str) -> None:
-    if form not in FORMS:
+    if form not in DISCRIMINATORS:
         raise ValueError(
-            f"unknown discriminator form {form!r}; expected one of: {', '.join(FORMS)}"
+            f"unknown discriminator form {form!r}; expected one of: {', '.join(DISCRIMINATORS)}"
         )
 
 

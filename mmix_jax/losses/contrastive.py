@@ -7,19 +7,18 @@ import jax.numpy as jnp
 
 from mmix_jax.losses.dense import dense_sums
 from mmix_jax.losses.ring import ring_sums
+from mmix_jax.losses.settings import EXCHANGES, LOWEST_TEMPERATURE, NEGATIVES, Contrast
 from mmix_jax.losses.streamed import streamed_sums
-from mmix_jax.losses.tiles import NEGATIVES, tiling_of, wide
+from mmix_jax.losses.tiles import tiling_of, wide
 from mmix_jax.ops.collectives import device_count, device_index, gather, highest, total
 from mmix_jax.ops.similarity import normalise
 
-EXCHANGES = ("gather", "ring")
 # Powers lie between e^{−1/τ} and e^{1/τ}: up to here a float32 holds the smallest of them, and the
 # sum of 10^8 of the largest.
 _HIGHEST_POWER = 67.0
-_LOWEST_TEMPERATURE = 0.015
 
 
-class Contrast(NamedTuple):
+class Terms(NamedTuple):
     """Per-anchor terms of eq. 9, on this device's rows.
 
     u, v: normalised vectors [N, D]. lse_u, lse_v: logarithm of the denominator for anchors u_i and
@@ -47,9 +46,9 @@ def _check(u, v, temperature, negatives, mask, segments, block_size, exchange) -
         )
     if exchange not in EXCHANGES:
         raise ValueError(f"unknown exchange {exchange!r}; expected one of: {', '.join(EXCHANGES)}")
-    if isinstance(temperature, (int, float)) and not temperature >= _LOWEST_TEMPERATURE:
+    if isinstance(temperature, (int, float)) and not temperature >= LOWEST_TEMPERATURE:
         raise ValueError(
-            f"temperature must be at least {_LOWEST_TEMPERATURE} (powers leave float32 below), "
+            f"temperature must be at least {LOWEST_TEMPERATURE} (powers leave float32 below), "
             f"found {temperature}; 1.0 is the paper's on graphs"
         )
     for name, array in (("mask", mask), ("segments", segments)):
@@ -89,19 +88,19 @@ def _products(u: jax.Array, v: jax.Array) -> jax.Array:
     return jnp.sum(u.astype(dtype) * v.astype(dtype), axis=-1)
 
 
-def contrast(
+def terms_of(
     u: jax.Array,
     v: jax.Array,
     *,
-    temperature: float = 1.0,
-    negatives: str = "full",
+    temperature: float = Contrast.temperature,
+    negatives: str = Contrast.negatives,
     mask: jax.Array | None = None,
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
-    exchange: str = "gather",
+    exchange: str = Contrast.exchange,
     normalise_inputs: bool = True,
-) -> Contrast:
+) -> Terms:
     """The terms of eq. 9 for both anchors of every pair; arguments as in `info_nce`."""
     _check(u, v, temperature, negatives, mask, segments, block_size, exchange)
     if mask is not None:  # whatever stands in padding, tiles see zeros
@@ -138,20 +137,20 @@ def contrast(
     lse_v = jnp.log(jnp.where(real, sum_v, 1.0)) + shift
     positive = _products(u, v) * scale
     weight = _anchor_weight(real, segments, axis_name, dtype)
-    return Contrast(u, v, lse_u, lse_v, positive, weight)
+    return Terms(u, v, lse_u, lse_v, positive, weight)
 
 
 def info_nce(
     u: jax.Array,
     v: jax.Array,
     *,
-    temperature: float = 1.0,
-    negatives: str = "full",
+    temperature: float = Contrast.temperature,
+    negatives: str = Contrast.negatives,
     mask: jax.Array | None = None,
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
-    exchange: str = "gather",
+    exchange: str = Contrast.exchange,
     normalise: bool = True,
 ) -> jax.Array:
     """(1/2N) Σ_i [L(u_i) + L(v_i)], L of eq. 9 (eq. 10 without L_div; NT-Xent of 2N vectors).
@@ -186,7 +185,7 @@ def info_nce(
       >>> float(info_nce(u, u)) < float(info_nce(u, u[::-1]))
       True
     """
-    terms = contrast(
+    terms = terms_of(
         u,
         v,
         temperature=temperature,
@@ -205,17 +204,17 @@ def anchor_info_nce(
     u: jax.Array,
     v: jax.Array,
     *,
-    temperature: float = 1.0,
-    negatives: str = "full",
+    temperature: float = Contrast.temperature,
+    negatives: str = Contrast.negatives,
     mask: jax.Array | None = None,
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
-    exchange: str = "gather",
+    exchange: str = Contrast.exchange,
     normalise: bool = True,
 ) -> jax.Array:
     """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`."""
-    terms = contrast(
+    terms = terms_of(
         u,
         v,
         temperature=temperature,
@@ -236,13 +235,13 @@ def virtual_labels(
     coefficients: jax.Array,
     partners: jax.Array,
     *,
-    temperature: float = 1.0,
-    negatives: str = "full",
+    temperature: float = Contrast.temperature,
+    negatives: str = Contrast.negatives,
     mask: jax.Array | None = None,
     segments: jax.Array | None = None,
     axis_name: str | None = None,
     block_size: int | None = None,
-    exchange: str = "gather",
+    exchange: str = Contrast.exchange,
     normalise: bool = True,
 ) -> jax.Array:
     """i-mix: (1/N) Σ_i [λ_i ℓ(i→i) + (1 − λ_i) ℓ(i→π(i))], anchors u_i in view a only.
@@ -250,7 +249,7 @@ def virtual_labels(
     ℓ(i→j) = −u_i·v_j/τ + log of eq. 9's denominator for u_i. `coefficients [N]`, `partners [N]`
     come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`.
     """
-    terms = contrast(
+    terms = terms_of(
         u,
         v,
         temperature=temperature,
