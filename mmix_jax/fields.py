@@ -25,6 +25,15 @@ class Range(NamedTuple):
     def holds(self, value: float) -> bool:
         return (self.low < value if self.open else self.low <= value) and value <= self.high
 
+    @property
+    def short(self) -> str:
+        """`> 0`, `≥ 0`, `≤ 1` or `[0, 1]`."""
+        if math.isinf(self.low):
+            return f"≤ {self.high:g}"
+        if math.isinf(self.high):
+            return f"{'>' if self.open else '≥'} {self.low:g}"
+        return f"[{self.low:g}, {self.high:g}]"
+
 
 POSITIVE = Range(0, math.inf, "must be positive", open=True)
 NOT_NEGATIVE = Range(0, math.inf, "must not be negative")

@@ -6,7 +6,6 @@ Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoi
 """
 
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -20,13 +19,6 @@ from absl import flags
 from mmix_jax.errors import InputError
 
 MODES = ("train", "eval", "embed")
-# Modules of `experiments`, by the task in the config.
-_TASKS = {
-    "node": "nodes.task",
-    "graph": "graphs.task",
-    "edit_distance": "graphs.edit_distance",
-    "image": "images.task",
-}
 
 
 class Command(NamedTuple):
@@ -89,8 +81,8 @@ def _read_flags(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
         own = next((e for e in reversed(chain) if isinstance(e, InputError)), None)
         if own is not None:
             raise own from error
-        told = chain[-1] if "Traceback" in str(error) else error
-        raise InputError(f"a flag or config cannot be read: {_one_line(told)}") from error
+        cause = chain[-1] if "Traceback" in str(error) else error
+        raise InputError(f"a flag or config cannot be read: {_one_line(cause)}") from error
 
 
 def _parse(argv: list[str]) -> Command:
@@ -102,7 +94,9 @@ def _parse(argv: list[str]) -> Command:
         raise InputError("no config given; pass --config=configs/digits_graph.py")
     values, rest = _read_flags(argv)
     if values["help"].value:
-        print(__doc__, values.main_module_help(), sep="\n")
+        from mmix_jax.experiments.listing import help_text
+
+        print(__doc__, values.main_module_help(), help_text(values["config"].value), sep="\n")
         raise SystemExit(0)
     config = values["config"].value
     if config is None or "task" not in config:
@@ -127,31 +121,30 @@ def _one_line(error: BaseException) -> str:
 def _run(argv: list[str], interrupted, begin: float) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
     # What is wrong so far is told before jax is imported, which takes seconds.
-    from mmix_jax.experiments import programs, records, settings
+    from mmix_jax.experiments import programs, read, records
     from mmix_jax.training import first_step
 
-    settings.complete(config)
-    settings.check(config)
-    records.compare(config, workdir, mode=mode)
+    config = read(config)
+    records.check_record(config, workdir, mode=mode)
     with programs.kept(), first_step.awaited(begin):
         _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
 
 
 def _carry_out(command: Command, interrupted) -> None:
+    from mmix_jax.experiments import run
     from mmix_jax.report.tables import text_table
     from mmix_jax.results import RESULTS_FILE, write_results
 
     config, workdir, mode, checkpoint = command
-    task = importlib.import_module(f"mmix_jax.experiments.{_TASKS[config.task]}")
     if mode == "embed":
-        arrays = task.run_embed(config, workdir, checkpoint)
+        arrays = run.embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)
         print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
         return
     if mode == "eval":
-        results = task.run_eval(config, workdir, checkpoint)
+        results = run.evaluate_checkpoints(config, workdir, checkpoint)
     else:
-        results = task.run_train(config, workdir, interrupted)
+        results = run.train(config, workdir, interrupted)
     if not results:
         print("no labels, so no scores; --mode=embed writes the embeddings")
         return

@@ -5,45 +5,14 @@ import os
 from pathlib import Path
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.settings import default_config
+from mmix_jax.experiments import flat
+from mmix_jax.experiments.schema import Run
 
 # Where the files lie and how long to train may change between a run and its resumption.
 _MAY_CHANGE = ("data_dir", "num_steps")
-# A checkpoint may be evaluated otherwise than its run was.
-_EVALUATION = (
-    "protocol",
-    "num_classifiers",
-    "num_splits",
-    "num_probes",
-    "num_clusterings",
-    "representation",
-    "readout",
-    "num_devices",
-    "eval_every",
-    "checkpoint_every",
-    "patience",
-    "num_seeds",
-    "num_folds",
-    "sizes",
-    "num_triplets",
-    "num_pairs",
-    "max_pair_nodes",
-    "triplet_seed",
-    "baselines",
-    "num_test",
-    "num_neighbours",
-    "knn_temperature",
-    "probe_epochs",
-    "probe_batch_size",
-    "probe_held_out",
-    "probe_copies",
-    "eval_batch_size",
-    "figures",
-)
 
 
-def compare(config: Config, workdir: Path, *, mode: str) -> None:
+def check_record(config: Run, workdir: Path, *, mode: str) -> None:
     """Refuse a workdir that holds checkpoints of other settings; without any there is no harm.
 
     Raises:
@@ -51,10 +20,10 @@ def compare(config: Config, workdir: Path, *, mode: str) -> None:
     """
     path = workdir / "config.json"
     if path.exists() and (workdir / "checkpoints").exists():
-        _compare(json.loads(config.to_json()), _read(path), workdir, mode)
+        _check(config, _read(path), workdir, mode)
 
 
-def record(config: Config, workdir: Path) -> None:
+def record(config: Run, workdir: Path) -> None:
     """Write `config.json`, whole or not at all.
 
     Raises:
@@ -64,8 +33,8 @@ def record(config: Config, workdir: Path) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
-        mine = json.loads(config.to_json())
-        temporary.write_text(json.dumps(mine, indent=2, sort_keys=True) + "\n")
+        values = flat.flat(config)
+        temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
@@ -76,37 +45,44 @@ def record(config: Config, workdir: Path) -> None:
 
 def _read(path: Path) -> dict:
     try:
-        found = json.loads(path.read_text())
+        recorded = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise InputError(
             f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(recorded, dict):
         raise InputError(
             f"config.json must be a JSON object, found a damaged {path}; choose another --workdir"
         )
-    return found
+    return recorded
 
 
-def _compare(mine: dict, found: dict, workdir: Path, mode: str) -> None:
+def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
+    asked = json.loads(json.dumps(flat.flat(config)))
     # Fields that are newer than the record have meant their defaults before.
-    found = json.loads(default_config(mine["task"]).to_json()) | found
-    may_change = set(_MAY_CHANGE) if mode == "train" else {*_MAY_CHANGE, *_EVALUATION}
-    if mode == "train" and mine.get("schedule") == "cosine":
+    recorded = json.loads(json.dumps(flat.defaults(type(config)))) | recorded
+    may_change = set(_MAY_CHANGE)
+    if mode != "train":
+        entries = flat.entries(type(config)).items()
+        may_change |= {name for name, entry in entries if entry.meaning.evaluation}
+    elif asked.get("schedule") == "cosine":
         may_change.remove("num_steps")  # the whole run's learning rates hang on it
     differing = sorted(
         name
-        for name in mine.keys() | found.keys()
-        if name not in may_change and mine.get(name) != found.get(name)
+        for name in asked.keys() | recorded.keys()
+        if name not in may_change and asked.get(name) != recorded.get(name)
     )
     if differing:
-        words = ", ".join(f"{n} ({found.get(n)!r} there, {mine.get(n)!r} asked)" for n in differing)
+        words = ", ".join(
+            f"{name} ({recorded.get(name)!r} there, {asked.get(name)!r} asked)"
+            for name in differing
+        )
         raise InputError(
             f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
             "choose another --workdir"
         )
-    if mode == "train" and mine["num_steps"] < found["num_steps"]:
+    if mode == "train" and asked["num_steps"] < recorded["num_steps"]:
         raise InputError(
-            f"num_steps may only grow in a workdir, found {found['num_steps']} there and "
-            f"{mine['num_steps']} asked; choose another --workdir"
+            f"num_steps may only grow in a workdir, found {recorded['num_steps']} there and "
+            f"{asked['num_steps']} asked; choose another --workdir"
         )

@@ -34,9 +34,7 @@ class Run:
     tasks: ClassVar[tuple[str, ...]] = ()
 
     dataset: str = in_data("", "Name of the data set.")
-    data_dir: str = in_data(
-        "", "Folder of the files; empty: $MMIX_DATA_DIR, then the cache."
-    )
+    data_dir: str = in_data("", "Folder of the files; empty: $MMIX_DATA_DIR, then the cache.")
     data_path: str = in_data("", "Your own data: a file, a folder or an archive.")
 
     framework: str = in_model(

@@ -240,7 +240,7 @@ def test_resumed_with_kept_programs_ends_bitwise_as_uninterrupted_without(tmp_pa
 
     def train(workdir, interrupted=lambda: False):
         jax.clear_caches()
-        nodes.run_train(config, workdir, interrupted)
+        run.train(config, workdir, interrupted)
 
     # As users have them: the optimised programs, not those of the other tests.
     jax.config.update("jax_disable_most_optimizations", False)

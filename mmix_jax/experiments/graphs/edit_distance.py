@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from mmix_jax.data.graphs.graph_sets import degree_features
+from mmix_jax.data.store.cache import cached_array
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.edit_distance import (
@@ -19,13 +21,14 @@ from mmix_jax.evaluation.edit_distance import (
 )
 from mmix_jax.evaluation.exact_ged import exact_edit_distances, make_small_pairs
 from mmix_jax.evaluation.kernels import histogram_kernel_similarity, weisfeiler_lehman_similarity
-from mmix_jax.experiments import runs
-from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.graphs import task as graphs
+from mmix_jax.experiments.graphs.config import EditDistanceConfig
+from mmix_jax.experiments.graphs.scores import objective_name
+from mmix_jax.experiments.task import Encoder, Row, Scores, keys_of, seeds_of
 from mmix_jax.frameworks import supervised
 from mmix_jax.graphs.edits import Triplet, TripletSet, make_triplets
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import Result, score
+from mmix_jax.results import score
 from mmix_jax.training.loop import Interrupted
 
 _log = logging.getLogger(__name__)
@@ -41,7 +44,7 @@ class Questions(NamedTuple):
     distances: np.ndarray
 
 
-def _renewed(config: Config, features: str, graph: Graph) -> Graph:
+def _renewed(config: EditDistanceConfig, features: str, graph: Graph) -> Graph:
     """The graph with its own degrees, if `features` hold degrees: cuts and edits change them."""
     if not features.endswith("degree"):
         return graph
@@ -49,13 +52,13 @@ def _renewed(config: Config, features: str, graph: Graph) -> Graph:
     return graph._replace(x=np.concatenate([graph.x[:, : -own.shape[1]], own], axis=1))
 
 
-def _triplets(config: Config, features: str, of, size: int, seed: int) -> TripletSet:
+def _triplets(config: EditDistanceConfig, features: str, of, size: int, seed: int) -> TripletSet:
     drawn = make_triplets(of, size, num=config.num_triplets, seed=seed)
     renewed = [Triplet(*(_renewed(config, features, g) for g in t)) for t in drawn.triplets]
     return drawn._replace(triplets=renewed)
 
 
-def ask(config: Config, of: tuple[Graph, ...], features: str) -> Questions:
+def ask(config: EditDistanceConfig, of: tuple[Graph, ...], features: str) -> Questions:
     """The same questions on every machine, functions of the config, the graphs and what x is."""
     triplets = {
         size: _triplets(config, features, of, size, config.triplet_seed) for size in config.sizes
@@ -70,10 +73,10 @@ def ask(config: Config, of: tuple[Graph, ...], features: str) -> Questions:
 
 
 def _scores(near: np.ndarray, far: np.ndarray, size: int) -> dict[str, float]:
-    found = triplet_accuracy(near, far)
+    accuracy = triplet_accuracy(near, far)
     return {
-        f"triplet_accuracy_n{size}": found.half_credit,
-        f"triplet_strict_n{size}": found.strict,
+        f"triplet_accuracy_n{size}": accuracy.half_credit,
+        f"triplet_strict_n{size}": accuracy.strict,
         f"pair_auc_n{size}": pair_auc(near, far),
     }
 
@@ -94,7 +97,7 @@ def answer(questions: Questions, similarity: Similarity) -> dict[tuple[str, str]
     return scores
 
 
-def encoder_similarity(config: Config, params, key) -> Similarity:
+def encoder_similarity(config: EditDistanceConfig, params, key) -> Similarity:
     """Cosines of pretrained representations; edited graphs are normalised and diffused anew.
 
     Nothing of them is left in the cache folder.
@@ -102,10 +105,10 @@ def encoder_similarity(config: Config, params, key) -> Similarity:
 
     def similarity(anchors, others):
         dataset = make_graph_dataset("edited", [*anchors, *others])
-        found = graphs.task_of(config, dataset, keep=False).represent(params, key)
+        by_name = graphs.task_of(config, dataset).represent(params, key)
         count = len(anchors)
         return {
-            name: cosine_similarities(h[:count], h[count:]) for name, h in sorted(found.items())
+            name: cosine_similarities(h[:count], h[count:]) for name, h in sorted(by_name.items())
         }
 
     return similarity
@@ -115,10 +118,12 @@ def _kernel(function: Callable) -> Similarity:
     return lambda anchors, others: {"single": function(anchors, others)}
 
 
-def _supervised_scores(config: Config, of, features: str, questions: Questions, seed: int):
+def _supervised_scores(
+    config: EditDistanceConfig, of, features: str, questions: Questions, seed: int
+):
     """Trained on triplets of one half of the graphs, asked about the other, both ways round."""
     half = np.random.default_rng([config.triplet_seed, seed]).permutation(len(of)) % 2
-    key = runs.keys_of(seed)[0]
+    key = keys_of(seed)[0]
     scores = {}
     for size, asked in questions.triplets.items():
         near, far = (np.zeros(len(asked.triplets)) for _ in range(2))
@@ -136,9 +141,69 @@ def _supervised_scores(config: Config, of, features: str, questions: Questions, 
     return scores
 
 
+@dataclass(frozen=True)
+class EditDistanceTask(graphs.GraphTask):
+    """A set of graphs whose encoders are asked about edited subgraphs; no labels are needed."""
+
+    config: EditDistanceConfig
+
+    @property
+    def labelled(self) -> bool:
+        return True
+
+    @cached_property
+    def questions(self) -> Questions:
+        return ask(self.config, self.dataset.graphs, self.dataset.features)
+
+    def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
+        key = keys_of(encoder.seed)[2]
+        similarity = encoder_similarity(self.config, encoder.state.params, key)
+        answers = answer(self.questions, similarity)
+        return self._rows(answers, objective=objective_name(self.config))
+
+    def baselines(
+        self, interrupted: Callable[[], bool]
+    ) -> Iterator[tuple[Row, list, list[int], float]]:
+        """Scores by seed of every method that is not pretrained: (row, scores, seeds, seconds)."""
+        if not self.config.baselines:
+            return
+        begin = time.monotonic()
+        for name, of_seeds, seeds in _baselines(self.config, self.dataset, self.questions):
+            rows = [
+                self._rows(scores, method=name, objective="-", selection="none")
+                for scores in of_seeds
+            ]
+            seconds = time.monotonic() - begin
+            for row in rows[0]:
+                yield row, [of_seed[row] for of_seed in rows], seeds, seconds
+            begin = time.monotonic()
+            if interrupted():
+                raise Interrupted(0)
+
+    def _rows(self, answers: dict[tuple[str, str], float], **about: str) -> Scores:
+        protocol = f"{self.config.num_triplets} triplets a size"
+        return {
+            Row("edit_distance", name, metric, protocol, **about): score([value])
+            for (name, metric), value in answers.items()
+        }
+
+
+def load(config: EditDistanceConfig) -> EditDistanceTask:
+    """Read the data and lay it on the device; diffused features are kept in the cache folder."""
+    return task_of(config, graphs.read_dataset(config), cached=cached_array)
+
+
+def task_of(
+    config: EditDistanceConfig, dataset: GraphDataset, *, cached: Callable | None = None
+) -> EditDistanceTask:
+    """The task on graphs that are at hand; `cached` as in `graphs.task.task_of`."""
+    task = graphs.task_of(config, dataset, cached=cached)
+    return EditDistanceTask(**{field.name: getattr(task, field.name) for field in fields(task)})
+
+
 def _baselines(
-    config: Config, dataset: GraphDataset, questions: Questions
-) -> Iterator[tuple[str, list[dict], list]]:
+    config: EditDistanceConfig, dataset: GraphDataset, questions: Questions
+) -> Iterator[tuple[str, list[dict], list[int]]]:
     """(name, scores of each seed, seeds) of every method that is not pretrained."""
     kernels = {
         "histogram kernel": histogram_kernel_similarity,
@@ -149,88 +214,7 @@ def _baselines(
             yield name, [answer(questions, _kernel(function))], [config.seed]
         except InputError as error:  # no grakel: there is none for Python 3.13
             _log.warning("warning: no row for the %s: %s", name, error)
-    seeds = list(runs.seeds_of(config))
+    seeds = list(seeds_of(config))
     of, features = dataset.graphs, dataset.features
     rows = [_supervised_scores(config, of, features, questions, seed) for seed in seeds]
     yield "supervised", rows, seeds
-
-
-def evaluate(
-    task: graphs.GraphTask,
-    folders: dict[int, Path],
-    interrupted: Callable[[], bool] = lambda: False,
-) -> list[Result]:
-    """Scores of the encoders in `folders`, of random-initialised ones, and of the baselines."""
-    config = task.config
-    questions = ask(config, task.dataset.graphs, task.dataset.features)
-    rows: dict[bool, list[dict]] = {True: [], False: []}
-    steps, seconds = 0, 0.0
-    for seed, folder in folders.items():
-        params, progress = graphs.restore(task, folder, seed)
-        steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
-        key = runs.keys_of(seed)[2]
-        begin = time.monotonic()
-        rows[True].append(answer(questions, encoder_similarity(config, params, key)))
-        seconds += time.monotonic() - begin
-        untrained = graphs.start(task, seed).params
-        rows[False].append(answer(questions, encoder_similarity(config, untrained, key)))
-        if interrupted():
-            raise Interrupted(progress["step"])
-    found = []
-    for trained in (True, False):
-        options = {"trained": trained, "steps": steps, "seconds": seconds}
-        options |= {"selection": config.selection, "objective": graphs.objective_name(config)}
-        found += _results(task, config, rows[trained], list(folders), **options)
-    if config.baselines:
-        begin = time.monotonic()
-        for name, scores, seeds in _baselines(config, task.dataset, questions):
-            other = config.copy_and_resolve_references()
-            with other.unlocked():
-                other.update({"framework": name, "mixing": "-", "candidates": "-"})
-            options = {"trained": True, "steps": 0, "seconds": time.monotonic() - begin}
-            found += _results(
-                task, other, scores, seeds, selection="none", objective="-", **options
-            )
-            begin = time.monotonic()
-            if interrupted():
-                raise Interrupted(steps)
-    return found
-
-
-def _results(task: graphs.GraphTask, config: Config, rows, seeds, **options) -> list[Result]:
-    return [
-        runs.make_result(
-            config,
-            task.devices,
-            score([scores[name, metric] for scores in rows]),
-            task="edit_distance",
-            representation=name,
-            metric=metric,
-            seeds=seeds,
-            protocol=f"{config.num_triplets} triplets a size",
-            **options,
-        )
-        for name, metric in rows[0]
-    ]
-
-
-def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
-    """Pretrain every seed, then evaluate; a finished run only reports."""
-    return runs.train_and_evaluate(
-        config,
-        workdir,
-        load=graphs.load,
-        pretrain=graphs.pretrain,
-        evaluate=evaluate,
-        interrupted=interrupted,
-    )
-
-
-def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
-    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
-    return evaluate(graphs.load(config), runs.checkpoint_folders(config, workdir, checkpoint))
-
-
-def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, Any]:
-    """Embeddings of the set itself, as for graph classification."""
-    return graphs.run_embed(config, workdir, checkpoint)

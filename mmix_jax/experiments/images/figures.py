@@ -10,8 +10,9 @@ import numpy as np
 
 from mmix_jax.data.images.digit_images import stratified_test
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import runs
-from mmix_jax.experiments.images.task import ImageTask, features_of
+from mmix_jax.experiments.images.inputs import ImageInputs
+from mmix_jax.experiments.images.scores import features_of
+from mmix_jax.experiments.task import keys_of
 from mmix_jax.frameworks.simclr import mix_batch
 from mmix_jax.report.plots import mixture_images, save_png, training_curves, tsne_scatter
 
@@ -25,7 +26,7 @@ _MAX_POINTS = 2000
 _mix = jax.jit(mix_batch, static_argnums=0)
 
 
-def write_figures(task: ImageTask, variables: Any, workdir: Path, seed: int) -> list[Path]:
+def write_figures(inputs: ImageInputs, variables: Any, workdir: Path, seed: int) -> list[Path]:
     """Write those PNG files that there is something to show in, and print a line on each.
 
     `curves.png`: loss and mixing over the steps of all seeds in the workdir's `metrics.jsonl`; none
@@ -34,7 +35,7 @@ def write_figures(task: ImageTask, variables: Any, workdir: Path, seed: int) -> 
     none without labels.
 
     Args:
-      task: the images and the model's settings.
+      inputs: the images and the model's settings.
       variables: of the encoder to show.
       workdir: made if it is not there.
       seed: draws batch, augmentation and test images.
@@ -49,8 +50,8 @@ def write_figures(task: ImageTask, variables: Any, workdir: Path, seed: int) -> 
         raise InputError("figures need matplotlib, found none; pip install matplotlib")
     makers = {
         CURVES: lambda: _curves(workdir / "metrics.jsonl"),
-        MIXTURES: lambda: _mixtures(task, variables, seed),
-        MAP: lambda: _map(task, variables, seed),
+        MIXTURES: lambda: _mixtures(inputs, variables, seed),
+        MAP: lambda: _map(inputs, variables, seed),
     }
     written = []
     for name, make in makers.items():
@@ -64,7 +65,7 @@ def write_figures(task: ImageTask, variables: Any, workdir: Path, seed: int) -> 
 
 
 def mixtures_of(
-    task: ImageTask, variables: Any, seed: int
+    inputs: ImageInputs, variables: Any, seed: int
 ) -> tuple[np.ndarray, list[tuple[int, float, np.ndarray, np.ndarray]]]:
     """Images of a batch, drawn by seed, and what training would mix into some of them.
 
@@ -76,57 +77,57 @@ def mixtures_of(
       partners' places [P], their weights [P]). Of every class one before any has two, those with
       most partners first, of equal ones the first. Anchors without a partner are none.
     """
-    num_images = len(task.dataset.train)
-    size = min(task.config.batch_size, _MAX_BATCH, num_images)
+    num_images = len(inputs.dataset.train)
+    size = min(inputs.config.batch_size, _MAX_BATCH, num_images)
     rows = np.random.default_rng(seed).choice(num_images, size, replace=False)
-    key = jax.random.fold_in(runs.keys_of(seed)[2], 0)
-    mixture = _mix(task.settings, variables, task.tables.images[rows], key)
+    key = jax.random.fold_in(keys_of(seed)[2], 0)
+    mixture = _mix(inputs.settings, variables, inputs.tables.images[rows], key)
     weights = np.array(mixture.weights)
     np.fill_diagonal(weights, 0.0)
     own, partners = np.asarray(mixture.self_weights), np.sum(weights > 0, axis=1)
     anchors = np.argsort(-partners, kind="stable")
     anchors = anchors[partners[anchors] > 0]
-    known = task.dataset.train_labels
+    known = inputs.dataset.train_labels
     labels = (np.zeros(num_images, int) if known is None else known)[rows][anchors]
     earlier = [int(np.sum(labels[:place] == label)) for place, label in enumerate(labels)]
-    found = []
+    mixtures = []
     for anchor in anchors[np.argsort(earlier, kind="stable")][:_NUM_ANCHORS]:
         others = np.flatnonzero(weights[anchor])
-        found.append((int(anchor), float(own[anchor]), others, weights[anchor, others]))
-    return rows, found
+        mixtures.append((int(anchor), float(own[anchor]), others, weights[anchor, others]))
+    return rows, mixtures
 
 
-def _mixtures(task: ImageTask, variables: Any, seed: int) -> "Figure | str":
+def _mixtures(inputs: ImageInputs, variables: Any, seed: int) -> "Figure | str":
     """The figure, or why there is none.
 
     Images are the original ones, not the augmented views that were mixed: many a crop of 32 × 32
     pixels shows nothing that can be named.
     """
-    rows, mixtures = mixtures_of(task, variables, seed)
+    rows, mixtures = mixtures_of(inputs, variables, seed)
     if not mixtures:
         return (
             f"none of {len(rows)} embeddings was mixed with another (mixing "
-            f"'{task.config.mixing}', threshold {task.config.threshold})"
+            f"'{inputs.config.mixing.rule}', threshold {inputs.config.mixing.threshold})"
         )
-    dataset = task.dataset
+    dataset = inputs.dataset
     names = None
     if dataset.train_labels is not None:
         names = [dataset.classes[label] for label in dataset.train_labels[rows]]
     return mixture_images(dataset.train[rows], mixtures, names=names)
 
 
-def _map(task: ImageTask, variables: Any, seed: int) -> "Figure | str":
-    images, labels = task.dataset.test, task.dataset.test_labels
+def _map(inputs: ImageInputs, variables: Any, seed: int) -> "Figure | str":
+    images, labels = inputs.dataset.test, inputs.dataset.test_labels
     if images is None or labels is None:
         return "found no labelled test images"
     if len(images) > _MAX_POINTS:
         chosen = stratified_test(labels, _MAX_POINTS, seed=seed)
         images, labels = images[chosen], labels[chosen]
-    z = np.asarray(features_of(task, variables, images))
+    z = np.asarray(features_of(inputs, variables, images))
     num_distinct = len(np.unique(z, axis=0))
     if min(num_distinct, z.shape[1]) < 2:
         return f"found {num_distinct} different features of dimension {z.shape[1]}, no plane"
-    return tsne_scatter(z, labels, names=task.dataset.classes)
+    return tsne_scatter(z, labels, names=inputs.dataset.classes)
 
 
 def _curves(path: Path) -> "Figure | str":

@@ -1,23 +1,27 @@
 """What an image config makes of its data: parts, order of the batches, static settings."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.augment.images import ImageAugmentation
 from mmix_jax.data.images.digit_images import stratified_test
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
-from mmix_jax.experiments.defaults import Config
-from mmix_jax.frameworks.simclr import ImageSettings
-from mmix_jax.losses import usual_block_size
+from mmix_jax.experiments.images.config import ImageConfig
+from mmix_jax.frameworks.simclr import ImageSettings, ImageTables
+from mmix_jax.training.step import Optimization
 
 _SPLIT_SEED = 0
+log = logging.getLogger(__name__)
 
 
-def parts_of(config: Config, dataset: ImageDataset) -> ImageDataset:
+def parts_of(config: ImageConfig, dataset: ImageDataset) -> ImageDataset:
     """The images that this config trains and tests on: parts of those of `dataset`.
 
     Without a test part a share of the labelled images becomes one; subsets have of each class its
@@ -73,12 +77,12 @@ def _subset(name: str, part: _Part, wanted: int) -> np.ndarray:
     return stratified_test(known, wanted, seed=_SPLIT_SEED)
 
 
-def held_out_of(config: Config, num_images: int, num_classes: int) -> int:
+def held_out_of(config: ImageConfig, num_images: int, num_classes: int) -> int:
     """Training images that the linear probe holds out: as told, or a tenth, 5,000 at most."""
     return config.probe_held_out or max(min(5000, num_images // 10), num_classes)
 
 
-def check_scoring(config: Config, dataset: ImageDataset) -> None:
+def check_scoring(config: ImageConfig, dataset: ImageDataset) -> None:
     """Raise InputError where kNN or the linear probe would; without labels there are no scores."""
     if dataset.train_labels is None or dataset.test_labels is None:
         return
@@ -107,7 +111,7 @@ def check_scoring(config: Config, dataset: ImageDataset) -> None:
         )
 
 
-def chunk_of(config: Config, num_images: int) -> int:
+def chunk_of(config: ImageConfig, num_images: int) -> int:
     """Steps per dispatch at most."""
     if config.chunk_steps:
         return config.chunk_steps
@@ -115,7 +119,7 @@ def chunk_of(config: Config, num_images: int) -> int:
 
 
 def make_order(
-    config: Config, num_images: int, seed: int, num_devices: int
+    config: ImageConfig, num_images: int, seed: int, num_devices: int
 ) -> Callable[[int], np.ndarray]:
     """`batch(step)`: rows of the images of that step on each device, int32 [k, B / k].
 
@@ -156,7 +160,7 @@ def make_order(
     return lambda step: np.stack([rows(step + number) for number in range(chunk)], axis=1)
 
 
-def augmentation_of(config: Config, dataset: ImageDataset) -> ImageAugmentation:
+def augmentation_of(config: ImageConfig, dataset: ImageDataset) -> ImageAugmentation:
     """The augmentation, with the statistics of the training images."""
     return ImageAugmentation(
         crop_scale=None if config.crop_min >= 1 else (config.crop_min, 1.0),
@@ -169,7 +173,7 @@ def augmentation_of(config: Config, dataset: ImageDataset) -> ImageAugmentation:
     )
 
 
-def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
+def image_settings(config: ImageConfig, dataset: ImageDataset) -> ImageSettings:
     """The framework's static settings."""
     precision = config.precision
     if precision == "auto":
@@ -181,18 +185,58 @@ def image_settings(config: Config, dataset: ImageDataset) -> ImageSettings:
         dtype=precision,
         augmentation=augmentation_of(config, dataset),
         mixing=config.mixing,
-        candidates=config.candidates,
         symmetric=config.symmetric,
-        negatives=config.negatives,
-        temperature=config.temperature,
-        mixing_temperature=config.mixing_temperature,
-        self_weight=None if config.self_weight < 0 else config.self_weight,
-        threshold=config.threshold,
-        diversity_weight=config.diversity_weight,
-        diversity_margin=config.diversity_margin,
-        mix_normalised=config.mix_normalised,
-        stop_gradient=config.stop_gradient,
         renormalise=config.renormalise,
-        block_size=config.block_size or usual_block_size(config.batch_size),
-        exchange=config.exchange,
+        contrast=config.contrast,
+        num_contrasted=config.batch_size,
     )
+
+
+def optimization_of(config: ImageConfig) -> Optimization:
+    """How this config updates parameters."""
+    return Optimization(
+        config.learning_rate,
+        config.weight_decay,
+        optimizer=config.optimizer,
+        momentum=config.momentum,
+        warmup_steps=config.warmup_steps,
+        cosine_steps=config.num_steps if config.schedule == "cosine" else 0,
+    )
+
+
+class ImageInputs(NamedTuple):
+    """A config with its images and the model's settings; `tables` are the training images."""
+
+    config: ImageConfig
+    dataset: ImageDataset
+    settings: ImageSettings
+    tables: ImageTables
+
+    def as_trained(self, progress: Mapping[str, Any]) -> "ImageInputs":
+        """The inputs with the channels' mean and deviation of the encoder's training, by its record.
+
+        A record without them (of converted weights, or of an older version) leaves these inputs'
+        own, and a warning says so.
+        """
+        if "mean" not in progress:
+            log.warning(
+                "warning: the checkpoint does not tell mean and deviation of its training images; "
+                "those of the images given now are used"
+            )
+            return self
+        channels = {name: tuple(progress[name]) for name in ("mean", "std")}
+        augmentation = self.settings.augmentation._replace(**channels)
+        settings = dataclasses.replace(self.settings, augmentation=augmentation)
+        return self._replace(settings=settings)
+
+
+def inputs_of(config: ImageConfig, dataset: ImageDataset) -> ImageInputs:
+    """Those parts of the images that the config wants, on the device.
+
+    Raises:
+      InputError: the config asks for more images than there are.
+    """
+    dataset = parts_of(config, dataset)
+    labels = None if dataset.train_labels is None else jnp.asarray(dataset.train_labels)
+    tables = ImageTables(jnp.asarray(dataset.train), labels)
+    return ImageInputs(config, dataset, image_settings(config, dataset), tables)

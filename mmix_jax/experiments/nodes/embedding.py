@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmix_jax.experiments.defaults import Config
-from mmix_jax.experiments.nodes.inputs import some_anchors
+from mmix_jax.frameworks.base import some_anchors
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph
 
@@ -29,14 +28,14 @@ class Chunks(NamedTuple):
     num_edges: int
 
 
-def in_chunks(config: Config, tables: Any, graph: Graph) -> bool:
+def in_chunks(tables: Any, graph: Graph, *, width: int, by_edges: bool) -> bool:
     """Whether a graph is embedded in chunks: mixing along its edges would form too large arrays.
 
     Encoders of several layers, and mixing with all nodes, need the whole graph in any case.
     """
-    large = graph.num_edges * config.width > WHOLE_VALUES
+    large = graph.num_edges * width > WHOLE_VALUES
     beforehand = getattr(tables, "x_a", None) is not None
-    return large and beforehand and config.candidates == "wp"
+    return large and beforehand and by_edges
 
 
 def chunks_of(table: NeighbourTable, width: int) -> Chunks:
@@ -62,12 +61,12 @@ def cut_up(table: NeighbourTable, nodes: np.ndarray, chunks: Chunks) -> Iterator
 
 
 def represent_at_once(embed: Callable, tables: Any, batch: NodeBatch, num_nodes: int, labels):
-    """`represent` by one batch that holds every node (or, in grace, measures mixing on some)."""
+    """`represent` by one batch that holds every node (in grace, the mixture is that of some)."""
     compute = jax.jit(embed)
 
     def represent(params, key, nodes=None, names: Sequence[str] | None = None):
-        found, mixture = compute(params, tables, batch, key, labels)
-        kept = {name: z[:num_nodes] for name, z in found.items() if not names or name in names}
+        by_name, mixture = compute(params, tables, batch, key, labels)
+        kept = {name: z[:num_nodes] for name, z in by_name.items() if not names or name in names}
         return {name: z if nodes is None else z[nodes] for name, z in kept.items()}, mixture
 
     return represent
@@ -82,8 +81,8 @@ def represent_in_chunks(embed: Callable, tables: Any, table: NeighbourTable, wid
     """
     chunks = chunks_of(table, width)
     compute = jax.jit(partial(_without_mixture, embed))
-    measured = some_anchors(table)
-    measure = jax.jit(lambda *args: embed(*args)[1])
+    sample = some_anchors(table)
+    mixture_of = jax.jit(lambda *args: embed(*args)[1])
 
     def represent(params, key, nodes=None, names: Sequence[str] | None = None):
         nodes = np.arange(table.graph.num_nodes) if nodes is None else np.asarray(nodes)
@@ -91,13 +90,14 @@ def represent_in_chunks(embed: Callable, tables: Any, table: NeighbourTable, wid
         done = 0
         for number, anchors in enumerate(cut_up(table, nodes, chunks)):
             batch = table.cut(anchors, chunks.num_anchors, (chunks.num_rows, chunks.num_edges))
-            found = compute(params, tables, batch, jax.random.fold_in(key, number))
-            for name in names or found:
+            by_name = compute(params, tables, batch, jax.random.fold_in(key, number))
+            for name in names or by_name:
+                z = by_name[name]
                 if name not in out:
-                    out[name] = np.empty((len(nodes), found[name].shape[1]), found[name].dtype)
-                out[name][done : done + len(anchors)] = found[name][: len(anchors)]
+                    out[name] = np.empty((len(nodes), z.shape[1]), z.dtype)
+                out[name][done : done + len(anchors)] = z[: len(anchors)]
             done += len(anchors)
-        return out, measure(params, tables, measured, key, labels)
+        return out, mixture_of(params, tables, sample, key, labels)
 
     return represent
 
@@ -110,12 +110,14 @@ def _without_mixture(
 
 
 def make_represent(
-    config: Config,
     embed: Callable,
     tables: Any,
     graph: Graph,
     whole_batch: Callable[[Graph], NodeBatch],
     labels: np.ndarray | None,
+    *,
+    width: int,
+    by_edges: bool,
 ) -> Represent:
     """`represent(params, key, nodes, names)`: representations of `nodes` (None: all), by name.
 
@@ -125,8 +127,10 @@ def make_represent(
       graph: all nodes.
       whole_batch: the batch by which a framework embeds a graph at once.
       labels: of all nodes, for the statistics of mixing; None where nodes have no single one.
+      width: D.
+      by_edges: whether candidates are graph neighbours.
     """
     known = None if labels is None else jnp.asarray(labels)
-    if in_chunks(config, tables, graph):
-        return represent_in_chunks(embed, tables, NeighbourTable(graph), config.width, known)
+    if in_chunks(tables, graph, width=width, by_edges=by_edges):
+        return represent_in_chunks(embed, tables, NeighbourTable(graph), width, known)
     return represent_at_once(embed, tables, whole_batch(graph), graph.num_nodes, known)

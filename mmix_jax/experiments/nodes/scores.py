@@ -14,13 +14,15 @@ from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.logistic import logistic, protocol_l2
 from mmix_jax.evaluation.multilabel import multilabel_logistic
 from mmix_jax.evaluation.split_protocol import logistic_over_splits
-from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.nodes.config import NodeConfig
+from mmix_jax.experiments.task import Row, Scores
 from mmix_jax.graphs.types import Graph, Split
 from mmix_jax.results import Score, score
 
 # Splits on which protocol "splits" chooses its L2 weight; 0, 1, 2, … are reported.
 _TUNING_SEEDS = range(100, 105)
 CLUSTERS = ("nmi", "ari")
+_METRICS = ("accuracy", "micro_f1", *CLUSTERS)  # in the order of results
 # Of larger graphs the nodes of the split are classified, and so many others clustered.
 _MANY_NODES = 50_000
 _log = logging.getLogger(__name__)
@@ -29,14 +31,6 @@ _log = logging.getLogger(__name__)
 def single_label(dataset: NodeDataset) -> bool:
     """Whether every node has one class; False where it has several, or nothing is known."""
     return dataset.labels is not None and dataset.labels.ndim == 1
-
-
-def protocol_of(config: Config, dataset: NodeDataset, metric: str) -> str:
-    """The name under which a score is reported."""
-    if metric in CLUSTERS:
-        sample = _clustered(dataset)
-        return "k-means" if sample is None else f"k-means {sample.size} nodes"
-    return config.protocol if single_label(dataset) else "inductive"
 
 
 class Part(NamedTuple):
@@ -48,7 +42,7 @@ class Part(NamedTuple):
     clustered: np.ndarray | None
 
 
-def part_to_score(config: Config, dataset: NodeDataset, *, clusters: bool = True) -> Part:
+def part_to_score(config: NodeConfig, dataset: NodeDataset, *, clusters: bool = True) -> Part:
     """All of a data set of up to 50,000 nodes, or of nodes with several labels; of a larger one
     the split's nodes and, with `clusters`, 50,000 labelled ones for k-means.
 
@@ -83,7 +77,7 @@ def _clustered(dataset: NodeDataset) -> np.ndarray | None:
     return np.sort(np.random.RandomState(0).permutation(known)[:_MANY_NODES])
 
 
-def check_protocol(config: Config, dataset: NodeDataset) -> None:
+def check_protocol(config: NodeConfig, dataset: NodeDataset) -> None:
     """Raise InputError where the data cannot be judged, or trained, as the config wants."""
     several = dataset.labels is not None and not single_label(dataset)
     if several and config.protocol != "standard":
@@ -100,7 +94,7 @@ def check_protocol(config: Config, dataset: NodeDataset) -> None:
         _splits(config, dataset)
 
 
-def _splits(config: Config, dataset: NodeDataset) -> tuple[list[Split], list[Split]]:
+def _splits(config: NodeConfig, dataset: NodeDataset) -> tuple[list[Split], list[Split]]:
     """The splits of protocol "splits": those to report, and those to tune on."""
     assert dataset.labels is not None
     try:
@@ -113,51 +107,69 @@ def _splits(config: Config, dataset: NodeDataset) -> tuple[list[Split], list[Spl
         ) from error
 
 
-def measure(
-    config: Config,
+def score_representations(
+    config: NodeConfig,
     dataset: NodeDataset,
     representations: Mapping[str, jax.Array | np.ndarray],
     seed: int,
     key: jax.Array,
     clustered: np.ndarray | None = None,
-) -> dict[tuple[str, str], Score]:
-    """Scores by (representation, metric): accuracy or micro_f1, nmi, ari.
+) -> Scores:
+    """Accuracy or micro_f1, nmi and ari of every representation.
 
     Values of accuracy are one per classifier, or per split under protocol "splits". `clustered`
     are the places of the nodes that k-means takes, None for all.
     """
+
+    def row(name: str, metric: str) -> Row:
+        protocol, task = config.protocol if single_label(dataset) else "inductive", "node"
+        if metric in CLUSTERS:
+            task = "clustering"
+            protocol = "k-means" if clustered is None else f"k-means {clustered.size} nodes"
+        return Row(
+            task,
+            name,
+            metric,
+            protocol,
+            selection="test_watched" if config.protocol == "reference" else "",
+            pooled=protocol in ("reference", "splits"),  # over classifiers, or over splits too
+            parted=protocol == "splits",
+            place=_METRICS.index(metric),
+        )
+
     scores = {}
     for name, z in representations.items():
         z = np.asarray(z)
         if dataset.split is not None:
-            metric, found = _classify(config, dataset, z, key)
-            scores[name, metric] = found
+            metric, classified = _classify(config, dataset, z, key)
+            scores[row(name, metric)] = classified
         if config.num_clusterings and dataset.labels is not None and dataset.labels.ndim == 1:
             few = slice(None) if clustered is None else clustered
-            found = clustering(
+            clusters = clustering(
                 z[few],
                 dataset.labels[few],
                 num_clusters=dataset.num_classes,
                 seed=seed,
                 num_repeats=config.num_clusterings,
             )
-            scores |= {(name, metric): value for metric, value in found.items()}
+            for metric, value in clusters.items():
+                scores[row(name, metric)] = value
     return scores
 
 
-def _classify(config: Config, dataset: NodeDataset, z: np.ndarray, key) -> tuple[str, Score]:
+def _classify(config: NodeConfig, dataset: NodeDataset, z: np.ndarray, key) -> tuple[str, Score]:
     labels, split = dataset.labels, dataset.split
     assert labels is not None and split is not None
     if not single_label(dataset):
-        found = multilabel_logistic(z, labels, split)
-        _tell_unless(found.converged)
-        return "micro_f1", score([found.test])
+        judged = multilabel_logistic(z, labels, split)
+        _warn_unless(judged.converged)
+        return "micro_f1", score([judged.test])
     if config.protocol == "splits":
-        found = logistic_over_splits(
+        judged = logistic_over_splits(
             z, labels, *_splits(config, dataset), num_classes=dataset.num_classes
         )
-        _tell_unless(found.converged)
-        return "accuracy", found.test
+        _warn_unless(judged.converged)
+        return "accuracy", judged.test
     return "accuracy", logistic(
         z,
         labels,
@@ -169,7 +181,7 @@ def _classify(config: Config, dataset: NodeDataset, z: np.ndarray, key) -> tuple
     ).test
 
 
-def _tell_unless(converged: bool) -> None:
+def _warn_unless(converged: bool) -> None:
     if not converged:
         _log.warning(
             "warning: a logistic regression of the evaluation stopped before it had converged"
@@ -177,7 +189,7 @@ def _tell_unless(converged: bool) -> None:
 
 
 def validation_judge(
-    config: Config, dataset: NodeDataset, represent: Callable, key: jax.Array
+    config: NodeConfig, dataset: NodeDataset, represent: Callable, key: jax.Array
 ) -> Callable:
     """`evaluate(state) -> (score, metrics)`: validation accuracy where selection and labels allow.
 
@@ -198,7 +210,7 @@ def validation_judge(
         if not single_label(dataset):
             valid = multilabel_logistic(z, labels, split).valid
             return valid, metrics | {"validation_micro_f1": valid}
-        found = logistic(
+        judged = logistic(
             z,
             labels,
             split,
@@ -207,10 +219,10 @@ def validation_judge(
             num_classes=dataset.num_classes,
             l2=protocol_l2(config.protocol, config.dataset),
         )
-        metrics["validation_accuracy"] = found.valid.mean
+        metrics["validation_accuracy"] = judged.valid.mean
         if config.protocol == "reference":  # the authors watch the test set: only under this name
-            metrics["test_accuracy"] = found.test.mean
-            return found.test.mean, metrics
-        return found.valid.mean, metrics
+            metrics["test_accuracy"] = judged.test.mean
+            return judged.test.mean, metrics
+        return judged.valid.mean, metrics
 
     return evaluate

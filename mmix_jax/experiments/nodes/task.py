@@ -1,263 +1,148 @@
-"""The node task: pretrain, evaluate the frozen encoder, write embeddings."""
+"""The node task: one graph, or several as one; which nodes train and which are scored."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import jax
-import numpy as np
+from typing import Any
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.experiments import runs
-from mmix_jax.experiments.defaults import Config
+from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.experiments.nodes.embedding import Represent, make_represent
 from mmix_jax.experiments.nodes.inputs import (
-    make_grace_tables,
-    make_sampler,
-    make_tables,
     normalised_graph,
-    some_nodes,
+    num_contrasted,
+    settings_of,
     training_graph,
-    whole_graph,
 )
 from mmix_jax.experiments.nodes.scores import (
-    CLUSTERS,
     check_protocol,
-    measure,
     part_to_score,
-    protocol_of,
+    score_representations,
     single_label,
     validation_judge,
 )
-from mmix_jax.experiments.static_settings import grace_settings, mvgrl_settings
-from mmix_jax.frameworks import grace, mvgrl_loss
-from mmix_jax.frameworks import mvgrl_nodes as mvgrl
-from mmix_jax.graphs.samplers import NodeBatch
+from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.frameworks import node_framework
+from mmix_jax.frameworks.base import NodeFramework
 from mmix_jax.graphs.types import Graph
-from mmix_jax.results import Result, Score, score
-from mmix_jax.training.loop import Interrupted
-from mmix_jax.training.step import TrainState, init_state, make_optimizer
+from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
 
-class NodeFramework(NamedTuple):
-    """What a framework for nodes brings.
-
-    `embed` returns representations by name, and the mixture of the anchors of a `batch`.
-    """
-
-    representations: tuple[str, ...]
-    settings: Callable[[Config, int], Any]
-    tables: Callable[[Config, Graph], Any]
-    init_params: Callable[[Any, int, jax.Array], Any]
-    make_loss: Callable[[Any, str], Callable]
-    embed: Callable
-    batch: Callable[[Graph], NodeBatch]
-
-
-FRAMEWORKS = {
-    "mvgrl": NodeFramework(
-        ("a", "b", "mean"),
-        mvgrl_settings,
-        make_tables,
-        mvgrl.init_params,
-        mvgrl_loss.make_loss,
-        mvgrl.embed,
-        whole_graph,
-    ),
-    "grace": NodeFramework(
-        ("single",),
-        grace_settings,
-        lambda config, graph: make_grace_tables(graph),
-        grace.init_params,
-        grace.make_loss,
-        grace.embed,
-        some_nodes,
-    ),
-}
-
-
-class NodeTask(NamedTuple):
+@dataclass(frozen=True)
+class NodeTask:
     """A config with its data and model.
 
     graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
     nodes (None: all).
     """
 
-    config: Config
+    config: NodeConfig
     dataset: NodeDataset
     framework: NodeFramework
     graph: Graph
-    settings: Any
+    settings: Hashable
     tables: Any
     devices: list
     represent: Represent
 
+    @property
+    def labelled(self) -> bool:
+        return self.dataset.labels is not None
 
-def load(config: Config) -> NodeTask:
+    @property
+    def optimization(self) -> Optimization:
+        return Optimization(self.config.learning_rate, self.config.weight_decay)
+
+    def start(self, seed: int) -> TrainState:
+        """The state before the first step."""
+        num_features = self.graph.x.shape[1]
+        params = self.framework.init_params(self.settings, num_features, keys_of(seed)[0])
+        return init_state(params, make_optimizer(self.optimization))
+
+    def training(self, seed: int, workdir: Path | None = None) -> Training:
+        config = self.config
+        sampler = self.framework.make_sampler(
+            self.settings,
+            self.graph,
+            sampler=config.sampler,
+            batch_size=config.batch_size,
+            num_windows=config.num_windows,
+            seed=seed,
+            num_devices=len(self.devices),
+        )
+        return Training(
+            self.start(seed),
+            self.optimization,
+            self.framework.make_loss,
+            self.settings,
+            self.tables,
+            sampler.batch,
+            validation_judge(config, self.dataset, self.represent, keys_of(seed)[2]),
+            num_contrasted(config, self.graph.num_nodes),
+        )
+
+    def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
+        key = keys_of(encoder.seed)[2]
+        part = part_to_score(self.config, self.dataset)
+        representations, _ = self.represent(encoder.state.params, key, part.nodes)
+        return score_representations(
+            self.config, part.dataset, representations, encoder.seed, key, part.clustered
+        )
+
+    def embed(self, encoder: Encoder) -> dict[str, Any]:
+        """z [N, D] of all nodes."""
+        name = self.config.representation
+        key = keys_of(encoder.seed)[2]
+        representations, _ = self.represent(encoder.state.params, key, names=(name,))
+        return {"z": representations[name], "labels": self.dataset.labels, "ids": self.dataset.ids}
+
+
+def load(config: NodeConfig) -> NodeTask:
     """Read the data and lay it on the device."""
-    dataset = load_nodes(
-        config.dataset,
-        data_dir=config.data_dir or None,
-        path=config.data_path or None,
-        split=config.split,
-        split_seed=config.split_seed,
-        synthetic=_synthetic(config),
-    )
-    check_protocol(config, dataset)
-    framework = FRAMEWORKS[config.framework]
-    whole = normalised_graph(config, dataset)
-    graph = training_graph(dataset, whole)
-    settings = framework.settings(config, graph.num_nodes)
-    tables = framework.tables(config, graph)
-    # Nodes of unseen graphs are embedded by tables of their own.
-    all_tables = tables if graph is whole else framework.tables(config, whole)
-    represent = make_represent(
-        config,
-        partial(framework.embed, settings),
-        all_tables,
-        whole,
-        framework.batch,
-        dataset.labels if single_label(dataset) else None,
-    )
-    devices = runs.devices_of(config)
-    return NodeTask(config, dataset, framework, graph, settings, tables, devices, represent)
-
-
-def _synthetic(config: Config) -> SyntheticGraph:
-    return SyntheticGraph(
+    synthetic = SyntheticGraph(
         config.num_nodes,
         config.mean_degree,
         config.num_features,
         config.num_classes,
         config.graph_seed,
     )
-
-
-def _start(task: NodeTask, seed: int) -> TrainState:
-    """The state before the first step."""
-    optimizer = make_optimizer(task.config.learning_rate, task.config.weight_decay)
-    num_features = task.graph.x.shape[1]
-    params = task.framework.init_params(task.settings, num_features, runs.keys_of(seed)[0])
-    return init_state(params, optimizer)
-
-
-def _samples(task: NodeTask) -> int:
-    """Nodes that a step contrasts."""
-    config = task.config
-    if config.sampler == "full":
-        return task.graph.num_nodes
-    return config.batch_size * (config.num_windows if config.sampler == "window" else 1)
-
-
-def pretrain(task: NodeTask, workdir: Path, seed: int, interrupted: Callable[[], bool]) -> bool:
-    """Train one seed from its latest checkpoint to the end; False if it was there already."""
-    sampler = make_sampler(task.config, task.graph, seed, len(task.devices))
-    return runs.pretrain(
-        task.config,
-        workdir,
-        seed,
-        state=_start(task, seed),
-        make_loss=task.framework.make_loss,
-        settings=task.settings,
-        tables=task.tables,
-        batch=sampler.batch,
-        evaluate=validation_judge(task.config, task.dataset, task.represent, runs.keys_of(seed)[2]),
-        devices=task.devices,
-        interrupted=interrupted,
-        samples=_samples(task),
+    dataset = load_nodes(
+        config.dataset,
+        data_dir=config.data_dir or None,
+        path=config.data_path or None,
+        split=config.split,
+        split_seed=config.split_seed,
+        synthetic=synthetic,
     )
+    return task_of(config, dataset)
 
 
-def _restore(task: NodeTask, folder: Path, seed: int) -> tuple[Any, dict]:
-    best = task.config.selection != "last"
-    state, progress = runs.restore(_start(task, seed), folder, best=best)
-    return state.params, progress
+def task_of(config: NodeConfig, dataset: NodeDataset) -> NodeTask:
+    """The task on a graph that is at hand.
 
-
-def _measure(task: NodeTask, params, seed: int) -> dict[tuple[str, str], Score]:
-    key = runs.keys_of(seed)[2]
-    part = part_to_score(task.config, task.dataset)
-    representations, _ = task.represent(params, key, part.nodes)
-    return measure(task.config, part.dataset, representations, seed, key, part.clustered)
-
-
-def _result(task: NodeTask, name, metric, scores, **rest) -> Result:
-    config = task.config
-    clusters = metric in CLUSTERS
-    protocol = protocol_of(config, task.dataset, metric)
-    values, parts = score([found.mean for found in scores]), ()
-    if protocol in ("reference", "splits"):  # deviation over classifiers, or over splits too
-        pooled = score([value for found in scores for value in found.values])
-        values = values._replace(mean=pooled.mean, std=pooled.std, n=pooled.n)
-    if protocol == "splits":
-        parts = tuple(found.values for found in scores)
-    return runs.make_result(
-        config,
-        task.devices,
-        values,
-        task="clustering" if clusters else "node",
-        representation=name,
-        metric=metric,
-        parts=parts,
-        protocol=protocol,
-        selection="test_watched" if config.protocol == "reference" else config.selection,
-        **rest,
+    Raises:
+      InputError: the data cannot be judged, or trained, as the config wants.
+    """
+    check_protocol(config, dataset)
+    framework = node_framework(config.framework)
+    whole = normalised_graph(config, dataset)
+    graph = training_graph(dataset, whole)
+    settings = settings_of(config, graph.num_nodes)
+    tables = framework.make_tables(settings, graph)
+    # Nodes of unseen graphs are embedded by tables of their own.
+    all_tables = tables if graph is whole else framework.make_tables(settings, whole)
+    represent = make_represent(
+        partial(framework.embed, settings),
+        all_tables,
+        whole,
+        framework.batch_to_embed,
+        dataset.labels if single_label(dataset) else None,
+        width=config.width,
+        by_edges=config.mixing.by_edges,
     )
-
-
-def evaluate(
-    task: NodeTask, folders: dict[int, Path], interrupted: Callable[[], bool] = lambda: False
-) -> list[Result]:
-    """Scores of the encoders in `folders` (by seed), and of random-initialised ones alike."""
-    if task.dataset.labels is None:
-        return []
-    rows: dict[bool, list[dict]] = {True: [], False: []}
-    steps, seconds = 0, 0.0
-    for seed, folder in folders.items():
-        params, progress = _restore(task, folder, seed)
-        steps, seconds = max(steps, progress["step"]), seconds + progress["seconds"]
-        begin = time.monotonic()
-        rows[True].append(_measure(task, params, seed))
-        rows[False].append(_measure(task, _start(task, seed).params, seed))
-        seconds += (time.monotonic() - begin) / 2
-        if interrupted():
-            raise Interrupted(progress["step"])
-    return [
-        _result(
-            task, name, metric, [found[name, metric] for found in rows[trained]],
-            trained=trained, seeds=tuple(folders), steps=steps, seconds=seconds,
-        )
-        for metric in ("accuracy", "micro_f1", *CLUSTERS)
-        for trained in (True, False)
-        for name in task.framework.representations
-        if (name, metric) in rows[trained][0]
-    ]  # fmt: skip
-
-
-def run_train(config: Config, workdir: Path, interrupted: Callable[[], bool]) -> list[Result]:
-    """Pretrain every seed, then evaluate; a finished run only reports."""
-    return runs.train_and_evaluate(
-        config, workdir, load=load, pretrain=pretrain, evaluate=evaluate, interrupted=interrupted
+    return NodeTask(
+        config, dataset, framework, graph, settings, tables, devices_of(config), represent
     )
-
-
-def run_eval(config: Config, workdir: Path, checkpoint: str | None) -> list[Result]:
-    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
-    task = load(config)
-    runs.require_labels(config, task.dataset.labels)
-    return evaluate(task, runs.checkpoint_folders(config, workdir, checkpoint))
-
-
-def run_embed(config: Config, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
-    """Arrays of `embeddings.npz`: z [N, D] of the first seed, labels and ids where known."""
-    task = load(config)
-    seed, folder = next(iter(runs.checkpoint_folders(config, workdir, checkpoint).items()))
-    params, _ = _restore(task, folder, seed)
-    name = config.representation
-    representations, _ = task.represent(params, runs.keys_of(seed)[2], names=(name,))
-    z = representations[name]
-    return runs.embeddings(z, task.dataset.labels, task.dataset.ids)

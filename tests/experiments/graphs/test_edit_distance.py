@@ -48,7 +48,7 @@ def test_a_run_has_every_row(tmp_path, folder, monkeypatch):
 
     monkeypatch.setattr(edit_distance.supervised, "train_triplets", few_steps)
     config = config_for(folder, baselines=True)
-    results = edit_distance.run_train(config, tmp_path, lambda: False)
+    results = run.train(config, tmp_path, lambda: False)
     own = {(r.representation, r.metric, r.trained) for r in results if r.framework == "mvgrl"}
     wanted = METRICS | {"ged_rank_correlation"}
     assert own == {
@@ -67,7 +67,7 @@ def test_a_run_has_every_row(tmp_path, folder, monkeypatch):
         low = -1 if result.metric == "ged_rank_correlation" else 0
         assert low <= result.mean <= 1
     assert len(trained) == 2 * len(SIZES)
-    again = edit_distance.run_eval(config_for(folder), tmp_path, None)
+    again = run.evaluate_checkpoints(config_for(folder), tmp_path, None)
     ours = [r for r in results if r.framework == "mvgrl"]
     assert [(r.metric, r.values) for r in again] == [(r.metric, r.values) for r in ours]
 
@@ -139,7 +139,7 @@ def test_isomorphic_graphs_are_as_similar_as_can_be(folder):
     x = np.empty_like(first.x)
     x[order] = first.x
     moved = make_graph(x, order[first.senders], order[first.receivers])
-    similarity = edit_distance.encoder_similarity(config, params, edit_distance.runs.keys_of(0)[2])
+    similarity = edit_distance.encoder_similarity(config, params, edit_distance.keys_of(0)[2])
     kept = sorted(cache_folder().rglob("*"))
     found = similarity([first, first], [moved, second])
     assert sorted(cache_folder().rglob("*")) == kept

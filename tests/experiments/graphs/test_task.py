@@ -31,7 +31,7 @@ def whole(tmp_path_factory, folder):
 
 
 def train(config, workdir, interrupted=lambda: False):
-    return graphs.run_train(config, workdir, interrupted)
+    return run.train(config, workdir, interrupted)
 
 
 def timeless(results):
@@ -66,7 +66,7 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, folder,
     assert lines_of(tmp_path) == lines_of(whole[0])
     task = graphs.load(config)
     found = [
-        graphs.restore(task, runs.checkpoint_folder(path, 0), 0)[0] for path in (tmp_path, whole[0])
+        graphs.restore(task, checkpoint_folder(path, 0), 0)[0] for path in (tmp_path, whole[0])
     ]
     for left, right in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_array_equal(left, right)
@@ -74,16 +74,16 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, folder,
 
 def test_a_finished_run_is_evaluated_again_with_the_same_scores(folder, whole):
     config = small_graphs.config(folder)
-    assert timeless(graphs.run_eval(config, whole[0], None)) == timeless(whole[1])
+    assert timeless(run.evaluate_checkpoints(config, whole[0], None)) == timeless(whole[1])
 
 
 def test_embeddings_are_in_the_sets_own_order(folder, whole):
     config = small_graphs.config(folder)
-    arrays = graphs.run_embed(config, whole[0], None)
+    arrays = run.embed(config, whole[0], None)
     assert arrays["z"].shape == (small_graphs.NUM_GRAPHS, 8)
     assert list(arrays["ids"]) == [f"g{number:02d}" for number in range(small_graphs.NUM_GRAPHS)]
     np.testing.assert_array_equal(arrays["labels"], np.arange(small_graphs.NUM_GRAPHS) % 2)
-    one_batch = graphs.run_embed(small_graphs.config(folder, batch_size=18), whole[0], None)
+    one_batch = run.embed(small_graphs.config(folder, batch_size=18), whole[0], None)
     np.testing.assert_allclose(one_batch["z"], arrays["z"], atol=1e-5)
 
 
@@ -94,21 +94,21 @@ def test_the_encoder_of_each_fold_may_be_chosen_within_it(tmp_path, folder):
     assert steps == ["2", "4"]
     assert {result.selection for result in results if result.trained} == {"inner_cv"}
     assert {result.objective for result in results} == {"both (4 nodes a graph at most)"}
-    folder_of_seed = runs.checkpoint_folder(tmp_path, 0)
+    folder_of_seed = checkpoint_folder(tmp_path, 0)
     with pytest.raises(InputError, match="needs the embeddings that its training left"):
-        graphs.run_eval(config, tmp_path, str(folder_of_seed))
+        run.evaluate_checkpoints(config, tmp_path, str(folder_of_seed))
     config.readout = "sum"  # those that are there are means
     with pytest.raises(InputError, match="needs the embeddings that its training left"):
-        graphs.run_eval(config, tmp_path, None)
+        run.evaluate_checkpoints(config, tmp_path, None)
 
 
 def test_graphs_without_labels_are_trained_and_embedded(tmp_path):
     folder = small_graphs.save(tmp_path / "set", labelled=False, num_graphs=8)
     config = small_graphs.config(folder, num_steps=1, batch_size=8)
     assert train(config, tmp_path / "run") == []
-    assert set(graphs.run_embed(config, tmp_path / "run", None)) == {"z", "ids"}
+    assert set(run.embed(config, tmp_path / "run", None)) == {"z", "ids"}
     with pytest.raises(InputError, match="evaluation needs labels"):
-        graphs.run_eval(config, tmp_path / "run", None)
+        run.evaluate_checkpoints(config, tmp_path / "run", None)
 
 
 @pytest.mark.parametrize("form", ["features", "exact", "top_k"])
@@ -144,4 +144,4 @@ def test_diffusion_is_computed_once(folder, monkeypatch):
 def test_a_class_with_fewer_graphs_than_folds_is_told(tmp_path, folder, whole):
     config = small_graphs.config(folder, num_folds=12)
     with pytest.raises(InputError, match="fold"):
-        graphs.run_eval(config, whole[0], None)
+        run.evaluate_checkpoints(config, whole[0], None)

@@ -39,7 +39,7 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     task = task_with(num_seeds=2)
     for seed in (0, 1):
-        with Checkpointer(runs.checkpoint_folder(workdir, seed)) as checkpointer:
+        with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
             checkpointer.save(0, images.start(task, seed), new_progress())
         with MetricsWriter(workdir, seed=seed) as writer:
             for step in (2, 4):
@@ -73,10 +73,10 @@ def test_eval_writes_figures_of_a_run_into_its_workdir(trained, shown, monkeypat
     task, workdir = trained
     monkeypatch.setattr(images, "evaluate", lambda task, folders: sorted(folders))
     config = task.config.copy_and_resolve_references()
-    assert images.run_eval(config, workdir, None) == [0, 1]
+    assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
     assert png_names(workdir) == []
     config.figures = True
-    assert images.run_eval(config, workdir, None) == [0, 1]
+    assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
     assert png_names(workdir) == ["curves.png", "mixtures.png", "tsne.png"]
     told = capsys.readouterr().out.splitlines()
     assert told == [f"wrote {workdir / name}.png" for name in ("curves", "mixtures", "tsne")]

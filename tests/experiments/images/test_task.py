@@ -43,7 +43,7 @@ def config(dataset: str = "six", **changes):
 
 
 def train(config, workdir, interrupted=lambda: False):
-    return images.run_train(config, workdir, interrupted)
+    return run.train(config, workdir, interrupted)
 
 
 def stopping_after(count: int):
@@ -69,7 +69,7 @@ def rows_of(results):
 
 def state_of(workdir, config, seed: int = 0, *, best: bool = False):
     task = images.load(config)
-    with Checkpointer(runs.checkpoint_folder(workdir, seed), read_only=True) as checkpointer:
+    with Checkpointer(checkpoint_folder(workdir, seed), read_only=True) as checkpointer:
         found = checkpointer.restore(images.start(task, seed), best=best)
     assert found is not None
     return found
@@ -256,7 +256,7 @@ def test_the_selected_step_is_evaluated(best_first, selection, step):
     variables, progress = images.restore(images.load(chosen), folder, 0)
     assert (progress["step"], progress["seconds"]) == (step, 40.0)  # of the whole training
     assert_same(variables["params"], jax.tree.map(lambda x: step * x, params))
-    for row in images.run_eval(chosen, folder.parents[1], None):
+    for row in run.evaluate_checkpoints(chosen, folder.parents[1], None):
         assert row.selection == (selection if row.trained else "none")
         assert row.steps == (step if row.trained else 0)
 
@@ -281,7 +281,7 @@ def test_the_best_step_by_loss_is_kept_while_training(tmp_path):
 @pytest.fixture(scope="module")
 def encoder(whole):
     task = images.load(config())
-    return task, images.restore(task, runs.checkpoint_folder(whole[0], 0), 0)[0]
+    return task, images.restore(task, checkpoint_folder(whole[0], 0), 0)[0]
 
 
 def test_features_do_not_depend_on_passes_or_company(encoder):
@@ -332,12 +332,12 @@ def test_crops_do_not_depend_on_passes(encoder):
 def test_a_probe_on_copies_says_so(whole):
     copied = config(probe_copies=2)
     task = images.load(copied)
-    variables, _ = images.restore(task, runs.checkpoint_folder(whole[0], 0), 0)
+    variables, _ = images.restore(task, checkpoint_folder(whole[0], 0), 0)
     clean = images.features_of(task, variables, task.tables.images)
     copies = images.probe_features(task, variables, clean, jax.random.key(1))
     assert copies.shape == (2 * small_images.NUM_TRAIN, 4)
     assert not np.allclose(copies[: small_images.NUM_TRAIN], copies[small_images.NUM_TRAIN :])
-    found = rows_of(images.run_eval(copied, whole[0], None))
+    found = rows_of(run.evaluate_checkpoints(copied, whole[0], None))
     assert {protocol for protocol, _, _ in found} == {"knn k=5", "linear, 2 crops"}
     for key, row in rows_of(whole[1]).items():
         if key[0] == "knn k=5":
@@ -345,13 +345,13 @@ def test_a_probe_on_copies_says_so(whole):
 
 
 def test_a_finished_run_is_evaluated_again_with_the_same_scores(whole):
-    assert timeless(images.run_eval(config(), whole[0], None)) == timeless(whole[1])
-    folder = runs.checkpoint_folder(whole[0], 0)
-    assert timeless(images.run_eval(config(), whole[0], str(folder))) == timeless(whole[1])
+    assert timeless(run.evaluate_checkpoints(config(), whole[0], None)) == timeless(whole[1])
+    folder = checkpoint_folder(whole[0], 0)
+    assert timeless(run.evaluate_checkpoints(config(), whole[0], str(folder))) == timeless(whole[1])
 
 
 def test_embeddings_are_of_training_images_and_then_of_test_images(whole, encoder):
-    arrays = images.run_embed(config(), whole[0], None)
+    arrays = run.embed(config(), whole[0], None)
     assert set(arrays) == {"z", "labels"}
     labels = np.arange(small_images.NUM_TRAIN + small_images.NUM_TEST) % 6
     np.testing.assert_array_equal(arrays["labels"], labels)
@@ -365,21 +365,21 @@ def test_embeddings_are_of_training_images_and_then_of_test_images(whole, encode
 def test_images_without_labels_are_embedded_and_not_scored(tmp_path, whole, name, count):
     shutil.copytree(whole[0] / "checkpoints", tmp_path / "checkpoints")
     assert train(config(name), tmp_path) == []
-    arrays = images.run_embed(config(name), tmp_path, None)
+    arrays = run.embed(config(name), tmp_path, None)
     assert set(arrays) == {"z"}
     assert arrays["z"].shape == (count, 4)
     with pytest.raises(InputError, match="evaluation needs labels, found none in 'bare"):
-        images.run_eval(config(name), tmp_path, None)
+        run.evaluate_checkpoints(config(name), tmp_path, None)
 
 
 def test_a_few_other_images_are_embedded_as_those_of_the_training(tmp_path, whole, encoder):
     """Fewer than a batch or the neighbours, and normalised by statistics that are not theirs."""
-    folder = str(runs.checkpoint_folder(whole[0], 0))
-    arrays = images.run_embed(config("four"), tmp_path, folder)
+    folder = str(checkpoint_folder(whole[0], 0))
+    arrays = run.embed(config("four"), tmp_path, folder)
     expected = images.features_of(*encoder, PIXELS[:8])
     np.testing.assert_allclose(arrays["z"], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="num_neighbours must be at most the 4 training images"):
-        images.run_eval(config("four"), tmp_path, folder)
+        run.evaluate_checkpoints(config("four"), tmp_path, folder)
 
 
 def test_without_a_record_of_the_statistics_a_line_says_whose_are_used(best_first, caplog):
@@ -387,7 +387,7 @@ def test_without_a_record_of_the_statistics_a_line_says_whose_are_used(best_firs
     task = images.load(chosen)
     variables, _ = images.restore(task, folder, 0)
     with caplog.at_level("WARNING", logger="mmix_jax"):
-        arrays = images.run_embed(chosen, folder.parents[1], str(folder))
+        arrays = run.embed(chosen, folder.parents[1], str(folder))
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("warning: the checkpoint does not tell mean and deviation")
     expected = images.features_of(task, variables, PIXELS[:8])
@@ -401,10 +401,10 @@ OTHERS = {"no decay": {"weight_decay": 0.0}, "sgd": {"optimizer": "sgd"}}
 def test_an_encoder_is_read_whatever_the_optimizer_and_a_training_is_not(
     tmp_path, whole, encoder, changes
 ):
-    folder, other = runs.checkpoint_folder(whole[0], 0), config(**changes)
+    folder, other = checkpoint_folder(whole[0], 0), config(**changes)
     variables, _ = images.restore(images.load(other), folder, 0)
     assert_same(variables, encoder[1])
-    shutil.copytree(folder, runs.checkpoint_folder(tmp_path, 0))
+    shutil.copytree(folder, checkpoint_folder(tmp_path, 0))
     with pytest.raises(InputError, match=r"must be of this optimizer, .* trained with$"):
         train(other, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]

@@ -141,11 +141,11 @@ def test_what_needs_all_nodes_is_not_cut_up(small_chunks, changes):
 def test_a_run_in_chunks_reports_and_embeds_as_one_at_once(tmp_path, request):
     path = small.save(tmp_path / "rings.npz")
     config = small.config(path, sampler="nodes", batch_size=14, num_clusterings=0)
-    results = nodes.run_train(config, tmp_path / "run", lambda: False)
-    z = nodes.run_embed(config, tmp_path / "run", None)["z"]
+    results = run.train(config, tmp_path / "run", lambda: False)
+    z = run.embed(config, tmp_path / "run", None)["z"]
     request.getfixturevalue("small_chunks")
-    again = nodes.run_train(config, tmp_path / "again", lambda: False)
+    again = run.train(config, tmp_path / "again", lambda: False)
     assert [row.values for row in again] == [row.values for row in results]
-    found = nodes.run_embed(config, tmp_path / "run", None)
+    found = run.embed(config, tmp_path / "run", None)
     np.testing.assert_allclose(found["z"], z, atol=2e-6)
     assert set(found) == {"z", "labels"}

@@ -52,7 +52,7 @@ def inductive_config(folder, **changes):
 
 
 def train(config, workdir, interrupted=lambda: False):
-    return nodes.run_train(config, workdir, interrupted)
+    return run.train(config, workdir, interrupted)
 
 
 def state_of(config, workdir) -> list[bytes]:
@@ -122,7 +122,7 @@ def test_a_graph_without_edges_trains(tmp_path, num_nodes):
     assert train(config, tmp_path / "run") == []
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert all(np.isfinite(json.loads(line)["loss"]) for line in lines)
-    assert np.isfinite(nodes.run_embed(config, tmp_path / "run", None)["z"]).all()
+    assert np.isfinite(run.embed(config, tmp_path / "run", None)["z"]).all()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_every_kind_of_training_runs(tmp_path, graph_file, changes):
     results = train(config, tmp_path)
     assert len(results) == 2
     assert {row.mixing for row in results} == {config.mixing}
-    arrays = nodes.run_embed(config, tmp_path, None)
+    arrays = run.embed(config, tmp_path, None)
     assert arrays["z"].shape == (small.N, 8)
 
 
@@ -151,7 +151,7 @@ def test_several_graphs_are_judged_on_unseen_ones(tmp_path, ppi_folder):
         ("micro_f1", "inductive", False, 1),
     ]
     assert all(0.3 < r.mean <= 1 for r in results)
-    arrays = nodes.run_embed(config, tmp_path, None)
+    arrays = run.embed(config, tmp_path, None)
     num_nodes = ppi_files.make_rows().x.shape[0]
     assert arrays["z"].shape == (num_nodes, 8)
     assert arrays["labels"].shape == (num_nodes, ppi_files.NUM_LABELS)

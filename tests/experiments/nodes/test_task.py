@@ -40,7 +40,7 @@ def whole(tmp_path_factory, graph_file):
 
 
 def train(config, workdir, interrupted=lambda: False):
-    return nodes.run_train(config, workdir, interrupted)
+    return run.train(config, workdir, interrupted)
 
 
 def timeless(results):
@@ -190,15 +190,15 @@ def test_a_standard_run_never_logs_the_test_set(whole):
 
 def test_evaluating_again_gives_the_same_numbers(graph_file, whole):
     config = small.config(graph_file, **DRAWN)
-    found = nodes.run_eval(config, whole[0], None)
+    found = run.evaluate_checkpoints(config, whole[0], None)
     assert timeless(found) == timeless(whole[1])
     folder = whole[0] / "checkpoints" / "seed_0"
-    assert timeless(nodes.run_eval(config, whole[0], str(folder))) == timeless(found)
+    assert timeless(run.evaluate_checkpoints(config, whole[0], str(folder))) == timeless(found)
 
 
 def test_embeddings_are_the_selected_encoders(graph_file, whole):
     found = {
-        name: nodes.run_embed(
+        name: run.embed(
             small.config(graph_file, **DRAWN, representation=name), whole[0], None
         )
         for name in ("a", "b", "mean")
@@ -218,11 +218,11 @@ def test_a_graph_without_labels_trains_and_embeds(tmp_path):
     path = small.save(tmp_path / "bare.npz", **without, ids=np.array([f"n{i}" for i in range(30)]))
     config = small.config(path)
     assert train(config, tmp_path / "run") == []
-    arrays = nodes.run_embed(config, tmp_path / "run", None)
+    arrays = run.embed(config, tmp_path / "run", None)
     assert set(arrays) == {"z", "ids"}
     assert arrays["ids"][7] == "n7"
     with pytest.raises(InputError, match="evaluation needs labels, found none"):
-        nodes.run_eval(config, tmp_path / "run", None)
+        run.evaluate_checkpoints(config, tmp_path / "run", None)
 
 
 def test_nodes_without_label_are_left_out_of_the_scores(tmp_path):
@@ -234,7 +234,7 @@ def test_nodes_without_label_are_left_out_of_the_scores(tmp_path):
     config = small.config(path)
     results = train(config, tmp_path / "run")
     assert all(np.isfinite(row.mean) for row in results)
-    np.testing.assert_array_equal(nodes.run_embed(config, tmp_path / "run", None)["labels"], known)
+    np.testing.assert_array_equal(run.embed(config, tmp_path / "run", None)["labels"], known)
 
 
 # Every kind of training

@@ -5,10 +5,10 @@ import logging
 import jax
 import pytest
 from jax import monitoring
-
 from mmix_jax.experiments.image_defaults import image_config
-from mmix_jax.experiments.nodes import task as nodes
 from mmix_jax.experiments.runs import WatchedWriter
+
+from mmix_jax.experiments.nodes import task as nodes
 from tests.experiments.nodes import small
 
 
@@ -72,7 +72,7 @@ def test_evaluating_after_the_training_needs_no_other_programs(tmp_path):
     jax.clear_caches()
     monitoring.register_event_duration_secs_listener(listen)
     try:
-        nodes.run_train(config, tmp_path / "run", lambda: False)
+        run.train(config, tmp_path / "run", lambda: False)
     finally:
         monitoring.unregister_event_duration_listener(listen)
     assert found.count("jit(embed)") == 1

@@ -1,12 +1,23 @@
-"""Checks of a config, and the static settings made from it."""
+"""Checks of a config, its typed view, and the static settings made from it."""
+
+import pathlib
 
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import settings, static_settings
-from mmix_jax.experiments.defaults import finish, node_config
-from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
-from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
+from mmix_jax.experiments import (
+    GRAPH_VARIANTS,
+    IMAGE_VARIANTS,
+    finish,
+    graph_config,
+    image_config,
+    node_config,
+    read,
+)
+from mmix_jax.experiments.configs import TASKS
+from mmix_jax.experiments.flat import defaults, entries, flat, view
+from mmix_jax.experiments.listing import help_text, markdown
+from mmix_jax.experiments.nodes.inputs import settings_of
 
 
 def config_with(**changes):
@@ -60,7 +71,7 @@ def test_wrong_values_for_images_are_told(changes, told):
     config = image_config_with(num_steps=500)
     config.update(changes)
     with pytest.raises(InputError, match=told):
-        settings.check(config)
+        read(config)
 
 
 GRACE = {"framework": "grace", "representation": "single", "depth": 2}
@@ -90,16 +101,15 @@ GRACE = {"framework": "grace", "representation": "single", "depth": 2}
 )
 def test_wrong_values_of_grace_are_told(changes, told):
     with pytest.raises(InputError, match=told):
-        settings.check(config_with(**changes))
+        read(config_with(**changes))
 
 
 def test_static_settings_of_grace():
     config = config_with(**GRACE, drop_edge_a=0.3, drop_feature_b=0.2, symmetric=True, num_heads=2)
-    static = static_settings.grace_settings(config, 10_000)
+    static = settings_of(read(config), 10_000)
     assert static.widths == (256, 256) and static.drop_edge == (0.3, 0.4)
     assert static.drop_feature == (0.1, 0.2) and static.symmetric and static.num_heads == 2
-    assert static.block_size == 2048  # all of 10,000 nodes are contrasted
-    assert static_settings.grace_settings(config, 100).block_size is None
+    assert static.num_contrasted == 10_000
 
 
 @pytest.mark.parametrize(
@@ -112,8 +122,8 @@ def test_static_settings_of_grace():
 )
 def test_a_path_takes_the_place_of_generated_images(dataset, path, completed):
     config = image_config_with(dataset=dataset, data_path=path)
-    settings.complete(config)
-    assert (config.dataset, config.data_path) == (completed, path)
+    typed = read(config)
+    assert (typed.dataset, typed.data_path) == (completed, path)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +144,14 @@ def test_a_path_takes_the_place_of_generated_images(dataset, path, completed):
 )
 def test_wrong_values_for_sets_of_graphs_are_told(changes, told):
     with pytest.raises(InputError, match=told):
-        settings.check(graph_config_with(**changes))
+        read(graph_config_with(**changes))
 
 
 def test_a_config_of_nodes_is_none_of_graphs():
     config = config_with()
     config.task = "graph"
     with pytest.raises(InputError, match=r"missing here: contrast_nodes, .*graph_config"):
-        settings.check(config)
+        read(config)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +200,7 @@ def test_a_config_of_nodes_is_none_of_graphs():
 )
 def test_a_bad_value_is_told_in_one_line(changes, told):
     with pytest.raises(InputError, match=told) as caught:
-        settings.check(config_with(**changes))
+        read(config_with(**changes))
     assert "\n" not in str(caught.value)
 
 
@@ -198,14 +208,12 @@ def test_a_bad_value_is_told_in_one_line(changes, told):
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_numbers_must_be_finite(name, value):
     with pytest.raises(InputError, match=name):
-        settings.check(config_with(**{name: value}))
+        read(config_with(**{name: value}))
 
 
 def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
-    config = config_with(self_weight=-1.0)
-    settings.check(config)
-    assert static_settings.mvgrl_settings(config, 100).self_weight is None
-    assert static_settings.mvgrl_settings(config_with(), 100).self_weight == 0.2
+    assert read(config_with(self_weight=-1.0)).mixing.options()["self_weight"] is None
+    assert read(config_with()).mixing.options()["self_weight"] == 0.2
 
 
 @pytest.mark.parametrize(
@@ -219,7 +227,51 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     ],
 )
 def test_many_contrasted_nodes_are_streamed(changes, num_nodes, block):
-    static = static_settings.mvgrl_settings(config_with(**changes), num_nodes)
-    assert static.block_size == block
-    # Representations are mixed over all nodes, whatever the batch.
-    assert static.mixing_block_size == (2048 if num_nodes > 4096 else None)
+    static = settings_of(read(config_with(**changes)), num_nodes)
+    assert static.contrast.options(static.num_contrasted)["block_size"] == block
+    assert static.num_nodes == num_nodes  # mixed over all nodes, whatever the batch
+
+
+# The flat form and the typed view
+
+
+@pytest.mark.parametrize("of", TASKS.values(), ids=TASKS.keys())
+def test_the_typed_view_has_every_value_of_the_flat_config(of):
+    values = defaults(of)
+    some = {name: 0.37 for name, entry in entries(of).items() if entry.type is float}
+    changed = values | some | {"diffusion_time": 3.0, "hue": 0.2, "dataset": _dataset(of)}
+    changed = {name: value for name, value in changed.items() if name in values}
+    typed = view(of, changed)
+    assert flat(typed) == changed
+    assert typed.contrast.temperature == typed.mixing.temperature == 0.37
+
+
+def _dataset(of) -> str:
+    return (entries(of)["dataset"].choices or ("mutag",))[0]
+
+
+def test_a_field_that_nobody_has_is_told():
+    config = node_config("digits_graph")  # not locked yet: a misspelt name makes a new field
+    config.mixin = "mo"
+    with pytest.raises(InputError, match="task 'node' has no field mixin"):
+        read(config)
+
+
+def test_a_value_of_another_type_is_told():
+    values = defaults(TASKS["node"]) | {"dataset": "cora", "num_steps": 10.5}
+    with pytest.raises(InputError, match=r"num_steps must be of type int, found 10\.5"):
+        view(TASKS["node"], values)
+
+
+def test_the_page_of_settings_is_up_to_date():
+    page = pathlib.Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text("utf-8") == markdown(), (
+        "python -m mmix_jax.experiments.listing > docs/configuration.md"
+    )
+
+
+def test_help_lists_the_settings_of_a_config_with_their_values():
+    lines = help_text(config_with(width=32)).splitlines()
+    assert any(line.startswith("    width=32: Output dimension D") for line in lines)
+    assert not any("probe_copies" in line for line in lines)
+    assert any(line.startswith("    probe_copies (0): ") for line in help_text().splitlines())

@@ -1,0 +1,241 @@
+"""One training of a task, on disk or in memory: keys, devices, the step, what comes out of it."""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.records import record
+from mmix_jax.experiments.schema import Run
+from mmix_jax.experiments.task import Encoder, Trainable, Training, keys_of, never
+from mmix_jax.mixing import Mixing
+from mmix_jax.training import first_step
+from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
+from mmix_jax.training.loop import Schedule, Writer, new_progress, train
+from mmix_jax.training.metrics import History, MetricsWriter, read_history
+from mmix_jax.training.step import (
+    AXIS,
+    Optimization,
+    TrainState,
+    make_optimizer,
+    make_step,
+    make_steps,
+    replicate,
+)
+
+_ALL_BUT_UNMIXED = 0.95
+log = logging.getLogger(__name__)
+
+
+def checkpoint_folder(workdir: Path, seed: int) -> Path:
+    """Where the checkpoints of one training lie."""
+    return workdir / "checkpoints" / f"seed_{seed}"
+
+
+class Pretrained(NamedTuple):
+    """What a training comes to.
+
+    state: the final one, to train on. encoder: that of the step which `selection` chooses.
+    history: logged metrics, a dict with `step` each. ran: False where it had been finished before.
+    """
+
+    state: TrainState
+    encoder: Encoder
+    history: list[dict[str, float]]
+    ran: bool
+
+
+def pretrain(
+    task: Trainable,
+    seed: int | None = None,
+    *,
+    workdir: str | Path | None = None,
+    interrupted: Callable[[], bool] = never,
+) -> Pretrained:
+    """Train one seed from its latest checkpoint to the end.
+
+    Args:
+      task: of `task_of(config, dataset)`.
+      seed: the config's unless given.
+      workdir: receives checkpoints and metrics, and is resumed from; None writes nothing.
+      interrupted: asked after every dispatch.
+
+    Raises:
+      Interrupted: `interrupted()` became true; with a workdir the state is saved.
+      InputError: the loss is not finite, or the workdir cannot be used.
+    """
+    config, seed = task.config, task.config.seed if seed is None else seed
+    folder = None if workdir is None else Path(workdir)
+    training = task.training(seed, folder)
+    saver = MemoryCheckpoints() if folder is None else Checkpointer(checkpoint_folder(folder, seed))
+    with saver as checkpoints:
+        state, progress = training.state, new_progress()
+        restored = checkpoints.restore(state)
+        if restored is not None:
+            state, progress = restored
+        if folder is not None:
+            record(config, folder)  # only now: a config that does not fit the data leaves no trace
+        progress |= training.remembered
+        kept = History()
+        ran = not progress["stopped"] and int(state.step) < config.num_steps
+        if ran:
+            state = _run(
+                task, training, seed, state, progress, checkpoints, folder, kept, interrupted
+            )
+        encoder = _chosen(config, seed, training.state, checkpoints, folder)
+    history = kept.rows if folder is None else read_history(folder, seed)
+    return Pretrained(state, encoder, history, ran)
+
+
+def restored_encoder(
+    task: Trainable, seed: int, checkpoints: Path, workdir: Path | None
+) -> Encoder:
+    """The encoder that `selection` chooses among those in a folder of checkpoints.
+
+    Raises:
+      InputError: there is no checkpoint, or none of this model.
+    """
+    with Checkpointer(checkpoints, read_only=True) as checkpointer:
+        return _chosen(task.config, seed, task.start(seed), checkpointer, workdir)
+
+
+def fresh_encoder(task: Trainable, seed: int) -> Encoder:
+    """The random-initialised encoder of a seed."""
+    return Encoder(seed, task.start(seed), {})
+
+
+def _chosen(config: Run, seed: int, template: TrainState, checkpoints, workdir) -> Encoder:
+    # Without opt_state: whatever the optimizer was, an encoder is its parameters.
+    best = config.selection in ("validation", "loss")
+    restored = checkpoints.restore(
+        template._replace(opt_state=()), best=best, without=("opt_state",)
+    )
+    if restored is None:
+        raise InputError(
+            f"no checkpoint: {checkpoints.folder} is empty; train first, or pass another path"
+        )
+    state, progress = restored
+    latest = checkpoints.latest_progress() if best else None
+    seconds = (latest or progress)["seconds"]
+    return Encoder(seed, state, {**progress, "step": int(state.step), "seconds": seconds}, workdir)
+
+
+@lru_cache(maxsize=1)
+def _make_step(make_loss, settings, optimization: Optimization, devices: tuple, chunk: int):
+    """One for all seeds of a run, so that its program is compiled once."""
+    loss_fn, optimizer = make_loss(settings, AXIS), make_optimizer(optimization)
+    if chunk > 1:
+        return make_steps(loss_fn, optimizer, devices=devices)
+    step = make_step(loss_fn, optimizer, devices=devices)
+    return lambda state, tables, shards, count, key: step(state, tables, shards, key)
+
+
+def _run(
+    task: Trainable,
+    training: Training,
+    seed: int,
+    state: TrainState,
+    progress: dict,
+    checkpoints,
+    workdir: Path | None,
+    history: History,
+    interrupted: Callable[[], bool],
+) -> TrainState:
+    """The loop from `state` to the end; batches are made while the device works."""
+    config, devices = task.config, tuple(task.devices)
+    steps = _make_step(
+        training.make_loss, training.settings, training.optimization, devices, training.chunk
+    )
+    key = keys_of(seed)[1]
+    state, tables = replicate(state, devices), replicate(training.tables, devices)
+    ahead: dict[int, Any] = {}
+    once: dict[str, float] = {}
+
+    def step_fn(state: TrainState, number: int, count: int):
+        shards = ahead.pop(number, None)
+        shards = training.batch(number) if shards is None else shards
+        state, metrics = steps(state, tables, shards, count, key)
+        if number + count < config.num_steps:
+            ahead[number + count] = training.batch(number + count)
+        metrics = jax.device_get(metrics)  # all in one; waits for the device
+        if waited := first_step.reached():
+            once.update(waited)
+            _tell_first(count, waited)
+        return state, metrics
+
+    fixed = config.selection in ("last", "fixed", "inner_cv")
+    schedule = Schedule(
+        config.num_steps,
+        config.eval_every,
+        config.checkpoint_every,
+        0 if fixed else config.patience,
+        training.chunk,
+        training.samples,
+    )
+    with contextlib.ExitStack() as stack:
+        writer: Writer = history
+        if workdir is not None:
+            writer = stack.enter_context(MetricsWriter(workdir, seed=seed, step=int(state.step)))
+        outcome = train(
+            state,
+            progress,
+            step_fn=step_fn,
+            evaluate=lambda state: training.judge(_as_restored(state)),
+            schedule=schedule,
+            checkpointer=checkpoints,
+            writer=WatchedWriter(writer, config.mixing, [], once),
+            interrupted=interrupted,
+            description=f"{config.dataset} {config.mixing.rule} seed {seed}",
+        )
+    return outcome.state
+
+
+def _as_restored(state: TrainState) -> TrainState:
+    """What a checkpoint would give: evaluating it later then needs no other programs.
+
+    jax compiles anew for arrays that are laid out over the devices of a training.
+    """
+    params, batch_stats = jax.device_get((state.params, state.batch_stats))
+    return state._replace(params=params, batch_stats=batch_stats)
+
+
+class WatchedWriter(NamedTuple):
+    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows.
+
+    The first line has what is to be logged `once`, too.
+    """
+
+    writer: Writer
+    mixing: Mixing
+    warned: list[int]  # the step at which it was said
+    once: dict[str, float]
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        self.writer.write(step, values | self.once)
+        self.once.clear()
+        unmixed = values.get("mixing/unmixed", 0.0)
+        wanted = not self.mixing.of_inputs and self.mixing.rule != "none"
+        if wanted and unmixed > _ALL_BUT_UNMIXED and not self.warned:
+            self.warned.append(step)
+            log.warning(
+                "warning: %.0f %% of samples are mixed with no other at step %d (mixing %s, "
+                "candidates %s); a lower threshold, or candidates all, mixes more",
+                100 * unmixed,
+                step,
+                self.mixing.rule,
+                self.mixing.candidates,
+            )
+
+
+def _tell_first(count: int, waited: dict[str, float]) -> None:
+    """The line of the first step, above the progress bar."""
+    from tqdm import tqdm
+
+    steps = "step" if count == 1 else f"{count} steps"  # of one dispatch
+    seconds, compiling = waited["first_step_seconds"], waited["compile_seconds"]
+    tqdm.write(f"first {steps} after {seconds:.1f} s (compiling {compiling:.1f} s)")

@@ -1,0 +1,180 @@
+"""The one run: train, evaluate, embed. What a task is made of and how it is scored is its own."""
+
+import importlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.configs import read
+from mmix_jax.experiments.pretraining import (
+    Pretrained,
+    checkpoint_folder,
+    fresh_encoder,
+    pretrain,
+    restored_encoder,
+)
+from mmix_jax.experiments.schema import Run
+from mmix_jax.experiments.task import Encoder, Row, Scores, Task, never, seeds_of
+from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
+from mmix_jax.training.loop import Interrupted
+
+# By the task in a config: the module that offers `load(config)` and `task_of(config, dataset)`.
+_ROOMS = {
+    "node": "nodes.task",
+    "graph": "graphs.task",
+    "edit_distance": "graphs.edit_distance",
+    "image": "images.task",
+}
+
+
+def _room(config: Run) -> Any:
+    return importlib.import_module(f"mmix_jax.experiments.{_ROOMS[config.task]}")
+
+
+def _typed(config: Any) -> Run:
+    return config if isinstance(config, Run) else read(config)
+
+
+def load(config: Any) -> Task:
+    """The task of a config (flat or typed) on the data that it names."""
+    config = _typed(config)
+    return _room(config).load(config)
+
+
+def task_of(config: Any, dataset: Any) -> Task:
+    """The task of a config (flat or typed) on a data set in memory.
+
+    Args:
+      config: of `node_config("…")` and the like; its `dataset` is a name for results alone.
+      dataset: a `NodeDataset`, `GraphDataset` or `ImageDataset`, as the config's task wants.
+
+    Raises:
+      InputError: the config is wrong, or asks for what the data have not.
+
+    Example:
+      >>> task = task_of(node_config("graph_file"), dataset)
+      >>> pretrained = pretrain(task)
+      >>> evaluate(task, [pretrained.encoder])
+    """
+    config = _typed(config)
+    return _room(config).task_of(config, dataset)
+
+
+def train(config: Any, workdir: Path, interrupted: Callable[[], bool] = never) -> list[Result]:
+    """Pretrain every seed, then evaluate; a finished run only reports."""
+    task = load(config)
+    trained: list[Pretrained] = [
+        pretrain(task, seed, workdir=workdir, interrupted=interrupted)
+        for seed in seeds_of(task.config)
+    ]
+    if not any(training.ran for training in trained) and (workdir / RESULTS_FILE).exists():
+        return read_results(workdir / RESULTS_FILE)
+    return evaluate(task, [training.encoder for training in trained], interrupted)
+
+
+def evaluate_checkpoints(config: Any, workdir: Path, checkpoint: str | None) -> list[Result]:
+    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
+    task = load(config)
+    if not task.labelled:
+        raise InputError(
+            f"evaluation needs labels, found none in '{task.config.dataset}'; use --mode=embed"
+        )
+    encoders = list(encoders_of(task, workdir, checkpoint))
+    if figures := getattr(task, "figures", None):
+        figures(encoders[0], workdir)
+    return evaluate(task, encoders)
+
+
+def embed(config: Any, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
+    """Arrays of `embeddings.npz`: z of the first seed, and labels and ids where known."""
+    task = load(config)
+    arrays = task.embed(next(encoders_of(task, workdir, checkpoint)))
+    return {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+
+
+def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Iterator[Encoder]:
+    """The encoder of every seed from the checkpoints of a workdir, or the one at `checkpoint`."""
+    if checkpoint:
+        yield restored_encoder(task, task.config.seed, Path(checkpoint), None)
+        return
+    for seed in seeds_of(task.config):
+        yield restored_encoder(task, seed, checkpoint_folder(workdir, seed), workdir)
+
+
+def evaluate(
+    task: Task, encoders: Iterable[Encoder], interrupted: Callable[[], bool] = never
+) -> list[Result]:
+    """Scores of encoders, one a seed, and of random-initialised ones alike; none without labels."""
+    if not task.labelled:
+        return []
+    scores: dict[bool, list[Scores]] = {True: [], False: []}
+    seeds: list[int] = []
+    steps, seconds = 0, 0.0
+    for encoder in encoders:
+        begin = time.monotonic()
+        scores[True].append(task.score(encoder, interrupted))
+        seconds += encoder.progress["seconds"] + time.monotonic() - begin
+        steps = max(steps, encoder.progress["step"])
+        scores[False].append(task.score(fresh_encoder(task, encoder.seed), interrupted))
+        seeds.append(encoder.seed)
+        if interrupted():
+            raise Interrupted(encoder.progress["step"])
+    rows = [(row.place, not trained, row) for trained in scores for row in scores[trained][0]]
+    results = [
+        _result(
+            task, row, [of_seed[row] for of_seed in scores[not untrained]], seeds,
+            trained=not untrained, steps=steps, seconds=seconds,
+        )
+        for _, untrained, row in sorted(rows, key=lambda found: found[:2])
+    ]  # fmt: skip
+    if baselines := getattr(task, "baselines", None):
+        for row, of_seeds, own_seeds, own_seconds in baselines(interrupted):
+            results.append(
+                _result(task, row, of_seeds, own_seeds, trained=True, steps=0, seconds=own_seconds)
+            )
+    return results
+
+
+def _result(
+    task: Task,
+    row: Row,
+    scores: Sequence[Score],
+    seeds: Sequence[int],
+    *,
+    trained: bool,
+    steps: int,
+    seconds: float,
+) -> Result:
+    """One line of results.jsonl; a random-initialised encoder took no steps and no choice."""
+    config, devices = task.config, task.devices
+    over_seeds = score([of_seed.mean for of_seed in scores])
+    if row.pooled:
+        pooled = score([value for of_seed in scores for value in of_seed.values])
+        over_seeds = over_seeds._replace(mean=pooled.mean, std=pooled.std, n=pooled.n)
+    selection = row.selection or config.selection
+    return Result(
+        **over_seeds._asdict(),
+        task=row.task,
+        dataset=config.dataset,
+        framework=row.method or config.framework,
+        mixing="-" if row.method else config.mixing.rule,
+        candidates="-" if row.method else config.mixing.candidates,
+        objective=row.objective or config.objective,
+        representation=row.representation,
+        trained=trained,
+        metric=row.metric,
+        seeds=tuple(seeds),
+        protocol=row.protocol,
+        selection=selection if trained else "none",
+        seed=config.seed,
+        steps=steps if trained else 0,
+        seconds=seconds if trained else 0.0,
+        device=f"{len(devices)} x {devices[0].device_kind}",
+        versions=versions(),
+        parts=tuple(tuple(of_seed.values) for of_seed in scores) if row.parted else (),
+        encoder=config.encoder,
+    )

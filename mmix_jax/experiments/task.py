@@ -1,0 +1,131 @@
+"""What a task offers, whatever its data: trainings to make, encoders to score and to embed with."""
+
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.schema import Run
+from mmix_jax.results import Score
+from mmix_jax.training.step import Optimization, TrainState
+
+
+def never() -> bool:
+    """What `interrupted` is where nobody interrupts."""
+    return False
+
+
+def keys_of(seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Keys of initialisation, training and evaluation: functions of the seed alone."""
+    init, training, evaluation = jax.random.split(jax.random.key(seed), 3)
+    return init, training, evaluation
+
+
+def seeds_of(config: Run) -> range:
+    """Seeds of the trainings, in order."""
+    return range(config.seed, config.seed + config.num_seeds)
+
+
+def devices_of(config: Run) -> list:
+    """The devices that `num_devices` asks for, 0 being all.
+
+    Raises:
+      InputError: there are fewer.
+    """
+    devices = jax.local_devices()
+    if config.num_devices > len(devices):
+        raise InputError(
+            f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
+        )
+    return devices[: config.num_devices or None]
+
+
+class Training(NamedTuple):
+    """What one training of a task is made of.
+
+    state: before the first step. make_loss: (settings, axis name) -> the loss. tables: stay on the
+    device. batch: step -> what a step reads beside them (with `chunk` > 1: what so many steps
+    read). judge: state -> (score or None, metrics); higher is better, None where only the loss can
+    judge. samples: of a step. remembered: JSON that checkpoints tell beside their progress.
+    """
+
+    state: TrainState
+    optimization: Optimization
+    make_loss: Callable[[Any, str], Callable]
+    settings: Hashable
+    tables: Any
+    batch: Callable[[int], Any]
+    judge: Callable[[TrainState], tuple[float | None, dict[str, float]]]
+    samples: int
+    chunk: int = 1
+    remembered: Mapping[str, Any] = {}
+
+
+class Encoder(NamedTuple):
+    """An encoder to score or to embed with.
+
+    state: without the optimizer's part. progress: the record of its training, with its `step` and
+    the whole training's `seconds`; empty for a random-initialised one. workdir: where its training
+    left what scoring may need beside it; None where it left nothing on disk.
+    """
+
+    seed: int
+    state: TrainState
+    progress: Mapping[str, Any]
+    workdir: Path | None = None
+
+    @property
+    def trained(self) -> bool:
+        return bool(self.progress)
+
+
+class Row(NamedTuple):
+    """What a score is of; a line of results.jsonl has the scores of one row over all seeds.
+
+    selection, objective: where they are not the config's. method: of a baseline that is not
+    pretrained, in the framework's place. pooled: mean and deviation are over all values of all
+    seeds, not over the seeds' means; parted: the line has the values by seed, too. place: rows are
+    sorted by it, trained before untrained.
+    """
+
+    task: str
+    representation: str
+    metric: str
+    protocol: str
+    selection: str = ""
+    objective: str = ""
+    method: str = ""
+    pooled: bool = False
+    parted: bool = False
+    place: int = 0
+
+
+Scores = Mapping[Row, Score]
+
+
+class Trainable(Protocol):
+    """What of a task is trained: its settings, devices, fresh states, and what a training needs."""
+
+    @property
+    def config(self) -> Run: ...
+    @property
+    def devices(self) -> list: ...
+    def start(self, seed: int) -> TrainState: ...
+    def training(self, seed: int, workdir: Path | None) -> Training: ...
+
+
+class Task(Trainable, Protocol):
+    """A config with its data and model.
+
+    labelled: whether there is anything to score against. score: of one encoder. embed: arrays z,
+    labels and ids of one encoder. A task may have `figures(encoder, workdir)`, called before an
+    evaluation where the config wants them, and `baselines(interrupted)`: scores, by seed, of
+    methods that are not pretrained, with the seeds and the seconds they took.
+    """
+
+    @property
+    def labelled(self) -> bool: ...
+    def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores: ...
+    def embed(self, encoder: Encoder) -> dict[str, Any]: ...
