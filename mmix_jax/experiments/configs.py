@@ -66,8 +66,8 @@ def finish(
     return config.lock()
 
 
-def read(config: "ConfigDict") -> Run:
-    """The typed view of a config, every value checked.
+def read(config: "ConfigDict", *, any_dataset: bool = False) -> Run:
+    """The typed view of a config, every value checked; with `any_dataset` its name may be any.
 
     Raises:
       InputError: the task is unknown, or as `flat.view` says.
@@ -77,4 +77,5 @@ def read(config: "ConfigDict") -> Run:
     values = dict(config.items())
     if config.task == "image" and values.get("data_path") and values["dataset"] == "generated":
         values["dataset"] = "image_folder"  # images of one's own take the place of generated ones
-    return flat.view(TASKS[config.task], values)
+    any_word = ("dataset",) if any_dataset else ()
+    return flat.view(TASKS[config.task], values, any_word=any_word)

@@ -79,8 +79,9 @@ def defaults(of: type[Run]) -> dict[str, Any]:
     return {"task": of.tasks[0], **{name: entry.default for name, entry in entries(of).items()}}
 
 
-def view(of: type[_Task], flat: Mapping[str, Any]) -> _Task:
-    """The typed view of a flat config, every value checked.
+def view(of: type[_Task], flat: Mapping[str, Any], *, any_word: tuple[str, ...] = ()) -> _Task:
+    """The typed view of a flat config, every value checked; `any_word` names fields whose choices
+    are not.
 
     Raises:
       InputError: a field is missing, unknown, of another type, out of range, none of its choices,
@@ -102,6 +103,8 @@ def view(of: type[_Task], flat: Mapping[str, Any]) -> _Task:
     values: dict[str, Any] = {}
     groups: dict[str, dict[str, Any]] = {}
     for name, entry in names.items():
+        if name in any_word:
+            entry = entry._replace(choices=())
         value = _checked(name, flat[name], entry)
         if len(entry.path) == 1:
             values[entry.path[0]] = value

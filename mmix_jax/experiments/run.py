@@ -36,7 +36,8 @@ def _room(config: Run) -> Any:
 
 
 def _typed(config: Any) -> Run:
-    return config if isinstance(config, Run) else read(config)
+    # Who loads a data set checks its name; in memory it has any.
+    return config if isinstance(config, Run) else read(config, any_dataset=True)
 
 
 def load(config: Any) -> Task:

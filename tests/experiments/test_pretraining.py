@@ -1,14 +1,14 @@
-"""What every task does with a workdir."""
+"""One training: what is warned of and logged once, and that its evaluation compiles no more."""
 
 import logging
 
 import jax
 import pytest
 from jax import monitoring
-from mmix_jax.experiments.image_defaults import image_config
-from mmix_jax.experiments.runs import WatchedWriter
 
-from mmix_jax.experiments.nodes import task as nodes
+from mmix_jax.experiments import run
+from mmix_jax.experiments.pretraining import WatchedWriter
+from mmix_jax.mixing import Mixing
 from tests.experiments.nodes import small
 
 
@@ -22,10 +22,8 @@ class Memory:
 
 def warnings_of(caplog, mixing: str, shares: list[float]) -> list[str]:
     """What is said when these shares of unmixed rows are logged at steps 1, 2, …"""
-    config = image_config("digits")
-    config.mixing = mixing
     memory = Memory()
-    watched = WatchedWriter(memory, config, [], {})
+    watched = WatchedWriter(memory, Mixing(mixing), [], {})
     with caplog.at_level(logging.WARNING, logger="mmix_jax"):
         for step, share in enumerate(shares, start=1):
             watched.write(step, {"loss": 1.0, "mixing/unmixed": share})
@@ -54,7 +52,7 @@ def test_what_is_logged_once_stands_in_the_first_line():
             lines.append((step, values))
 
     once = {}
-    watched = WatchedWriter(Lines(), image_config("digits"), [], once)
+    watched = WatchedWriter(Lines(), Mixing(), [], once)
     once["first_step_seconds"] = 7.0  # known after the writer is made
     for step in (1, 2):
         watched.write(step, {"loss": float(step)})
@@ -63,11 +61,11 @@ def test_what_is_logged_once_stands_in_the_first_line():
 
 def test_evaluating_after_the_training_needs_no_other_programs(tmp_path):
     config = small.config(small.save(tmp_path / "rings.npz"), num_steps=2, num_clusterings=0)
-    found = []
+    programs = []
 
     def listen(event, _, **about):
         if event.endswith("/backend_compile_duration"):
-            found.append(about.get("fun_name"))
+            programs.append(about.get("fun_name"))
 
     jax.clear_caches()
     monitoring.register_event_duration_secs_listener(listen)
@@ -75,4 +73,4 @@ def test_evaluating_after_the_training_needs_no_other_programs(tmp_path):
         run.train(config, tmp_path / "run", lambda: False)
     finally:
         monitoring.unregister_event_duration_listener(listen)
-    assert found.count("jit(embed)") == 1
+    assert programs.count("jit(embed)") == 1

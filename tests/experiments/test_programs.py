@@ -15,8 +15,7 @@ from jax import monitoring
 from jax.experimental.compilation_cache import compilation_cache
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import programs
-from mmix_jax.experiments.nodes import task as nodes
+from mmix_jax.experiments import programs, run
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted
 from tests.experiments.nodes import small
@@ -227,7 +226,7 @@ def test_machines_of_other_cores_or_processors_have_folders_of_their_own(monkeyp
 
 
 def state_of(config, workdir) -> list[bytes]:
-    template = nodes._start(nodes.load(config), 0)
+    template = run.load(config).start(0)
     with Checkpointer(workdir / "checkpoints" / "seed_0", read_only=True) as checkpointer:
         restored = checkpointer.restore(template)
     assert restored is not None

@@ -166,7 +166,7 @@ def augmentation_of(config: ImageConfig, dataset: ImageDataset) -> ImageAugmenta
         crop_scale=None if config.crop_min >= 1 else (config.crop_min, 1.0),
         flip=config.flip,
         jitter=config.jitter,
-        jitter_strengths=(config.brightness, config.contrast, config.saturation, config.hue),
+        jitter_strengths=(config.brightness, config.contrast_jitter, config.saturation, config.hue),
         grayscale=config.grayscale,
         mean=dataset.mean,
         std=dataset.std,
@@ -213,7 +213,7 @@ class ImageInputs(NamedTuple):
     tables: ImageTables
 
     def as_trained(self, progress: Mapping[str, Any]) -> "ImageInputs":
-        """The inputs with the channels' mean and deviation of the encoder's training, by its record.
+        """With the channels' mean and deviation of the encoder's training, by its record.
 
         A record without them (of converted weights, or of an older version) leaves these inputs'
         own, and a warning says so.

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from mmix_jax.data.store.files import cache_folder
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.graph_defaults import EDIT_DISTANCE_VARIANTS, edit_distance_config
+from mmix_jax.experiments import (
+    EDIT_DISTANCE_VARIANTS,
+    edit_distance_config,
+    finish,
+    read,
+    run,
+)
 from mmix_jax.experiments.graphs import edit_distance
-from mmix_jax.experiments.graphs import task as graphs
+from mmix_jax.experiments.task import keys_of
 from mmix_jax.graphs.types import make_graph
 
 SIZES = (5, 6)
@@ -34,7 +39,7 @@ def config_for(folder, **changes):
     config.update({"data_path": str(folder), "num_devices": 1, "batch_size": 20})
     config = finish(config, "smoke", EDIT_DISTANCE_VARIANTS)
     config.update(changes)
-    return config
+    return read(config)
 
 
 def test_a_run_has_every_row(tmp_path, folder, monkeypatch):
@@ -74,7 +79,7 @@ def test_a_run_has_every_row(tmp_path, folder, monkeypatch):
 
 def test_every_method_is_asked_the_same(folder):
     config = config_for(folder)
-    task = graphs.load(config)
+    task = run.load(config)
     one, other = (edit_distance.ask(config, task.dataset.graphs, "given") for _ in range(2))
     np.testing.assert_array_equal(one.distances, other.distances)
     for size in SIZES:
@@ -90,7 +95,7 @@ def test_every_method_is_asked_the_same(folder):
 def test_degrees_are_those_of_the_edited_graph(folder, features):
     """Other features stay those of the nodes."""
     config = config_for(folder, features="degree", max_degree=6)
-    of = graphs.load(config).dataset.graphs
+    of = run.load(config).dataset.graphs
     if features != "degree":
         of = tuple(g._replace(x=np.concatenate([np.ones((8, 2)), g.x], axis=1)) for g in of)
     questions = edit_distance.ask(config, of, features)
@@ -105,7 +110,7 @@ def test_degrees_are_those_of_the_edited_graph(folder, features):
 
 def test_the_supervised_model_never_saw_the_graph_it_is_asked_about(folder, monkeypatch):
     config = config_for(folder, sizes=(5,), num_triplets=12)
-    of = graphs.load(config).dataset.graphs
+    of = run.load(config).dataset.graphs
     # Each node of a graph carries its number, so that a subgraph tells where it comes from.
     of = tuple(g._replace(x=np.full_like(g.x, number + 1.0)) for number, g in enumerate(of))
     questions = edit_distance.ask(config, of, "given")
@@ -132,17 +137,17 @@ def test_the_supervised_model_never_saw_the_graph_it_is_asked_about(folder, monk
 def test_isomorphic_graphs_are_as_similar_as_can_be(folder):
     """An encoder's similarity of a graph with its own renumbering is 1, with another's below."""
     config = config_for(folder)
-    task = graphs.load(config)
-    params = graphs.start(task, 0).params
+    task = run.load(config)
+    params = task.start(0).params
     first, second = task.dataset.graphs[:2]
     order = np.random.default_rng(0).permutation(8)
     x = np.empty_like(first.x)
     x[order] = first.x
     moved = make_graph(x, order[first.senders], order[first.receivers])
-    similarity = edit_distance.encoder_similarity(config, params, edit_distance.keys_of(0)[2])
+    similarity = edit_distance.encoder_similarity(config, params, keys_of(0)[2])
     kept = sorted(cache_folder().rglob("*"))
-    found = similarity([first, first], [moved, second])
+    cosines = similarity([first, first], [moved, second])
     assert sorted(cache_folder().rglob("*")) == kept
-    for values in found.values():
+    for values in cosines.values():
         np.testing.assert_allclose(values[0], 1.0, atol=1e-5)
         assert values[1] < 0.999

@@ -8,10 +8,10 @@ import pytest
 
 from mmix_jax.data.catalog import load_graphs
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import runs
-from mmix_jax.experiments.graphs import inputs as graph_inputs
+from mmix_jax.experiments import read, run
 from mmix_jax.experiments.graphs import task as graphs
-from mmix_jax.graphs.batches import unite
+from mmix_jax.experiments.pretraining import checkpoint_folder, pretrain, restored_encoder
+from mmix_jax.frameworks import mvgrl_graphs
 from mmix_jax.training.loop import Interrupted
 from tests.experiments.graphs import small_graphs
 from tests.frameworks import problem
@@ -64,11 +64,12 @@ def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, folder,
     results = train(config, tmp_path)
     assert timeless(results) == timeless(whole[1])
     assert lines_of(tmp_path) == lines_of(whole[0])
-    task = graphs.load(config)
-    found = [
-        graphs.restore(task, checkpoint_folder(path, 0), 0)[0] for path in (tmp_path, whole[0])
+    task = run.load(config)
+    states = [
+        restored_encoder(task, 0, checkpoint_folder(path, 0), path).state
+        for path in (tmp_path, whole[0])
     ]
-    for left, right in zip(*map(jax.tree.leaves, found), strict=True):
+    for left, right in zip(*map(jax.tree.leaves, states), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -97,6 +98,8 @@ def test_the_encoder_of_each_fold_may_be_chosen_within_it(tmp_path, folder):
     folder_of_seed = checkpoint_folder(tmp_path, 0)
     with pytest.raises(InputError, match="needs the embeddings that its training left"):
         run.evaluate_checkpoints(config, tmp_path, str(folder_of_seed))
+    in_memory = run.task_of(config, run.load(config).dataset)
+    assert timeless(run.evaluate(in_memory, [pretrain(in_memory).encoder])) == timeless(results)
     config.readout = "sum"  # those that are there are means
     with pytest.raises(InputError, match="needs the embeddings that its training left"):
         run.evaluate_checkpoints(config, tmp_path, None)
@@ -113,9 +116,9 @@ def test_graphs_without_labels_are_trained_and_embedded(tmp_path):
 
 @pytest.mark.parametrize("form", ["features", "exact", "top_k"])
 def test_propagated_features_are_those_of_each_graph(folder, form):
-    config = small_graphs.config(folder, diffusion_form=form, top_k=20)
+    config = read(small_graphs.config(folder, diffusion_form=form, top_k=20))
     dataset = load_graphs("graph_folder", path=folder)
-    found = graph_inputs.make_tables(config, unite(dataset.graphs))
+    tables = graphs.task_of(config, dataset).tables
     for name, operator in (("x_a", problem.adjacency), ("x_b", problem.diffusion)):
         expected = [operator(graph) @ graph.x.astype(float) for graph in dataset.graphs]
         if form == "top_k" and name == "x_b":  # columns are divided by what is left of them
@@ -123,22 +126,22 @@ def test_propagated_features_are_those_of_each_graph(folder, form):
             for graph in dataset.graphs:
                 whole = problem.diffusion(graph)
                 expected.append(whole / whole.sum(axis=0)[None, :] @ graph.x.astype(float))
-        np.testing.assert_allclose(getattr(found, name), np.concatenate(expected), atol=1e-4)
+        np.testing.assert_allclose(getattr(tables, name), np.concatenate(expected), atol=1e-4)
 
 
 def test_diffusion_is_computed_once(folder, monkeypatch):
     config = small_graphs.config(folder)
-    union = unite(load_graphs("graph_folder", path=folder).graphs)
-    first = graph_inputs.make_tables(config, union)
+    first = run.load(config).tables
 
     def refuse(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(graph_inputs, "_diffused", refuse)
-    again = graph_inputs.make_tables(config, union)
-    np.testing.assert_array_equal(first.x_b, again.x_b)
+    monkeypatch.setattr(mvgrl_graphs, "_diffused", refuse)
+    np.testing.assert_array_equal(first.x_b, run.load(config).tables.x_b)
     with pytest.raises(AssertionError, match="computed again"):
-        graph_inputs.make_tables(small_graphs.config(folder, alpha=0.3), union)
+        run.load(small_graphs.config(folder, alpha=0.3))
+    with pytest.raises(AssertionError, match="computed again"):  # in memory nothing is kept
+        run.task_of(config, load_graphs("graph_folder", path=folder))
 
 
 def test_a_class_with_fewer_graphs_than_folds_is_told(tmp_path, folder, whole):

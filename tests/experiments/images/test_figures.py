@@ -1,5 +1,6 @@
 """Figures of an image run: which are written, and that they show what training does."""
 
+import dataclasses
 import json
 import sys
 
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import runs
+from mmix_jax.experiments import run
 from mmix_jax.experiments.images import figures as image_figures
-from mmix_jax.experiments.images import task as images
 from mmix_jax.experiments.images.figures import mixtures_of, write_figures
-from mmix_jax.frameworks.simclr import ImageTables, make_image_loss, mix_batch
+from mmix_jax.experiments.images.inputs import ImageInputs
+from mmix_jax.experiments.images.scores import features_of, variables_of
+from mmix_jax.experiments.pretraining import checkpoint_folder, fresh_encoder, restored_encoder
+from mmix_jax.frameworks.simclr import ImageTables, make_loss, mix_batch
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import new_progress
 from mmix_jax.training.metrics import MetricsWriter
@@ -23,24 +26,28 @@ from tests.experiments import configs
 SMALL = {"stages": (1,), "width": 4, "head_width": 8, "jitter": 0.0, "num_devices": 1}
 
 
-def task_with(**changes) -> images.ImageTask:
+def config_with(**changes):
     config = configs.load("cifar10", "smoke")
     config.update(SMALL | changes)
-    return images.load(config)
+    return config
 
 
-def fresh(task: images.ImageTask):
-    return images.variables_of(images.start(task, 0))
+def inputs_with(**changes) -> ImageInputs:
+    return run.load(config_with(**changes)).inputs
+
+
+def fresh(inputs: ImageInputs):
+    return variables_of(fresh_encoder(run.task_of(inputs.config, inputs.dataset), 0).state)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A task, and a workdir as two trainings leave it."""
     workdir = tmp_path_factory.mktemp("run")
-    task = task_with(num_seeds=2)
+    task = run.load(config_with(num_seeds=2))
     for seed in (0, 1):
         with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
-            checkpointer.save(0, images.start(task, seed), new_progress())
+            checkpointer.save(0, task.start(seed), new_progress())
         with MetricsWriter(workdir, seed=seed) as writer:
             for step in (2, 4):
                 writer.write(step, {"loss": 5.0 - step, "mixing/partners": 3.0})
@@ -70,9 +77,9 @@ def png_names(folder) -> list[str]:
 
 
 def test_eval_writes_figures_of_a_run_into_its_workdir(trained, shown, monkeypatch, capsys):
-    task, workdir = trained
-    monkeypatch.setattr(images, "evaluate", lambda task, folders: sorted(folders))
-    config = task.config.copy_and_resolve_references()
+    _, workdir = trained
+    monkeypatch.setattr(run, "evaluate", lambda task, encoders: [e.seed for e in encoders])
+    config = config_with(num_seeds=2)
     assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
     assert png_names(workdir) == []
     config.figures = True
@@ -90,7 +97,10 @@ def test_eval_writes_figures_of_a_run_into_its_workdir(trained, shown, monkeypat
 
 def test_a_checkpoint_from_elsewhere_is_shown_in_the_workdir(trained, shown, tmp_path, capsys):
     task, workdir = trained
-    variables, _ = images.restore(task, workdir / "checkpoints" / "seed_1", 1)
+    variables = variables_of(
+        restored_encoder(task, 1, workdir / "checkpoints" / "seed_1", None).state
+    )
+    task = task.inputs
     new = tmp_path / "new" / "run"
     assert write_figures(task, variables, new, 0) == [new / "mixtures.png", new / "tsne.png"]
     assert png_names(new) == ["mixtures.png", "tsne.png"]
@@ -99,33 +109,33 @@ def test_a_checkpoint_from_elsewhere_is_shown_in_the_workdir(trained, shown, tmp
     z, labels, named = shown["tsne_scatter"]
     assert (z.shape, named["names"]) == ((100, 4), task.dataset.classes)
     np.testing.assert_array_equal(labels, task.dataset.test_labels)
-    np.testing.assert_allclose(z, images.features_of(task, variables, task.dataset.test), atol=1e-5)
+    np.testing.assert_allclose(z, features_of(task, variables, task.dataset.test), atol=1e-5)
 
 
 def test_anchors_stand_with_the_images_and_classes_of_their_batch(shown, tmp_path):
-    task = task_with()
-    write_figures(task, fresh(task), tmp_path, 0)
+    inputs = inputs_with()
+    write_figures(inputs, fresh(inputs), tmp_path, 0)
     batch, mixtures, named = shown["mixture_images"]
-    rows, expected = mixtures_of(task, fresh(task), 0)
-    np.testing.assert_array_equal(batch, task.dataset.train[rows])
-    labels = task.dataset.train_labels
+    rows, expected = mixtures_of(inputs, fresh(inputs), 0)
+    np.testing.assert_array_equal(batch, inputs.dataset.train[rows])
+    labels = inputs.dataset.train_labels
     assert labels is not None
-    assert named["names"] == [task.dataset.classes[label] for label in labels[rows]]
+    assert named["names"] == [inputs.dataset.classes[label] for label in labels[rows]]
     assert [mixture[0] for mixture in mixtures] == [mixture[0] for mixture in expected]
 
 
 def test_a_batch_is_drawn_by_seed_and_anchors_of_all_classes_lead():
-    task = task_with(threshold=0.9)
-    rows, mixtures = mixtures_of(task, fresh(task), 0)
-    again, _ = mixtures_of(task, fresh(task), 0)
-    other, _ = mixtures_of(task, fresh(task), 1)
+    inputs = inputs_with(threshold=0.9)
+    rows, mixtures = mixtures_of(inputs, fresh(inputs), 0)
+    again, _ = mixtures_of(inputs, fresh(inputs), 0)
+    other, _ = mixtures_of(inputs, fresh(inputs), 1)
     assert len(set(rows.tolist())) == rows.size == 32
     np.testing.assert_array_equal(rows, again)
     assert set(rows.tolist()) != set(other.tolist())
     partners = [len(found) for _, _, found, _ in mixtures]
     assert len(mixtures) == 8 and partners == sorted(partners, reverse=True)
     assert partners[0] > partners[-1] > 0
-    classes = task.dataset.train_labels[rows]
+    classes = inputs.dataset.train_labels[rows]
     assert len({int(classes[anchor]) for anchor, *_ in mixtures}) == 8  # none twice yet
     for anchor, own, found, weights in mixtures:
         assert own == pytest.approx(0.2) and anchor not in found
@@ -142,13 +152,13 @@ def test_a_batch_is_drawn_by_seed_and_anchors_of_all_classes_lead():
     ids=lambda changes: changes["mixing"],
 )
 def test_a_mixed_batch_is_what_a_training_step_mixes(changes):
-    task = task_with(**changes)
-    variables, rows, key = fresh(task), jnp.arange(32), jax.random.key(3)
+    inputs = inputs_with(**changes)
+    variables, rows, key = fresh(inputs), jnp.arange(32), jax.random.key(3)
     mixture = jax.jit(mix_batch, static_argnums=0)(
-        task.settings, variables, task.tables.images[rows], key
+        inputs.settings, variables, inputs.tables.images[rows], key
     )
-    loss_fn = jax.jit(make_image_loss(task.settings))
-    tables = ImageTables(*task.tables)
+    loss_fn = jax.jit(make_loss(inputs.settings))
+    tables = ImageTables(*inputs.tables)
     _, aux = loss_fn(variables["params"], variables["batch_stats"], (tables, rows), key)
     assert mixture.stats["partners"] > 0
     assert "mixing/agreement" in aux.metrics  # the curves' names: partners, unmixed, agreement
@@ -157,9 +167,10 @@ def test_a_mixed_batch_is_what_a_training_step_mixes(changes):
 
 
 def test_weights_of_a_streamed_run_are_shown_too():
-    task = task_with()
-    streamed = task._replace(settings=task.settings._replace(block_size=8))
-    (rows, dense), (same, found) = (mixtures_of(t, fresh(task), 0) for t in (task, streamed))
+    inputs = inputs_with()
+    contrast = dataclasses.replace(inputs.settings.contrast, block_size=8)
+    streamed = inputs._replace(settings=dataclasses.replace(inputs.settings, contrast=contrast))
+    (rows, dense), (same, found) = (mixtures_of(t, fresh(inputs), 0) for t in (inputs, streamed))
     np.testing.assert_array_equal(rows, same)
     for one, other in zip(dense, found, strict=True):
         for a, b in zip(one, other, strict=True):
@@ -167,59 +178,59 @@ def test_weights_of_a_streamed_run_are_shown_too():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"mixing": "none"}, {"mixing": "mo", "threshold": 1.1}], ids=["none", "threshold"]
+    "changes", [{"mixing": "none"}, {"mixing": "mo", "threshold": 1.0}], ids=["none", "threshold"]
 )
 def test_where_nothing_is_mixed_a_line_says_so(changes, tmp_path, capsys):
-    task = task_with(**changes)
-    assert write_figures(task, fresh(task), tmp_path, 0) == [tmp_path / "tsne.png"]
+    inputs = inputs_with(**changes)
+    assert write_figures(inputs, fresh(inputs), tmp_path, 0) == [tmp_path / "tsne.png"]
     told = capsys.readouterr().out
-    reason = f"(mixing '{changes['mixing']}', threshold {task.config.threshold})"
+    reason = f"(mixing '{changes['mixing']}', threshold {inputs.config.mixing.threshold})"
     assert f"note: no mixtures.png: none of 32 embeddings was mixed with another {reason}" in told
 
 
 def test_grey_images_without_labels_have_mixtures_alone(tmp_path, capsys):
-    task = task_with(dataset="digits", num_train=64, num_test=10)
-    bare = task.dataset._replace(train_labels=None, test=None, test_labels=None, classes=())
-    task = images.task_of(task.config, bare)
-    assert write_figures(task, fresh(task), tmp_path, 0) == [tmp_path / "mixtures.png"]
+    inputs = inputs_with(dataset="digits", num_train=64, num_test=10)
+    bare = inputs.dataset._replace(train_labels=None, test=None, test_labels=None, classes=())
+    inputs = run.task_of(inputs.config, bare).inputs
+    assert write_figures(inputs, fresh(inputs), tmp_path, 0) == [tmp_path / "mixtures.png"]
     assert "note: no tsne.png: found no labelled test images\n" in capsys.readouterr().out
 
 
 def test_an_encoder_that_tells_nothing_apart_has_no_map(tmp_path, capsys):
-    task = task_with(mixing="none")
-    dead = jax.tree.map(jnp.zeros_like, fresh(task))
-    assert write_figures(task, dead, tmp_path, 0) == []
+    inputs = inputs_with(mixing="none")
+    dead = jax.tree.map(jnp.zeros_like, fresh(inputs))
+    assert write_figures(inputs, dead, tmp_path, 0) == []
     assert "note: no tsne.png: found 1 different features of dimension 4" in capsys.readouterr().out
 
 
 def test_large_tests_are_cut_evenly(shown, tmp_path, monkeypatch):
     monkeypatch.setattr(image_figures, "_MAX_POINTS", 30)
-    task = task_with(mixing="none")
-    write_figures(task, fresh(task), tmp_path, 0)
+    inputs = inputs_with(mixing="none")
+    write_figures(inputs, fresh(inputs), tmp_path, 0)
     z, labels, _ = shown["tsne_scatter"]
     assert len(z) == 30
     assert np.bincount(labels).tolist() == [3] * 10
 
 
 def test_damaged_lines_of_metrics_are_passed_over(shown, tmp_path):
-    task = task_with(mixing="none")
+    inputs = inputs_with(mixing="none")
     good = [{"seed": 0, "step": step, "loss": 1.0} for step in (1, 2)]
     lines = [json.dumps(good[0]), "7", '{"seed": 0}', json.dumps(good[1]), '{"seed": 0, "st']
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert tmp_path / "curves.png" in write_figures(task, fresh(task), tmp_path, 0)
+    assert tmp_path / "curves.png" in write_figures(inputs, fresh(inputs), tmp_path, 0)
     assert shown["training_curves"][0] == good
 
 
 def test_a_folder_in_the_place_of_metrics_is_told(tmp_path):
-    task = task_with()
+    inputs = inputs_with()
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(InputError, match=r"metrics must be readable at .*metrics.jsonl, found "):
-        write_figures(task, {}, tmp_path, 0)
+        write_figures(inputs, {}, tmp_path, 0)
 
 
 def test_without_matplotlib_the_way_out_is_told_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     told = "figures need matplotlib, found none; pip install matplotlib"
     with pytest.raises(InputError, match=f"^{told}$"):
-        write_figures(task_with(), {}, tmp_path / "run", 0)
+        write_figures(inputs_with(), {}, tmp_path / "run", 0)
     assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ import pytest
 
 from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
+from mmix_jax.experiments import read
 from mmix_jax.experiments.images import inputs as image_inputs
 from mmix_jax.experiments.images.inputs import (
     check_scoring,
@@ -38,7 +39,7 @@ def ids(images) -> list[int]:
 
 
 def config(**changes):
-    return small_images.config(**({"batch_size": 4} | changes))
+    return read(small_images.config(**({"batch_size": 4} | changes)))
 
 
 # Parts
@@ -273,12 +274,6 @@ def test_the_augmentation_is_the_configs():
     assert (found.flip, found.jitter, found.grayscale) == (0.25, 0.7, 0.15)
 
 
-def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
-    assert settings_with(self_weight=-1.0).self_weight is None
-    assert settings_with(self_weight=0.0).self_weight == 0.0
-    assert settings_with().self_weight == 0.2
-
-
 @pytest.mark.parametrize(
     ("changes", "block"),
     [
@@ -289,7 +284,8 @@ def test_a_negative_self_weight_makes_self_an_ordinary_candidate():
     ],
 )
 def test_large_batches_are_streamed(changes, block):
-    assert settings_with(**changes).block_size == block
+    static = settings_with(**changes)
+    assert static.contrast.options(static.num_contrasted)["block_size"] == block
 
 
 @pytest.mark.parametrize(
@@ -314,17 +310,13 @@ def test_every_other_setting_is_the_configs():
         "symmetric": True,
         "negatives": "cross",
         "temperature": 0.3,
-        "mixing_temperature": 0.7,
-        "threshold": -0.5,
-        "diversity_weight": 0.25,
-        "diversity_margin": 0.0,
-        "mix_normalised": False,
-        "stop_gradient": False,
         "renormalise": False,
         "stages": (1, 2),
         "width": 6,
     }
-    found = settings_with(**given, head_width=24)._asdict()
-    assert {name: found[name] for name in given} == given
-    assert found["features"] == 24
-    assert isinstance(hash(settings_with(**given)), int)  # static: part of a program's key
+    static = settings_with(**given, head_width=24)
+    assert (static.mixing.rule, static.mixing.candidates) == ("mp", "all")
+    assert (static.contrast.negatives, static.contrast.temperature) == ("cross", 0.3)
+    assert (static.symmetric, static.renormalise) == (True, False)
+    assert (static.stages, static.width, static.features) == ((1, 2), 6, 24)
+    assert isinstance(hash(static), int)  # static: part of a program's key

@@ -10,8 +10,20 @@ import pytest
 
 from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import runs
+from mmix_jax.experiments import run
 from mmix_jax.experiments.images import task as images
+from mmix_jax.experiments.images.scores import (
+    features_of,
+    probe_features,
+    score_features,
+    variables_of,
+)
+from mmix_jax.experiments.pretraining import (
+    checkpoint_folder,
+    fresh_encoder,
+    pretrain,
+    restored_encoder,
+)
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted, new_progress
 from tests.experiments.images import small_images
@@ -68,11 +80,16 @@ def rows_of(results):
 
 
 def state_of(workdir, config, seed: int = 0, *, best: bool = False):
-    task = images.load(config)
+    task = run.load(config)
     with Checkpointer(checkpoint_folder(workdir, seed), read_only=True) as checkpointer:
-        found = checkpointer.restore(images.start(task, seed), best=best)
-    assert found is not None
-    return found
+        restored = checkpointer.restore(task.start(seed), best=best)
+    assert restored is not None
+    return restored
+
+
+def variables_at(config, folder):
+    """Variables of the encoder that a config selects in a folder of checkpoints."""
+    return variables_of(restored_encoder(run.load(config), 0, folder, None).state)
 
 
 def assert_same(left, right, **tolerance):
@@ -130,7 +147,7 @@ def test_what_is_logged(whole):
 def test_agreement_follows_the_labels_and_training_does_not(tmp_path, whole):
     """All of one class agree wholly; parameters are the same."""
     alike = SETS["six"]._replace(train_labels=np.zeros(small_images.NUM_TRAIN, np.int32))
-    images.pretrain(images.task_of(config("alike"), alike), tmp_path, 0, lambda: False)
+    pretrain(run.task_of(config("alike"), alike), workdir=tmp_path)
     assert_same(state_of(tmp_path, config())[0], state_of(whole[0], config())[0])
     found = {"six": lines_of(whole[0]), "alike": lines_of(tmp_path)}
     agreement = {name: [line.pop("mixing/agreement") for line in found[name]] for name in found}
@@ -143,9 +160,20 @@ def test_the_random_encoder_has_nothing_to_do_with_training(tmp_path, whole):
     untrained = [row for row in timeless(whole[1]) if not row.trained]
     shorter = train(config(num_steps=1), tmp_path)
     assert [row for row in timeless(shorter) if not row.trained] == untrained
-    task = images.load(config())
-    measured = images.measure(task, images.variables_of(images.start(task, 0)), 0)
-    assert {(row.protocol, row.metric): row.mean for row in untrained} == measured
+    task = run.load(config())
+    scores = score_features(task.inputs, variables_of(fresh_encoder(task, 0).state), 0)
+    means = {(row.protocol, row.metric): value.mean for row, value in scores.items()}
+    assert {(row.protocol, row.metric): row.mean for row in untrained} == means
+
+
+def test_without_a_workdir_a_training_ends_as_with_one(tmp_path, whole, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    task = run.task_of(config(), SETS["six"])
+    pretrained = pretrain(task)
+    assert_same(pretrained.state, state_of(whole[0], config())[0])
+    assert timeless(run.evaluate(task, [pretrained.encoder])) == timeless(whole[1])
+    assert [row["step"] for row in pretrained.history] == [2, 4, 6]
+    assert not list(tmp_path.glob("*checkpoint*")) and not list(tmp_path.glob("*.json*"))
 
 
 # Resumption
@@ -203,9 +231,9 @@ def test_several_steps_a_dispatch_train_as_single_ones(tmp_path, whole):
 
 
 def test_four_devices_train_as_one(tmp_path, whole):
-    task = images.load(config(num_devices=0))
+    task = run.load(config(num_devices=0))
     assert len(task.devices) == 4
-    images.pretrain(task, tmp_path, 0, lambda: False)
+    pretrain(task, workdir=tmp_path)
     found, expected = (state_of(path, config())[0] for path in (tmp_path, whole[0]))
     # Adam divides by what is nearly zero in biases before a batch norm
     assert_same(found.params, expected.params, atol=2e-3)
@@ -253,9 +281,9 @@ def best_first(tmp_path_factory, whole):
 def test_the_selected_step_is_evaluated(best_first, selection, step):
     folder, params = best_first
     chosen = config(selection=selection)
-    variables, progress = images.restore(images.load(chosen), folder, 0)
-    assert (progress["step"], progress["seconds"]) == (step, 40.0)  # of the whole training
-    assert_same(variables["params"], jax.tree.map(lambda x: step * x, params))
+    encoder = restored_encoder(run.load(chosen), 0, folder, None)
+    assert (encoder.progress["step"], encoder.progress["seconds"]) == (step, 40.0)  # of the whole
+    assert_same(encoder.state.params, jax.tree.map(lambda x: step * x, params))
     for row in run.evaluate_checkpoints(chosen, folder.parents[1], None):
         assert row.selection == (selection if row.trained else "none")
         assert row.steps == (step if row.trained else 0)
@@ -280,61 +308,63 @@ def test_the_best_step_by_loss_is_kept_while_training(tmp_path):
 
 @pytest.fixture(scope="module")
 def encoder(whole):
-    task = images.load(config())
-    return task, images.restore(task, checkpoint_folder(whole[0], 0), 0)[0]
+    """(inputs, variables) of the training that nothing interrupts."""
+    return run.load(config()).inputs, variables_at(config(), checkpoint_folder(whole[0], 0))
+
+
+def with_passes_of(inputs, size: int):
+    return inputs._replace(config=dataclasses.replace(inputs.config, eval_batch_size=size))
 
 
 def test_features_do_not_depend_on_passes_or_company(encoder):
-    task, variables = encoder
-    rows = task.dataset.train
-    expected = np.asarray(images.features_of(task, variables, rows))
+    inputs, variables = encoder
+    rows = inputs.dataset.train
+    expected = np.asarray(features_of(inputs, variables, rows))
     assert expected.shape == (40, 4) and expected.dtype == np.float32
     assert np.unique(expected, axis=0).shape == expected.shape
     for size in (7, 40, 500):
-        task.config.eval_batch_size = size
-        found = images.features_of(task, variables, rows)
+        found = features_of(with_passes_of(inputs, size), variables, rows)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    task.config.eval_batch_size = 16
     order = np.random.default_rng(0).permutation(40)
-    found = images.features_of(task, variables, rows[order])
+    found = features_of(inputs, variables, rows[order])
     np.testing.assert_allclose(found, expected[order], rtol=1e-5, atol=1e-6)
-    few = images.features_of(task, variables, rows[:3])
+    few = features_of(inputs, variables, rows[:3])
     np.testing.assert_allclose(few, expected[:3], rtol=1e-5, atol=1e-6)
 
 
 def test_cropped_features_are_those_of_crops(encoder):
-    task, variables = encoder
-    rows = task.dataset.train
-    clean = np.asarray(images.features_of(task, variables, rows))
+    inputs, variables = encoder
+    rows = inputs.dataset.train
+    clean = np.asarray(features_of(inputs, variables, rows))
     keys = jax.random.split(jax.random.key(0))
     one, same, other = (
-        np.asarray(images.features_of(task, variables, rows, key)) for key in (*keys[:1], *keys)
+        np.asarray(features_of(inputs, variables, rows, key)) for key in (*keys[:1], *keys)
     )
     np.testing.assert_array_equal(one, same)
     assert (np.abs(one - other).max(axis=1) > 1e-4).mean() > 0.9
     assert (np.abs(one - clean).max(axis=1) > 1e-4).mean() > 0.9
-    still = task.settings.augmentation._replace(crop_scale=None, flip=0.0)
-    task = task._replace(settings=task.settings._replace(augmentation=still))
+    still = inputs.settings.augmentation._replace(crop_scale=None, flip=0.0)
+    inputs = inputs._replace(settings=dataclasses.replace(inputs.settings, augmentation=still))
     np.testing.assert_allclose(
-        images.features_of(task, variables, rows, keys[0]), clean, rtol=1e-5, atol=1e-6
+        features_of(inputs, variables, rows, keys[0]), clean, rtol=1e-5, atol=1e-6
     )  # colours are those of the image, and mean and deviation are taken once
 
 
 def test_crops_do_not_depend_on_passes(encoder):
-    task, variables = encoder
-    rows, key, found = task.dataset.train, jax.random.key(0), []
-    for size in (16, 500):
-        task = task._replace(config=config(eval_batch_size=size))
-        found.append(images.features_of(task, variables, rows, key))
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-6)
+    inputs, variables = encoder
+    rows, key = inputs.dataset.train, jax.random.key(0)
+    few, many = (
+        features_of(with_passes_of(inputs, size), variables, rows, key) for size in (16, 500)
+    )
+    np.testing.assert_allclose(few, many, rtol=1e-5, atol=1e-6)
 
 
 def test_a_probe_on_copies_says_so(whole):
     copied = config(probe_copies=2)
-    task = images.load(copied)
-    variables, _ = images.restore(task, checkpoint_folder(whole[0], 0), 0)
-    clean = images.features_of(task, variables, task.tables.images)
-    copies = images.probe_features(task, variables, clean, jax.random.key(1))
+    inputs = run.load(copied).inputs
+    variables = variables_at(copied, checkpoint_folder(whole[0], 0))
+    clean = features_of(inputs, variables, inputs.tables.images)
+    copies = probe_features(inputs, variables, clean, jax.random.key(1))
     assert copies.shape == (2 * small_images.NUM_TRAIN, 4)
     assert not np.allclose(copies[: small_images.NUM_TRAIN], copies[small_images.NUM_TRAIN :])
     found = rows_of(run.evaluate_checkpoints(copied, whole[0], None))
@@ -356,9 +386,7 @@ def test_embeddings_are_of_training_images_and_then_of_test_images(whole, encode
     labels = np.arange(small_images.NUM_TRAIN + small_images.NUM_TEST) % 6
     np.testing.assert_array_equal(arrays["labels"], labels)
     both = np.concatenate([SETS["six"].train, SETS["six"].test])
-    np.testing.assert_allclose(
-        arrays["z"], images.features_of(*encoder, both), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(arrays["z"], features_of(*encoder, both), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "count"), [("bare", 52), ("bare without test", 40)])
@@ -376,7 +404,7 @@ def test_a_few_other_images_are_embedded_as_those_of_the_training(tmp_path, whol
     """Fewer than a batch or the neighbours, and normalised by statistics that are not theirs."""
     folder = str(checkpoint_folder(whole[0], 0))
     arrays = run.embed(config("four"), tmp_path, folder)
-    expected = images.features_of(*encoder, PIXELS[:8])
+    expected = features_of(*encoder, PIXELS[:8])
     np.testing.assert_allclose(arrays["z"], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="num_neighbours must be at most the 4 training images"):
         run.evaluate_checkpoints(config("four"), tmp_path, folder)
@@ -384,13 +412,12 @@ def test_a_few_other_images_are_embedded_as_those_of_the_training(tmp_path, whol
 
 def test_without_a_record_of_the_statistics_a_line_says_whose_are_used(best_first, caplog):
     folder, chosen = best_first[0], config(dataset="four", selection="last")
-    task = images.load(chosen)
-    variables, _ = images.restore(task, folder, 0)
+    inputs, variables = run.load(chosen).inputs, variables_at(chosen, folder)
     with caplog.at_level("WARNING", logger="mmix_jax"):
         arrays = run.embed(chosen, folder.parents[1], str(folder))
     (told,) = [record.getMessage() for record in caplog.records]
     assert told.startswith("warning: the checkpoint does not tell mean and deviation")
-    expected = images.features_of(task, variables, PIXELS[:8])
+    expected = features_of(inputs, variables, PIXELS[:8])
     np.testing.assert_allclose(arrays["z"], expected, rtol=1e-5)
 
 
@@ -402,8 +429,7 @@ def test_an_encoder_is_read_whatever_the_optimizer_and_a_training_is_not(
     tmp_path, whole, encoder, changes
 ):
     folder, other = checkpoint_folder(whole[0], 0), config(**changes)
-    variables, _ = images.restore(images.load(other), folder, 0)
-    assert_same(variables, encoder[1])
+    assert_same(variables_at(other, folder), encoder[1])
     shutil.copytree(folder, checkpoint_folder(tmp_path, 0))
     with pytest.raises(InputError, match=r"must be of this optimizer, .* trained with$"):
         train(other, tmp_path)
@@ -440,9 +466,9 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_training_runs(tmp_path, kind):
     kind = config(num_steps=2, eval_every=1, **KINDS[kind])
-    task = images.load(kind)
-    assert images.pretrain(task, tmp_path, 0, lambda: False)
+    task = run.load(kind)
+    assert pretrain(task, workdir=tmp_path).ran
     lines = lines_of(tmp_path)
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     assert ("diversity" in lines[0]) == (kind.mixing == "mp")
-    assert not images.pretrain(task, tmp_path, 0, lambda: False)
+    assert not pretrain(task, workdir=tmp_path).ran

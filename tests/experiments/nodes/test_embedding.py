@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from mmix_jax.experiments import read, run
 from mmix_jax.experiments.nodes import embedding as node_embedding
-from mmix_jax.experiments.nodes import inputs as node_inputs
-from mmix_jax.experiments.nodes import task as nodes
 from mmix_jax.experiments.nodes.embedding import Chunks, chunks_of, cut_up, in_chunks
+from mmix_jax.experiments.nodes.inputs import settings_of
 from mmix_jax.frameworks import mvgrl_nodes as mvgrl
 from mmix_jax.graphs.samplers import NeighbourTable
 from mmix_jax.graphs.types import make_graph
@@ -25,17 +25,25 @@ RULES = ("none", "mo", "mp", "binary", "neighbour_mean", "propagate", "i_mix")
 def config_with(**changes):
     config = small.config(Path("none"))
     config.update({"sampler": "nodes", "batch_size": 4, "width": D} | changes)
-    return config
+    return read(config)
+
+
+def by_edges(config) -> dict:
+    return {"width": config.width, "by_edges": config.mixing.by_edges}
+
+
+def tables_of(config):
+    return mvgrl.make_tables(settings_of(config, problem.N), problem.GRAPH)
 
 
 def represent_of(config, graph=problem.GRAPH, labels=LABELS):
     """`represent` of a config, and its parameters."""
-    settings = nodes.FRAMEWORKS["mvgrl"].settings(config, graph.num_nodes)
+    settings = settings_of(config, graph.num_nodes)
     params = mvgrl.init_params(settings, graph.x.shape[1], jax.random.key(3))
-    tables = node_inputs.make_tables(config, graph)
+    tables = mvgrl.make_tables(settings, graph)
     embed = partial(mvgrl.embed, settings)
     represent = node_embedding.make_represent(
-        config, embed, tables, graph, node_inputs.whole_graph, labels
+        embed, tables, graph, mvgrl.batch_to_embed, labels, **by_edges(config)
     )
     return represent, params
 
@@ -61,7 +69,7 @@ def test_chunks_give_the_values_of_one_batch(mixing, embed_from, request):
     key = jax.random.key(0)
     whole, mixture = at_once(params, key)
     request.getfixturevalue("small_chunks")
-    assert in_chunks(config, node_inputs.make_tables(config, problem.GRAPH), problem.GRAPH)
+    assert in_chunks(tables_of(config), problem.GRAPH, **by_edges(config))
     in_parts, _ = represent_of(config)
     found, parts_mixture = in_parts(params, key)
     check_same(found, whole)
@@ -92,7 +100,7 @@ def test_no_nodes_still_measure_the_mixing(small_chunks):
 
 def test_chunks_share_one_program(small_chunks):
     config, graph = config_with(mixing="mo"), problem.GRAPH
-    settings = nodes.FRAMEWORKS["mvgrl"].settings(config, graph.num_nodes)
+    settings = settings_of(config, graph.num_nodes)
     params = mvgrl.init_params(settings, graph.x.shape[1], jax.random.key(3))
     traced = []
 
@@ -100,8 +108,9 @@ def test_chunks_share_one_program(small_chunks):
         traced.append(batch.rows.shape)
         return mvgrl.embed(settings, params, tables, batch, key, labels)
 
+    tables = mvgrl.make_tables(settings, graph)
     represent = node_embedding.make_represent(
-        config, embed, node_inputs.make_tables(config, graph), graph, node_inputs.whole_graph, None
+        embed, tables, graph, mvgrl.batch_to_embed, None, **by_edges(config)
     )
     for some in (None, np.arange(2), np.array([9, 1, 4, 5, 6])):
         represent(params, jax.random.key(0), some)
@@ -135,7 +144,7 @@ def test_a_graph_without_edges_is_cut_too():
 )
 def test_what_needs_all_nodes_is_not_cut_up(small_chunks, changes):
     config = config_with(mixing="mo", **changes)
-    assert not in_chunks(config, node_inputs.make_tables(config, problem.GRAPH), problem.GRAPH)
+    assert not in_chunks(tables_of(config), problem.GRAPH, **by_edges(config))
 
 
 def test_a_run_in_chunks_reports_and_embeds_as_one_at_once(tmp_path, request):

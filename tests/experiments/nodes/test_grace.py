@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments.nodes import task as nodes
+from mmix_jax.experiments import run
+from mmix_jax.experiments.pretraining import restored_encoder
 from mmix_jax.training.loop import Interrupted
 from tests.data.nodes import ppi_files
 from tests.experiments import configs
@@ -56,8 +57,8 @@ def train(config, workdir, interrupted=lambda: False):
 
 
 def state_of(config, workdir) -> list[bytes]:
-    params, _ = nodes._restore(nodes.load(config), workdir / "checkpoints" / "seed_0", 0)
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(params)]
+    encoder = restored_encoder(run.load(config), 0, workdir / "checkpoints" / "seed_0", workdir)
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(encoder.state.params)]
 
 
 def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, graph_file):

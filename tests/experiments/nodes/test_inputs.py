@@ -6,10 +6,9 @@ import pytest
 
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import settings
-from mmix_jax.experiments.defaults import finish, node_config
-from mmix_jax.experiments.nodes import inputs as node_inputs
-from mmix_jax.experiments.nodes.task import FRAMEWORKS
+from mmix_jax.experiments import node_config, read
+from mmix_jax.experiments.nodes.inputs import normalised_graph, settings_of
+from mmix_jax.frameworks import base, mvgrl_nodes
 from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
 from tests.frameworks import problem
 
@@ -17,9 +16,23 @@ X = problem.GRAPH.x
 
 
 def config_with(**changes):
-    config = finish(node_config("digits_graph"), None)
+    config = node_config("digits_graph")
     config.update({"alpha": problem.ALPHA, "diffusion_time": 3.0, "mixing": "mo"} | changes)
-    return config
+    return read(config)
+
+
+def tables_of(**changes):
+    return mvgrl_nodes.make_tables(settings_of(config_with(**changes), problem.N), problem.GRAPH)
+
+
+def sampler_of(config):
+    return mvgrl_nodes.make_sampler(
+        settings_of(config, problem.N),
+        problem.GRAPH,
+        sampler=config.sampler,
+        batch_size=config.batch_size,
+        num_windows=config.num_windows,
+    )
 
 
 def dataset(bag_of_words: bool) -> NodeDataset:
@@ -32,7 +45,7 @@ def dataset(bag_of_words: bool) -> NodeDataset:
 )
 def test_features_are_row_normalised_where_wanted(wanted, bag_of_words, normalised):
     config = config_with(normalise_features=wanted)
-    graph = node_inputs.normalised_graph(config, dataset(bag_of_words))
+    graph = normalised_graph(config, dataset(bag_of_words))
     expected = X / np.abs(X).sum(axis=1, keepdims=True) if normalised else X
     np.testing.assert_allclose(graph.x, expected, rtol=1e-6)
     np.testing.assert_array_equal(graph.senders, problem.GRAPH.senders)
@@ -82,7 +95,7 @@ DIFFUSIONS = {
 @pytest.mark.parametrize("name", DIFFUSIONS)
 def test_one_layer_gets_features_propagated_beforehand(name):
     options, expected = DIFFUSIONS[name]
-    tables = node_inputs.make_tables(config_with(**options), problem.GRAPH)
+    tables = tables_of(**options)
     np.testing.assert_allclose(tables.x_a, problem.adjacency() @ X, atol=1e-5)
     np.testing.assert_allclose(tables.x_b, expected() @ X, atol=1e-4)
     assert tables.graph is None
@@ -97,7 +110,7 @@ def test_one_layer_gets_features_propagated_beforehand(name):
 @pytest.mark.parametrize("name", ["ppr", "ppr_exact", "top_k"])
 def test_the_graph_is_there_where_a_loss_propagates_itself(name, changes):
     options, expected = DIFFUSIONS[name]
-    tables = node_inputs.make_tables(config_with(**changes, **options), problem.GRAPH)
+    tables = tables_of(**changes, **options)
     np.testing.assert_array_equal(tables.graph.nodes[: problem.N], X)
     assert (tables.x_a is None) == (tables.x_b is None) == ("depth" in changes)
     if name == "ppr":
@@ -115,13 +128,13 @@ def test_the_graph_is_there_where_a_loss_propagates_itself(name, changes):
 
 
 def test_an_exact_matrix_of_a_large_graph_is_refused(monkeypatch):
-    monkeypatch.setattr(node_inputs, "_EXACT_NODES", problem.N - 1)
+    monkeypatch.setattr(mvgrl_nodes, "_EXACT_NODES", problem.N - 1)
     with pytest.raises(InputError, match="'exact' needs at most 9 nodes, found 10; use features"):
-        node_inputs.make_tables(config_with(diffusion_form="exact"), problem.GRAPH)
+        tables_of(diffusion_form="exact")
 
 
 def test_the_whole_graph_is_one_batch_without_padding():
-    batch = node_inputs.whole_graph(problem.GRAPH)
+    batch = base.whole_graph(problem.GRAPH)
     np.testing.assert_array_equal(batch.rows, np.arange(problem.N))
     assert batch.anchor_mask.all()
     assert batch.edge_mask.all()
@@ -132,31 +145,30 @@ def test_the_whole_graph_is_one_batch_without_padding():
 
 def test_windows_get_the_diffusion_of_the_config():
     config = config_with(sampler="window", batch_size=problem.N, num_windows=1, diffusion="heat")
-    sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
+    sampler = sampler_of(config)
     np.testing.assert_allclose(sampler.batch(0).x_b[0], heat() @ X, atol=1e-4)
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_steps_on_many_nodes_have_one_shape(many, monkeypatch):
-    monkeypatch.setattr(node_inputs, "_MANY_NODES", problem.N + (not many))
+    monkeypatch.setattr(MANY, "_MANY_NODES", problem.N + (not many))
     config = config_with(sampler="nodes", batch_size=4)
-    found = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1).batch(0)
+    batch = sampler_of(config).batch(0)
     plain = NodeSampler(problem.GRAPH, sampler="nodes", batch_size=4, one_shape=many).batch(0)
-    for one, other in zip(found, plain, strict=True):
+    for one, other in zip(batch, plain, strict=True):
         np.testing.assert_array_equal(one, other)
     least = NeighbourTable(problem.GRAPH).usual_sizes(4)
-    assert (len(found.rows[0]) >= least[0]) or not many
+    assert (len(batch.rows[0]) >= least[0]) or not many
 
 
 def loss_of_a_step(config) -> float:
     """By the batch of `make_sampler`."""
-    sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
+    sampler = sampler_of(config)
     batch = jax.tree.map(lambda x: x[0], sampler.batch(0))
-    framework = FRAMEWORKS["mvgrl"]
-    framework_settings = framework.settings(config, problem.N)
-    params = framework.init_params(framework_settings, X.shape[1], problem.KEY)
-    loss_fn = framework.make_loss(framework_settings, None)
-    tables = framework.tables(config, problem.GRAPH)
+    settings = settings_of(config, problem.N)
+    params = mvgrl_nodes.init_params(settings, X.shape[1], problem.KEY)
+    loss_fn = mvgrl_nodes.make_loss(settings, None)
+    tables = mvgrl_nodes.make_tables(settings, problem.GRAPH)
     return float(loss_fn(params, {}, (tables, batch), problem.KEY)[0])
 
 
@@ -177,8 +189,8 @@ def loss_of_a_step(config) -> float:
 def test_steps_on_many_nodes_read_neighbours_where_the_loss_does(changes, reads, monkeypatch):
     config = config_with(sampler="nodes", batch_size=4, **changes)
     few = loss_of_a_step(config)
-    monkeypatch.setattr(node_inputs, "_MANY_NODES", 1)
-    sampler = node_inputs.make_sampler(config, problem.GRAPH, seed=0, num_devices=1)
+    monkeypatch.setattr(MANY, "_MANY_NODES", 1)
+    sampler = sampler_of(config)
     assert sampler.batch(0).edge_mask.any() == reads
     np.testing.assert_allclose(loss_of_a_step(config), few, rtol=1e-5)
 
@@ -188,4 +200,4 @@ def test_windows_have_no_sparse_diffusion(name):
     """A window is cut from the exact matrix: another form would be passed over in silence."""
     options, _ = DIFFUSIONS[name]
     with pytest.raises(InputError, match="window"):
-        settings.check(config_with(sampler="window", **options))
+        config_with(sampler="window", **options)

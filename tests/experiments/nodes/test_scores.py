@@ -10,7 +10,7 @@ from mmix_jax.data.splits import random_split
 from mmix_jax.data.types import make_dataset
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.split_protocol import logistic_over_splits
-from mmix_jax.experiments.defaults import finish, node_config
+from mmix_jax.experiments import node_config, read
 from mmix_jax.experiments.nodes import scores as node_scores
 from mmix_jax.graphs.types import Split, make_graph
 from mmix_jax.results import score
@@ -23,53 +23,60 @@ KEY = jax.random.key(0)
 
 
 def config_with(**changes):
-    config = finish(node_config("digits_graph"), None)
+    config = node_config("digits_graph")
     config.update({"num_clusterings": 0, "num_classifiers": 2} | changes)
-    return config
+    return read(config)
+
+
+def scores_of(config, dataset, representations, clustered=None):
+    """By representation and metric, and the rows' protocols by metric."""
+    scores = node_scores.score_representations(config, dataset, representations, 0, KEY, clustered)
+    by_name = {(row.representation, row.metric): value for row, value in scores.items()}
+    return by_name, {row.metric: row.protocol for row in scores}
 
 
 def test_splits_are_seeds_0_to_19_and_l2_is_tuned_on_100_to_104():
     config = config_with(protocol="splits", selection="last")
-    found = node_scores.measure(config, DATASET, {"single": Z}, 0, KEY)
-    assert list(found) == [("single", "accuracy")]
+    scores, protocols = scores_of(config, DATASET, {"single": Z})
+    assert list(scores) == [("single", "accuracy")]
     reported, tuning = (
         [random_split(LABELS, seed=seed) for seed in seeds]
         for seeds in (range(20), range(100, 105))
     )
     wanted = logistic_over_splits(Z, LABELS, reported, tuning, num_classes=3).test
-    assert found["single", "accuracy"] == wanted
+    assert scores["single", "accuracy"] == wanted
     assert wanted.n == 20 and wanted.mean > 0.6
-    assert node_scores.protocol_of(config, DATASET, "accuracy") == "splits"
+    assert protocols == {"accuracy": "splits"}
 
 
 def test_fewer_splits_are_the_first():
     of_three, of_five = (
-        node_scores.measure(
+        scores_of(
             config_with(protocol="splits", selection="last", num_splits=number),
-            DATASET, {"single": Z}, 0, KEY,
-        )["single", "accuracy"].values
+            DATASET,
+            {"single": Z},
+        )[0]["single", "accuracy"].values
         for number in (3, 5)
-    )  # fmt: skip
+    )
     assert of_three == of_five[:3]
 
 
 def test_standard_and_clusters_have_their_names():
     config = config_with(num_clusterings=1)
-    found = node_scores.measure(config, DATASET, {"a": Z}, 0, KEY)
-    assert set(found) == {("a", "accuracy"), ("a", "nmi"), ("a", "ari")}
-    names = [node_scores.protocol_of(config, DATASET, m) for m in ("accuracy", "nmi", "ari")]
-    assert names == ["standard", "k-means", "k-means"]
+    scores, protocols = scores_of(config, DATASET, {"a": Z})
+    assert set(scores) == {("a", "accuracy"), ("a", "nmi"), ("a", "ari")}
+    assert protocols == {"accuracy": "standard", "nmi": "k-means", "ari": "k-means"}
 
 
 def test_several_labels_are_judged_by_micro_f1():
     labels = np.stack([LABELS == 0, LABELS > 0, LABELS == 2], axis=1).astype(np.uint8)
     dataset = DATASET._replace(labels=labels, num_classes=3)
     config = config_with(num_clusterings=2)
-    found = node_scores.measure(config, dataset, {"single": Z}, 0, KEY)
-    assert list(found) == [("single", "micro_f1")]
-    assert found["single", "micro_f1"] == score([found["single", "micro_f1"].mean])
-    assert 0.6 < found["single", "micro_f1"].mean <= 1
-    assert node_scores.protocol_of(config, dataset, "micro_f1") == "inductive"
+    scores, protocols = scores_of(config, dataset, {"single": Z})
+    assert list(scores) == [("single", "micro_f1")]
+    assert scores["single", "micro_f1"] == score([scores["single", "micro_f1"].mean])
+    assert 0.6 < scores["single", "micro_f1"].mean <= 1
+    assert protocols == {"micro_f1": "inductive"}
 
 
 # Of a large graph a part is scored
@@ -93,8 +100,8 @@ def test_of_a_large_graph_the_split_and_a_sample_are_scored(many_nodes):
     config = config_with(num_clusterings=1)
     part = node_scores.part_to_score(config, FEW)
     assert part.nodes is not None and part.clustered is not None
-    for found, wanted in zip(part.dataset.split, FEW.split, strict=True):
-        np.testing.assert_array_equal(part.nodes[found], wanted)
+    for places, wanted in zip(part.dataset.split, FEW.split, strict=True):
+        np.testing.assert_array_equal(part.nodes[places], wanted)
     np.testing.assert_array_equal(part.dataset.labels, LABELS[part.nodes])
     sample = part.nodes[part.clustered]
     assert sample.size == np.unique(sample).size == 40
@@ -107,18 +114,17 @@ def test_of_a_large_graph_the_split_and_a_sample_are_scored(many_nodes):
 def test_accuracy_of_the_part_is_that_of_the_whole(many_nodes):
     config = config_with(num_clusterings=2)
     part = node_scores.part_to_score(config, FEW)
-    found = node_scores.measure(config, part.dataset, {"a": Z[part.nodes]}, 0, KEY, part.clustered)
-    whole = node_scores.measure(config, FEW, {"a": Z}, 0, KEY)
-    assert found["a", "accuracy"] == whole["a", "accuracy"]
+    scores, protocols = scores_of(config, part.dataset, {"a": Z[part.nodes]}, part.clustered)
+    whole, _ = scores_of(config, FEW, {"a": Z})
+    assert scores["a", "accuracy"] == whole["a", "accuracy"]
+    assert protocols == {"accuracy": "standard"} | dict.fromkeys(("nmi", "ari"), "k-means 40 nodes")
     sample = part.nodes[part.clustered]
     wanted = clustering(Z[sample], LABELS[sample], num_clusters=3, seed=0, num_repeats=2)
-    assert found["a", "nmi"] == wanted["nmi"]
+    assert scores["a", "nmi"] == wanted["nmi"]
 
 
-def test_clusters_of_a_sample_say_so_and_leave_unknown_labels_out(many_nodes):
+def test_clusters_of_a_sample_leave_unknown_labels_out(many_nodes):
     config = config_with(num_clusterings=1)
-    assert node_scores.protocol_of(config, FEW, "nmi") == "k-means 40 nodes"
-    assert node_scores.protocol_of(config, FEW, "accuracy") == "standard"
     labels = np.where(np.arange(150) < 60, LABELS, -1).astype(np.int32)
     part = node_scores.part_to_score(config, FEW._replace(labels=labels, split=None))
     assert part.nodes is None

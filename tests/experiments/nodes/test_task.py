@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments.nodes import task as nodes
+from mmix_jax.experiments import run
+from mmix_jax.experiments.pretraining import pretrain
 from mmix_jax.results import RESULTS_FILE, write_results
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Interrupted
@@ -49,16 +50,16 @@ def timeless(results):
 
 def checkpoints(config, workdir, seed: int = 0):
     """The latest and the best state as bytes, with their progress but for the time it took."""
-    template = nodes._start(nodes.load(config), seed)
-    found = []
+    template = run.load(config).start(seed)
+    states = []
     with Checkpointer(workdir / "checkpoints" / f"seed_{seed}", read_only=True) as checkpointer:
         for best in (False, True):
             restored = checkpointer.restore(template, best=best)
             assert restored is not None
             state, progress = restored
             del progress["seconds"]
-            found.append(([np.asarray(x).tobytes() for x in jax.tree.leaves(state)], progress))
-    return found
+            states.append(([np.asarray(x).tobytes() for x in jax.tree.leaves(state)], progress))
+    return states
 
 
 # Resumption
@@ -190,27 +191,25 @@ def test_a_standard_run_never_logs_the_test_set(whole):
 
 def test_evaluating_again_gives_the_same_numbers(graph_file, whole):
     config = small.config(graph_file, **DRAWN)
-    found = run.evaluate_checkpoints(config, whole[0], None)
-    assert timeless(found) == timeless(whole[1])
+    assert timeless(run.evaluate_checkpoints(config, whole[0], None)) == timeless(whole[1])
     folder = whole[0] / "checkpoints" / "seed_0"
-    assert timeless(run.evaluate_checkpoints(config, whole[0], str(folder))) == timeless(found)
+    of_folder = run.evaluate_checkpoints(config, whole[0], str(folder))
+    assert timeless(of_folder) == timeless(whole[1])
 
 
 def test_embeddings_are_the_selected_encoders(graph_file, whole):
-    found = {
-        name: run.embed(
-            small.config(graph_file, **DRAWN, representation=name), whole[0], None
-        )
+    embedded = {
+        name: run.embed(small.config(graph_file, **DRAWN, representation=name), whole[0], None)
         for name in ("a", "b", "mean")
     }
-    for arrays in found.values():
+    for arrays in embedded.values():
         assert set(arrays) == {"z", "labels"}
         assert arrays["z"].shape == (small.N, 8)
         np.testing.assert_array_equal(arrays["labels"], small.arrays()["y"])
     np.testing.assert_allclose(
-        found["mean"]["z"], (found["a"]["z"] + found["b"]["z"]) / 2, atol=1e-6
+        embedded["mean"]["z"], (embedded["a"]["z"] + embedded["b"]["z"]) / 2, atol=1e-6
     )
-    assert not np.allclose(found["a"]["z"], found["b"]["z"])
+    assert not np.allclose(embedded["a"]["z"], embedded["b"]["z"])
 
 
 def test_a_graph_without_labels_trains_and_embeds(tmp_path):
@@ -235,6 +234,39 @@ def test_nodes_without_label_are_left_out_of_the_scores(tmp_path):
     results = train(config, tmp_path / "run")
     assert all(np.isfinite(row.mean) for row in results)
     np.testing.assert_array_equal(run.embed(config, tmp_path / "run", None)["labels"], known)
+
+
+# Data in memory
+
+
+def test_without_a_workdir_a_training_ends_as_with_one_and_writes_nothing(
+    tmp_path, graph_file, whole, monkeypatch
+):
+    """The data set is in memory; the config's `dataset` is a name for results alone."""
+    config = small.config(graph_file, **DRAWN)
+    on_disk = run.load(config)
+    monkeypatch.chdir(tmp_path)
+    task = run.task_of(config, on_disk.dataset)
+    pretrained = pretrain(task)
+    latest, best = checkpoints(config, whole[0])
+    assert [np.asarray(x).tobytes() for x in jax.tree.leaves(pretrained.state)] == latest[0]
+    params = [np.asarray(x).tobytes() for x in jax.tree.leaves(pretrained.encoder.state.params)]
+    assert params == best[0][1 : 1 + len(params)]
+    assert timeless(run.evaluate(task, [pretrained.encoder])) == timeless(whole[1])
+    lines = [json.loads(line) for line in (whole[0] / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in pretrained.history] == [line["step"] for line in lines]
+    assert [row["loss"] for row in pretrained.history] == [line["loss"] for line in lines]
+    assert list(tmp_path.rglob("*")) == [tmp_path / "cache"] or not list(tmp_path.rglob("*"))
+
+
+def test_pretrain_with_a_workdir_gives_what_the_workdir_holds(tmp_path, graph_file, whole):
+    task = run.load(small.config(graph_file, **DRAWN))
+    first, again = (pretrain(task, workdir=tmp_path) for _ in range(2))
+    assert first.ran and not again.ran
+    for one, other in zip(*(jax.tree.leaves(p.encoder) for p in (first, again)), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [row["step"] for row in again.history] == [2, 4, 6]
+    assert timeless(run.evaluate(task, [again.encoder])) == timeless(whole[1])
 
 
 # Every kind of training
