@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mmix_jax.experiments.graphs.config import EDIT_DISTANCE_VARIANTS, GRAPH_VARIANTS
     from mmix_jax.experiments.images.config import IMAGE_VARIANTS
     from mmix_jax.experiments.nodes.config import GRACE, GRACE_PAPER, VARIANTS
+    from mmix_jax.experiments.pretraining import pretrain
+    from mmix_jax.experiments.run import evaluate, load, task_of
 
 __getattr__ = importer(
     __name__,
@@ -34,6 +36,8 @@ __getattr__ = importer(
         **dict.fromkeys(("EDIT_DISTANCE_VARIANTS", "GRAPH_VARIANTS"), "graphs.config"),
         "IMAGE_VARIANTS": "images.config",
         **dict.fromkeys(("GRACE", "GRACE_PAPER", "VARIANTS"), "nodes.config"),
+        "pretrain": "pretraining",
+        **dict.fromkeys(("evaluate", "load", "task_of"), "run"),
     },
 )
 
@@ -45,9 +49,13 @@ __all__ = [
     "IMAGE_VARIANTS",
     "VARIANTS",
     "edit_distance_config",
+    "evaluate",
     "finish",
     "graph_config",
     "image_config",
+    "load",
     "node_config",
+    "pretrain",
     "read",
+    "task_of",
 ]
