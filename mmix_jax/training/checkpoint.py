@@ -194,6 +194,48 @@ class Checkpointer:
         )
 
 
+class MemoryCheckpoints:
+    """As `Checkpointer`, in memory: host copies of the latest state and of the best one."""
+
+    folder = "memory"
+
+    def __init__(self):
+        self._latest: tuple[Any, dict] | None = None
+        self._best: tuple[Any, dict] | None = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def steps(self) -> list[int]:
+        """Steps at hand, ascending."""
+        kept = (pair for pair in (self._latest, self._best) if pair is not None)
+        return sorted({int(state.step) for state, _ in kept})
+
+    def save(self, step: int, state: Any, progress: dict, *, score: float | None = None) -> None:
+        """Keep a copy; with a `score` it counts as an improvement on all earlier ones."""
+        kept = jax.tree.map(np.array, jax.device_get(state)), dict(progress)
+        self._latest = kept
+        if score is not None:
+            self._best = kept
+
+    def restore(
+        self, template: Any, *, best: bool = False, without: tuple[str, ...] = ()
+    ) -> tuple[Any, dict] | None:
+        """(state, progress) of the latest save, or of the best one; None where there is none."""
+        kept = (self._best if best else None) or self._latest
+        if kept is None:
+            return None
+        state, progress = kept
+        return state._replace(**dict.fromkeys(without, ())), dict(progress)
+
+    def latest_progress(self) -> dict | None:
+        """The record of the latest save; None where there is none."""
+        return None if self._latest is None else dict(self._latest[1])
+
+
 def _line(error: BaseException) -> str:
     """The first line of an error's text, short."""
     text = str(error).strip().splitlines()

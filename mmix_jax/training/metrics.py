@@ -7,6 +7,29 @@ from pathlib import Path
 from mmix_jax.errors import InputError
 
 
+class History:
+    """A writer that keeps what is logged: `rows`, a dict with `step` each."""
+
+    def __init__(self):
+        self.rows: list[dict[str, float]] = []
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        self.rows.append({"step": step, **values})
+
+
+def read_history(workdir: str | Path, seed: int) -> list[dict[str, float]]:
+    """What one seed has logged in `workdir/metrics.jsonl`, as `History.rows`."""
+    path, rows = Path(workdir) / "metrics.jsonl", []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            record = json.loads(line)
+        except ValueError:  # the last line of a killed run may be half-written
+            continue
+        if record.pop("seed", None) == seed:
+            rows.append(record)
+    return rows
+
+
 class MetricsWriter:
     """Appends a JSON line per logged step to `workdir/metrics.jsonl` and writes TensorBoard events.
 
