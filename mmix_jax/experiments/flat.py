@@ -57,7 +57,8 @@ def entries(of: type[Run]) -> dict[str, Entry]:
             name = meaning.name or field.name
             flat[name] = _entry(of, (field.name,), field, field.default, meaning)
             continue
-        narrowed = next((meaning.choices[t] for t in of.tasks if t in meaning.choices), {})
+        by_task: Any = meaning.choices  # of a group: {task: {flat name: words}}
+        narrowed = next((by_task[task] for task in of.tasks if task in by_task), {})
         for inner in dataclasses.fields(field.type):
             own = inner.metadata["meaning"]._replace(section=meaning.section)
             name = own.name or inner.name
@@ -119,15 +120,16 @@ def view(of: type[_Task], flat: Mapping[str, Any], *, any_word: tuple[str, ...] 
 
 
 def _checked(name: str, value: Any, entry: Entry) -> Any:
-    meaning = entry.meaning
+    within = entry.meaning.within
     if entry.choices and value not in entry.choices:
         raise InputError(unknown(name, value, entry.choices))
     if entry.type is float and type(value) is int:
         value = float(value)
-    if entry.type in (int, float, bool, str) and type(value) is not entry.type:
+    plain = entry.type in (int, float, bool, str)
+    if plain and type(value) is not entry.type:
         raise InputError(f"{name} must be of type {entry.type.__name__}, found {value!r}; mend it")
-    if meaning.within is not None and not meaning.within.holds(value):
-        raise InputError(f"{name} {meaning.within.words}, found {value}")
+    if within is not None and not within.holds(value):
+        raise InputError(f"{name} {within.words}, found {value}")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be a finite number, found {value}")
     return tuple(value) if isinstance(value, list) else value

@@ -1,12 +1,18 @@
-"""What every framework for nodes does alike: mixing the anchors of a batch, and i-mix's inputs."""
+"""What every framework for nodes offers, and does alike: batches, mixing the anchors of a batch."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.mixing import Mixture, mix_edges, mix_pairs, mix_with
+from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
+from mmix_jax.graphs.types import Graph
+from mmix_jax.mixing import Mixing, Mixture, mix_edges, mix_pairs, mix_with
+
+_SAMPLED_NODES = 4096
+MANY_NODES = 50_000
 
 Projected = tuple[jax.Array, jax.Array]
 
@@ -18,29 +24,69 @@ class Aux(NamedTuple):
     batch_stats: Any
 
 
-class MixingSettings(Protocol):
-    """The settings that mixing reads, by METHOD.md's names."""
+class NodeFramework(Protocol):
+    """What a framework for nodes offers; its module is one.
+
+    REPRESENTATIONS: names of what `embed` returns. settings: static, hashable. tables: what stays
+    on the device for the whole run. embed: ({name: [B, D]}, mixture) of the anchors of a batch;
+    `batch_to_embed` makes the batch by which a graph is embedded at once.
+    """
 
     @property
-    def mixing(self) -> str: ...
-    @property
-    def candidates(self) -> str: ...
-    @property
-    def threshold(self) -> float: ...
-    @property
-    def self_weight(self) -> float | None: ...
-    @property
-    def mixing_temperature(self) -> float: ...
-    @property
-    def mix_normalised(self) -> bool: ...
-    @property
-    def stop_gradient(self) -> bool: ...
-    @property
-    def mixing_block_size(self) -> int | None: ...
+    def REPRESENTATIONS(self) -> tuple[str, ...]: ...
+    @staticmethod
+    def make_tables(settings: Any, graph: Graph) -> Any: ...
+    @staticmethod
+    def make_sampler(
+        settings: Any,
+        graph: Graph,
+        *,
+        sampler: str = "full",
+        batch_size: int = 2000,
+        num_windows: int = 2,
+        seed: int = 0,
+        num_devices: int = 1,
+    ) -> NodeSampler: ...
+    @staticmethod
+    def init_params(settings: Any, num_features: int, key: jax.Array) -> Any: ...
+    @staticmethod
+    def make_loss(settings: Any, axis_name: str | None = None) -> Callable: ...
+    @staticmethod
+    def embed(settings: Any, params, tables: Any, batch: NodeBatch, key, labels=None) -> Any: ...
+    @staticmethod
+    def batch_to_embed(graph: Graph) -> NodeBatch: ...
+
+
+def some_nodes(graph: Graph) -> NodeBatch:
+    """At most 4,096 nodes, evenly spaced: what statistics of mixing are taken on."""
+    return some_anchors(NeighbourTable(graph))
+
+
+def some_anchors(table: NeighbourTable) -> NodeBatch:
+    """As `some_nodes`, of a graph whose table is there."""
+    num_nodes = table.graph.num_nodes
+    size = min(num_nodes, _SAMPLED_NODES)
+    nodes = np.unique(np.linspace(0, num_nodes - 1, size).astype(np.int64))
+    return jax.tree.map(jnp.asarray, table.cut(nodes, nodes.size))
+
+
+def whole_graph(graph: Graph) -> NodeBatch:
+    """Every node as an anchor, on one device: what representations are computed on."""
+    table, nodes = NeighbourTable(graph), np.arange(graph.num_nodes)
+    batch = table.cut(nodes, graph.num_nodes, (graph.num_nodes, max(graph.num_edges, 1)))
+    return jax.tree.map(jnp.asarray, batch)
+
+
+def is_large(graph: Graph) -> bool:
+    """Whether steps have one padded shape, and read no neighbours where none are mixed with.
+
+    Below 50,000 nodes shapes are those of the batch, and results those of earlier versions.
+    """
+    return graph.num_nodes >= MANY_NODES
 
 
 def mix_rows(
-    settings: MixingSettings,
+    mixing: Mixing,
     z: jax.Array,
     batch: NodeBatch,
     key: jax.Array,
@@ -48,32 +94,29 @@ def mix_rows(
     projected: Projected | None = None,
     axis_name: str | None = None,
     labels: jax.Array | None = None,
+    block_size: int | None = None,
 ) -> Mixture:
     """Mix the anchors of a batch: `wp` with their neighbours, `op` and `all` among themselves.
 
     Args:
-      settings: `mixing` is a rule, or `i_mix`, which mixes no embeddings.
+      mixing: rule and candidates; i-mix mixes no embeddings.
       z: [R, D], of the batch's rows.
       projected: (q, k) of the rows, for mp.
       labels: of all nodes; adds `agreement` to the statistics.
     """
-    by_edges, num_anchors = settings.candidates == "wp", batch.anchor_mask.shape[0]
-    if not by_edges:
+    num_anchors = batch.anchor_mask.shape[0]
+    if not mixing.by_edges:
         z = z[:num_anchors]
     q, k = (None, None) if projected is None else (x[: z.shape[0]] for x in projected)
     options = {
-        "rule": "none" if settings.mixing == "i_mix" else settings.mixing,
-        "self_weight": settings.self_weight,
-        "temperature": settings.mixing_temperature,
+        **mixing.options(),
         "q": q,
         "k": k,
         "key": key,
-        "mix_normalised": settings.mix_normalised,
-        "stop_gradient": settings.stop_gradient,
         "mask": batch.anchor_mask,
         "labels": None if labels is None else labels[batch.rows[: z.shape[0]]],
     }
-    if by_edges:
+    if mixing.by_edges:
         return mix_edges(
             z,
             batch.senders,
@@ -86,17 +129,17 @@ def mix_rows(
         )
     return mix_pairs(
         z,
-        candidates=settings.candidates,
-        threshold=settings.threshold,
+        candidates=mixing.candidates,
+        threshold=mixing.threshold,
         axis_name=axis_name,
-        block_size=settings.mixing_block_size,
+        block_size=block_size,
         **options,
     )
 
 
-def own_key(key: jax.Array, axis_name: str | None, settings: MixingSettings | None = None):
+def own_key(key: jax.Array, axis_name: str | None, mixing: Mixing | None = None):
     """A key of the device's own, except where pairs are drawn over the whole batch."""
-    if axis_name is None or (settings is not None and settings.candidates != "wp"):
+    if axis_name is None or (mixing is not None and not mixing.by_edges):
         return key
     return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
 

@@ -1,6 +1,7 @@
 """The GRACE-style framework for nodes: one encoder, two views by dropped edges and features."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -9,20 +10,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmix_jax.augment.graphs import feature_mask, kept_edges
-from mmix_jax.encoders.features import num_features_of, num_rows_of
+from mmix_jax.augment.graphs import edge_pairs, feature_mask, kept_edges
+from mmix_jax.encoders.features import num_features_of, num_rows_of, stored_features
 from mmix_jax.encoders.gat import GAT
 from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
 from mmix_jax.encoders.heads import NodeHead, Projections
-from mmix_jax.frameworks.base import Aux, Projected, mix_anchor_inputs, mix_rows, own_key
+from mmix_jax.frameworks.base import (
+    Aux,
+    Projected,
+    mix_anchor_inputs,
+    mix_rows,
+    own_key,
+    some_nodes,
+)
 from mmix_jax.graphs.normalize import gcn_weights
-from mmix_jax.graphs.padding import edge_mask
-from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.losses import diversity, info_nce, virtual_labels
-from mmix_jax.mixing import Mixture, draw_partners
+from mmix_jax.graphs.padding import edge_mask, pad_graph
+from mmix_jax.graphs.samplers import NodeBatch, NodeSampler
+from mmix_jax.graphs.types import Graph
+from mmix_jax.losses import Contrast, diversity, info_nce, usual_block_size, virtual_labels
+from mmix_jax.mixing import Mixing, Mixture, draw_partners
 from mmix_jax.ops.sparse import Array, SparsePattern, sparse_pattern
 
-ENCODERS = ("gcn", "gat")
+REPRESENTATIONS = ("single",)
+batch_to_embed = some_nodes
 
 
 class GraceTables(NamedTuple):
@@ -37,11 +47,13 @@ class GraceTables(NamedTuple):
     pairs: Array
 
 
-class GraceSettings(NamedTuple):
-    """Static settings; names are METHOD.md's, defaults those published for DBLP.
+@dataclass(frozen=True)
+class GraceSettings:
+    """Static settings; defaults are those published for DBLP, with the paper's mixing.
 
     widths: of the encoder's layers. head_width: between the head's two layers. drop_edge,
-    drop_feature: probabilities in view a and b. symmetric: mix view b too.
+    drop_feature: probabilities in view a and b. symmetric: mix view b too. num_contrasted,
+    num_nodes: as in `MVGRLSettings`.
     """
 
     encoder: str = "gcn"
@@ -51,21 +63,16 @@ class GraceSettings(NamedTuple):
     head_width: int = 256
     drop_edge: tuple[float, float] = (0.1, 0.4)
     drop_feature: tuple[float, float] = (0.1, 0.0)
-    mixing: str = "mp"
-    candidates: str = "wp"
+    mixing: Mixing = Mixing()
     symmetric: bool = False
-    negatives: str = "full"
-    temperature: float = 0.7
-    mixing_temperature: float = 1.0
-    self_weight: float | None = 0.2
-    threshold: float = 0.9
-    diversity_weight: float = 1.0
-    diversity_margin: float = -1.0
-    mix_normalised: bool = False
-    stop_gradient: bool = False
-    block_size: int | None = None
-    exchange: str = "gather"
-    mixing_block_size: int | None = None
+    contrast: Contrast = Contrast(temperature=0.7)
+    num_contrasted: int = 0
+    num_nodes: int = 0
+
+    @property
+    def mixing_block_size(self) -> int | None:
+        """Rows per block of mixing among pairs."""
+        return usual_block_size(max(self.num_contrasted, self.num_nodes))
 
 
 class View(NamedTuple):
@@ -87,7 +94,7 @@ class GRACE(nn.Module):
         else:
             self.encoder = GCN(s.widths, s.activation)
         self.head = NodeHead(s.head_width)
-        if s.mixing == "mp":
+        if s.mixing.projects:
             self.projections = Projections(s.widths[-1])
 
     def __call__(self, x: jax.Array):
@@ -98,7 +105,7 @@ class GRACE(nn.Module):
         pattern = sparse_pattern(np.zeros(0), np.zeros(0), 1, 1)
         view = View(jnp.zeros(0, bool), jnp.ones(x.shape[1]))
         z = self.encode(GraceTables(graph, pattern, none), view)
-        return self.head(z), self.projections(z) if self.settings.mixing == "mp" else None
+        return self.head(z), self.projections(z) if self.settings.mixing.projects else None
 
     def encode(self, tables: GraceTables, view: View, mix: Propagate = identity) -> jax.Array:
         """z [N, D] of all nodes in a view; `mix` acts on x W of the first layer."""
@@ -113,6 +120,40 @@ class GRACE(nn.Module):
 
     def project(self, z: jax.Array) -> Projected:
         return self.projections(z)
+
+
+def make_tables(settings: GraceSettings, graph: Graph) -> GraceTables:
+    """What stays on the device: features, edges, and how their products are laid out."""
+    padded: Any = pad_graph(graph._replace(x=graph.x[:, :0]))  # jraph declares optional fields
+    num_nodes = padded.nodes.shape[0]
+    tables = GraceTables(
+        padded._replace(nodes=stored_features(graph.x, num_nodes)),
+        sparse_pattern(graph.receivers, graph.senders, num_nodes, num_nodes),
+        edge_pairs(padded.senders, padded.receivers),
+    )
+    return jax.tree.map(jnp.asarray, tables)
+
+
+def make_sampler(
+    settings: GraceSettings,
+    graph: Graph,
+    *,
+    sampler: str = "full",
+    batch_size: int = 2000,
+    num_windows: int = 2,
+    seed: int = 0,
+    num_devices: int = 1,
+) -> NodeSampler:
+    """The sampler of one training: a step has one padded shape, and encodes every view whole."""
+    return NodeSampler(
+        graph,
+        sampler=sampler,
+        batch_size=batch_size,
+        num_windows=num_windows,
+        num_devices=num_devices,
+        seed=seed,
+        one_shape=True,
+    )
 
 
 def init_params(settings: GraceSettings, num_features: int, key: jax.Array) -> Any:
@@ -162,9 +203,9 @@ def mix_anchors(
     For `op` and `all` the candidates are the other anchors.
     """
     num_anchors = batch.anchor_mask.shape[0]
-    rows = batch.rows if settings.candidates == "wp" else batch.rows[:num_anchors]
+    rows = batch.rows if settings.mixing.by_edges else batch.rows[:num_anchors]
     batch = batch._replace(edge_mask=batch.edge_mask & view.keep[batch.edges])
-    if settings.mixing == "propagate":
+    if settings.mixing.rule == "propagate":
         graph = tables.graph
         weights, own = gcn_weights(
             graph.senders, graph.receivers, z.shape[0], graph.edges["edge_weight"],
@@ -174,12 +215,13 @@ def mix_anchors(
         batch = batch._replace(edge_weight=weights[batch.edges], self_edge_weight=own[anchors])
     z = z[rows]
     projected = of_anchors = None
-    if settings.mixing == "mp":
+    if settings.mixing.projects:
         projected = q, k = _apply(settings, params, "project", z)
         of_anchors = q[:num_anchors], k[:num_anchors]
     mixture = mix_rows(
-        settings, z, batch, key, projected=projected, axis_name=axis_name, labels=labels
-    )
+        settings.mixing, z, batch, key, projected=projected, axis_name=axis_name, labels=labels,
+        block_size=settings.mixing_block_size,
+    )  # fmt: skip
     return mixture, of_anchors
 
 
@@ -187,18 +229,14 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
     """`loss_fn(params, batch_stats, (GraceTables, NodeBatch), key) -> (loss, Aux)`.
 
     J_node = (1/2N) Σ_i [L(u_i) + L(v_i)] + w L_div (eq. 8–10) over the batch's anchors, with
-    u = head(ẑ^a) and v = head(z^b), or head(ẑ^b) where `symmetric`; i-mix's virtual labels for
-    `mixing="i_mix"`. Every view is encoded whole, so anchors are exact whatever the batch. With
+    u = head(ẑ^a) and v = head(z^b), or head(ẑ^b) where `symmetric`; i-mix's virtual labels
+    for i-mix. Every view is encoded whole, so anchors are exact whatever the batch. With
     `axis_name` loss and metrics are this device's share; their sums over devices count. i-mix, and
     `random` along edges, draw on each device.
     """
-    contrast = {
-        "temperature": settings.temperature,
-        "negatives": settings.negatives,
-        "axis_name": axis_name,
-        "block_size": settings.block_size,
-        "exchange": settings.exchange,
-    }
+    contrast = settings.contrast.options(settings.num_contrasted) | {"axis_name": axis_name}
+    weight = settings.contrast.diversity_weight
+    margin = {"margin": settings.contrast.diversity_margin, "axis_name": axis_name}
 
     def loss_fn(params, batch_stats, batch, key):
         tables, shard = batch
@@ -213,7 +251,7 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
         def head(z):
             return _apply(settings, params, "project_head", z)
 
-        if settings.mixing == "i_mix":
+        if settings.mixing.of_inputs:
             partner_key = own_key(partner_key, axis_name)
             lam, partners = draw_partners(partner_key, anchors.shape[0], shard.anchor_mask)
             z_a = encode(views[0], lambda h: mix_anchor_inputs(h, shard, lam, partners))
@@ -222,7 +260,7 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
             return loss, Aux({"contrast": loss}, batch_stats)
 
         def mixed(view, key):
-            key = own_key(key, axis_name, settings)
+            key = own_key(key, axis_name, settings.mixing)
             mixture, projected = mix_anchors(
                 settings, params, tables, encode(view), view, shard, key, axis_name=axis_name
             )
@@ -236,11 +274,10 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
         metrics = {"contrast": loss}
         terms = [term for term in (of_a, of_b) if term is not None]
         if terms:
-            margin = {"margin": settings.diversity_margin, "axis_name": axis_name}
             values = [diversity(*term, mask=shard.anchor_mask, **margin) for term in terms]
             metrics["diversity"] = jnp.stack(values).mean()
-            if settings.diversity_weight:
-                loss = loss + settings.diversity_weight * metrics["diversity"]
+            if weight:
+                loss = loss + weight * metrics["diversity"]
         return loss, Aux(metrics, batch_stats)
 
     return loss_fn

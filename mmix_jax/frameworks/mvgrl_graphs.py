@@ -1,15 +1,18 @@
 """The MVGRL-style framework for sets of graphs: equation 11, and MVGRL's own objective."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
+from mmix_jax.frameworks import graph_tables, mvgrl
 from mmix_jax.frameworks.base import Aux
-from mmix_jax.frameworks.mvgrl_nodes import Settings, apply_method
-from mmix_jax.graphs.batches import Buckets
+from mmix_jax.frameworks.graph_tables import GraphTables
+from mmix_jax.frameworks.mvgrl import REPRESENTATIONS, MVGRLSettings, apply_method
+from mmix_jax.graphs.batches import Buckets, Union
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.normalize import propagate
 from mmix_jax.losses import anchor_info_nce, discrimination_of_graphs, diversity, info_nce
@@ -19,20 +22,19 @@ from mmix_jax.ops.collectives import total
 if TYPE_CHECKING:
     import jraph
 
-
-class GraphTables(NamedTuple):
-    """What stays on the device: features of all nodes of all graphs, behind one another.
-
-    x_a, x_b: [N, F] propagated beforehand along adjacency and diffusion, for encoders of one layer;
-    x: [N, F] as they are, for deeper ones, which propagate in every step.
-    """
-
-    x_a: jax.Array | None
-    x_b: jax.Array | None
-    x: jax.Array | None = None
+__all__ = [
+    "REPRESENTATIONS",
+    "GraphSettings",
+    "GraphTables",
+    "embed",
+    "init_params",
+    "make_loss",
+    "make_tables",
+]
 
 
-class GraphSettings(NamedTuple):
+@dataclass(frozen=True)
+class GraphSettings:
     """Static settings; `views` holds those that graphs share with nodes.
 
     buckets: slots of a batch. objective: "both" (eq. 11), "node" or "graph" (its parts) or "mvgrl".
@@ -43,7 +45,7 @@ class GraphSettings(NamedTuple):
     means: the cosines of eq. 11 do not see the difference.
     """
 
-    views: Settings
+    views: MVGRLSettings
     buckets: Buckets
     objective: str = "both"
     node_contrast: str = "graph"
@@ -68,19 +70,31 @@ class GraphViews(NamedTuple):
     stats: dict[str, jax.Array]
 
 
+def init_params(settings: GraphSettings, num_features: int, key: jax.Array) -> Any:
+    """Fresh parameters for F features: those of the views."""
+    return mvgrl.init_params(settings.views, num_features, key)
+
+
+def make_tables(
+    settings: GraphSettings, union: Union, *, cached: Callable | None = None
+) -> GraphTables:
+    """As `graph_tables.make_tables`, for the settings of the views."""
+    return graph_tables.make_tables(settings.views, union, cached=cached)
+
+
 def readout(buckets: Buckets, rows: jax.Array, mask: jax.Array, kind: str = "mean") -> jax.Array:
     """Mean or sum over the real nodes of each slot: [R, D] -> [M, D]; without nodes 0."""
-    found = []
+    slots = []
     for z, real in zip(buckets.split(rows), buckets.split(mask), strict=True):
         kept = jnp.sum(jnp.where(real[..., None], z, 0.0), axis=1)
         if kind == "mean":
             count = jnp.sum(real, axis=1).astype(z.dtype)
             kept = kept / jnp.maximum(count, 1.0)[:, None]
-        found.append(kept)
-    return jnp.concatenate(found)
+        slots.append(kept)
+    return jnp.concatenate(slots)
 
 
-def _encode(settings: Settings, params, tables: GraphTables, graph, masks):
+def _encode(settings: MVGRLSettings, params, tables: GraphTables, graph, masks):
     row = graph.nodes["row"]
     if tables.x is None:
         assert tables.x_a is not None and tables.x_b is not None
@@ -102,10 +116,8 @@ def _encode(settings: Settings, params, tables: GraphTables, graph, masks):
             h,
             *edges,
             edge_weight=graph.edges["edge_weight"],
-            kind=settings.diffusion_kind,
-            alpha=settings.alpha,
-            t=settings.diffusion_time,
             tol=settings.diffusion_tolerance,
+            **settings.diffusion.options(),
         )
 
     return [
@@ -116,16 +128,9 @@ def _encode(settings: Settings, params, tables: GraphTables, graph, masks):
 
 def _mix(settings: GraphSettings, z, q, k, graph, key):
     """(mixed rows, statistics): along edges, or among all nodes of each graph."""
-    views = settings.views
-    options = {
-        "rule": views.mixing,
-        "self_weight": views.self_weight,
-        "temperature": views.mixing_temperature,
-        "mix_normalised": views.mix_normalised,
-        "stop_gradient": views.stop_gradient,
-    }
-    mask = graph.nodes["mask"]
-    if views.candidates == "wp":
+    mixing = settings.views.mixing
+    options, mask = mixing.options(), graph.nodes["mask"]
+    if mixing.by_edges:
         mixture = mix_edges(
             z,
             graph.senders,
@@ -143,8 +148,8 @@ def _mix(settings: GraphSettings, z, q, k, graph, key):
 
     def mix(z, mask, q, k, key):
         mixture = mix_pairs(
-            z, candidates=views.candidates, threshold=views.threshold, mask=mask, q=q, k=k, key=key,
-            **options,
+            z, candidates=mixing.candidates, threshold=mixing.threshold, mask=mask, q=q, k=k,
+            key=key, **options,
         )  # fmt: skip
         return mixture.z_mixed, mixture.stats
 
@@ -153,9 +158,9 @@ def _mix(settings: GraphSettings, z, q, k, graph, key):
     mixed, stats, weights = [], [], []
     for number, (z_part, real, q_part, k_part) in enumerate(zip(*parts, strict=True)):
         keys = jax.random.split(jax.random.fold_in(key, number), z_part.shape[0])
-        z_mixed, found = jax.vmap(mix)(z_part, real, q_part, k_part, keys)
+        z_mixed, of_part = jax.vmap(mix)(z_part, real, q_part, k_part, keys)
         mixed.append(z_mixed.reshape(-1, z.shape[1]))
-        stats.append(found)
+        stats.append(of_part)
         weights.append(jnp.sum(real, axis=1).astype(z.dtype))
     count = jnp.maximum(sum(jnp.sum(weight) for weight in weights), 1.0)
     means = {
@@ -172,7 +177,7 @@ def encode(
     views = settings.views
     z_a, z_b = _encode(views, params, tables, graph, masks)
     q = k = None
-    if views.mixing == "mp":
+    if views.mixing.projects:
         q, k = apply_method(views, params, "project", z_a)
     z_mixed, stats = _mix(settings, z_a, q, k, graph, key)
     u = apply_method(views, params, "predict", z_mixed)
@@ -192,12 +197,11 @@ def _within_graphs(settings: GraphSettings, function, arrays, graph, key):
 
 def _node_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name):
     """J_node without L_div: the mean over graphs of eq. 10 within each, or over the batch."""
-    options = {"temperature": settings.views.temperature, "negatives": settings.views.negatives}
+    options = settings.views.contrast.options(settings.views.num_contrasted)
     if settings.node_contrast == "batch":
-        return info_nce(
-            seen.u, seen.z_b, mask=graph.nodes["mask"], axis_name=axis_name,
-            block_size=settings.views.block_size, exchange=settings.views.exchange, **options,
-        )  # fmt: skip
+        mask = graph.nodes["mask"]
+        return info_nce(seen.u, seen.z_b, mask=mask, axis_name=axis_name, **options)
+    options["block_size"] = None  # a graph's own nodes are few
     limit = settings.contrast_nodes
 
     def contrast(u, z_b, mask, key):
@@ -215,7 +219,7 @@ def _node_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name)
 def _diversity_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name):
     """L_div of each graph (or of the batch), averaged like J_node."""
     assert seen.projected is not None
-    margin = settings.views.diversity_margin
+    margin = settings.views.contrast.diversity_margin
     if settings.node_contrast == "batch":
         mask = graph.nodes["mask"]
         return diversity(*seen.projected, mask=mask, margin=margin, axis_name=axis_name)
@@ -227,7 +231,7 @@ def _diversity_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_
     return _within_graphs(settings, within, seen.projected, graph, key) / jnp.maximum(num_graphs, 1)
 
 
-def make_graph_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable:
+def make_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable:
     """`loss_fn(params, batch_stats, (GraphTables, GraphsTuple), key) -> (loss, Aux)`.
 
     J = (1/M) Σ_i [ L(h^a_i) + J_node(G_i) ] (eq. 11), J_node with w L_div; "node" and "graph" are
@@ -258,7 +262,7 @@ def make_graph_loss(settings: GraphSettings, axis_name: str | None = None) -> Ca
                 h_a,
                 h_b,
                 temperature=settings.graph_temperature,
-                negatives=views.negatives,
+                negatives=views.contrast.negatives,
                 mask=graph_mask,
                 axis_name=axis_name,
             )
@@ -267,8 +271,9 @@ def make_graph_loss(settings: GraphSettings, axis_name: str | None = None) -> Ca
         loss = sum(metrics.values(), jnp.zeros(()))
         if seen.projected is not None:
             metrics["diversity"] = _diversity_term(settings, seen, graph, node_key, axis_name)
-            if settings.objective in ("both", "node") and views.diversity_weight:
-                loss = loss + views.diversity_weight * metrics["diversity"]
+            weight = views.contrast.diversity_weight
+            if settings.objective in ("both", "node") and weight:
+                loss = loss + weight * metrics["diversity"]
         return loss, Aux(metrics, batch_stats)
 
     return loss_fn
@@ -294,7 +299,7 @@ def _mvgrl_term(settings: GraphSettings, params, seen: GraphViews, graph, axis_n
     )
 
 
-def embed_graphs(settings: GraphSettings, params, tables: GraphTables, graph, key):
+def embed(settings: GraphSettings, params, tables: GraphTables, graph, key):
     """Representations of every slot without augmentation, {"a", "b", "mean"}: [M, D], and stats.
 
     h^a is the readout of g(ẑ^a), ẑ^a or z^a by `embed_from`; h^b of z^b; `mean` their mean.

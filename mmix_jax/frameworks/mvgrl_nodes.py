@@ -1,221 +1,234 @@
-"""The MVGRL-style framework for nodes: adjacency against diffusion, mixing in view a."""
+"""The MVGRL-style framework for nodes: tables, batches and losses of `frameworks.mvgrl`."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from mmix_jax.encoders.gcn import GCN, Propagate, along_edges, identity
-from mmix_jax.encoders.heads import Predictor, Projections
-from mmix_jax.frameworks.base import mix_rows
-from mmix_jax.graphs.diffusion import diffuse
-from mmix_jax.graphs.normalize import propagate
-from mmix_jax.graphs.samplers import NodeBatch
-from mmix_jax.mixing import Mixture
+from mmix_jax.augment.graphs import feature_mask
+from mmix_jax.encoders.gcn import Propagate, along_edges
+from mmix_jax.errors import InputError
+from mmix_jax.frameworks.base import (
+    Aux,
+    is_large,
+    mix_anchor_inputs,
+    own_key,
+    whole_graph,
+)
+from mmix_jax.frameworks.mvgrl import (
+    REPRESENTATIONS,
+    MVGRLSettings,
+    NodeTables,
+    apply_method,
+    diffusion_of,
+    embed,
+    encode_views,
+    init_params,
+    mix_anchors,
+    num_features_of,
+)
+from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
+from mmix_jax.graphs.normalize import gcn_weights, propagate
+from mmix_jax.graphs.padding import pad_graph, padded_size
+from mmix_jax.graphs.samplers import NodeBatch, NodeSampler
+from mmix_jax.graphs.types import Graph
+from mmix_jax.losses import discrimination, diversity, info_nce, virtual_labels
+from mmix_jax.mixing import draw_partners, mix_with
+
+__all__ = [
+    "REPRESENTATIONS",
+    "MVGRLSettings",
+    "NodeTables",
+    "batch_to_embed",
+    "embed",
+    "init_params",
+    "make_loss",
+    "make_sampler",
+    "make_tables",
+]
+
+batch_to_embed = whole_graph
+_EXACT_NODES = 20_000  # a dense diffusion matrix of more nodes would need over 3 GB
 
 
-class NodeTables(NamedTuple):
-    """What stays on the device for the whole run.
+def make_tables(settings: MVGRLSettings, graph: Graph) -> NodeTables:
+    """What stays on the device: ÂX and SX for one layer; the graph itself where a loss needs it.
 
-    x_a, x_b: [N, F] features propagated beforehand along adjacency and diffusion; None where the
-    encoders have more than one layer and propagate themselves. graph: a padded jraph GraphsTuple
-    (features and adjacency), where a loss propagates by itself. diffusion: [N', N'] dense or
-    (senders, receivers, weights) for view b; None runs Chebyshev steps along the adjacency.
+    Raises:
+      InputError: a dense diffusion matrix would be too large.
     """
-
-    x_a: jax.Array | None
-    x_b: jax.Array | None
-    graph: Any = None
-    diffusion: Any = None
-
-
-class Settings(NamedTuple):
-    """Static settings; names and defaults are METHOD.md's and the paper's."""
-
-    widths: tuple[int, ...] = (256,)
-    mixing: str = "mp"
-    candidates: str = "wp"
-    objective: str = "node"
-    negatives: str = "full"
-    temperature: float = 1.0
-    mixing_temperature: float = 1.0
-    self_weight: float | None = 0.2
-    threshold: float = 0.9
-    diversity_weight: float = 1.0
-    diversity_margin: float = -1.0
-    feature_mask: float = 0.0
-    mix_normalised: bool = False
-    stop_gradient: bool = False
-    embed_from: str = "g"
-    discriminator: str = "bce"
-    block_size: int | None = None
-    exchange: str = "gather"
-    mixing_block_size: int | None = None
-    diffusion_kind: str = "ppr"
-    alpha: float = 0.2
-    diffusion_time: float = 5.0
-    diffusion_tolerance: float = 1e-5
+    operator = _diffusion_operator(settings, graph)
+    deep = len(settings.widths) > 1
+    own = deep or settings.objective == "mvgrl" or settings.mixing.of_inputs
+    x_a = x_b = None
+    if not deep:
+        x_a, x_b = _adjacent_features(graph), _diffused_features(settings, graph, operator)
+    padded = None
+    if own:
+        size = padded_size(graph.num_nodes + 1)
+        padded = pad_graph(graph, num_nodes=size)
+        if isinstance(operator, np.ndarray):
+            missing = size - graph.num_nodes
+            operator = np.pad(operator, ((0, missing), (0, missing)))
+    tables = (x_a, x_b, padded, operator if own else None)
+    return NodeTables(*jax.tree.map(jnp.asarray, tables))
 
 
-class MVGRL(nn.Module):
-    """Two GCNs that share nothing, g, mp-mix's projections and MVGRL's discriminator."""
-
-    widths: tuple[int, ...]
-
-    def setup(self):
-        width = self.widths[-1]
-        self.encoder_a = GCN(self.widths)
-        self.encoder_b = GCN(self.widths)
-        self.predictor = Predictor(width)
-        self.projections = Projections(width)
-        self.bilinear = self.param("bilinear", nn.initializers.xavier_uniform(), (width, width))
-
-    def __call__(self, x_a: jax.Array, x_b: jax.Array):
-        """Touches every parameter, for `init`."""
-        z_a, z_b = self.encoder_a(x_a), self.encoder_b(x_b)
-        return self.predictor(z_a), z_b, self.projections(z_a), self.bilinear
-
-    def view_a(self, x, along: Propagate = identity, mix: Propagate = identity):
-        return self.encoder_a(x, along, mix)
-
-    def view_b(self, x, along: Propagate = identity, mix: Propagate = identity):
-        return self.encoder_b(x, along, mix)
-
-    def predict(self, z):
-        return self.predictor(z)
-
-    def project(self, z):
-        return self.projections(z)
-
-
-def init_params(settings: Settings, num_features: int, key: jax.Array) -> Any:
-    """Fresh parameters for F features: the function of the key that `seed` stands for."""
-    x = jnp.zeros((1, num_features))
-    return MVGRL(settings.widths).init(key, x, x)["params"]
-
-
-def apply_method(settings: Settings, params, method: str, *args) -> Any:
-    """A method of the module on these parameters."""
-    return MVGRL(settings.widths).apply({"params": params}, *args, method=method)
-
-
-def diffusion_of(settings: Settings, tables: NodeTables) -> Propagate:
-    """x ↦ S x along view b, on the padded rows of `tables.graph`."""
-    graph = tables.graph
-    if tables.diffusion is None:
-
-        def along(x):
-            return diffuse(
-                x,
-                graph.senders,
-                graph.receivers,
-                edge_weight=graph.edges["edge_weight"],
-                kind=settings.diffusion_kind,
-                alpha=settings.alpha,
-                t=settings.diffusion_time,
-                tol=settings.diffusion_tolerance,
+def _diffusion_operator(settings: MVGRLSettings, graph: Graph) -> Any:
+    """Dense [N, N], edges (senders, receivers, weights), or None for Chebyshev steps."""
+    diffusion = settings.diffusion
+    if diffusion.form == "features":
+        return None
+    edges = (graph.senders, graph.receivers, graph.num_nodes)
+    options = {"edge_weight": graph.edge_weight, **diffusion.options()}
+    if diffusion.form == "exact":
+        if graph.num_nodes > _EXACT_NODES:
+            raise InputError(
+                f"diffusion_form 'exact' needs at most {_EXACT_NODES} nodes, found "
+                f"{graph.num_nodes}; use features or top_k"
             )
-
-        return along
-    if isinstance(tables.diffusion, tuple):
-        senders, receivers, weights = tables.diffusion
-        return lambda x: propagate(x, senders, receivers, weights, None)
-    return lambda x: tables.diffusion @ x
+        return diffusion_matrix(*edges, **options).astype(np.float32)
+    sparse = {"form": diffusion.form, "top_k": diffusion.top_k, "epsilon": diffusion.epsilon}
+    return sparse_diffusion(*edges, **sparse, **options)
 
 
-def _encode(settings: Settings, params, view: str, table, own, rows, mask) -> jax.Array:
-    """Encoded `rows` from propagated features: a batch's `own` (a window), or the table's."""
-    mask = mask[None, :]
-    if own is not None:
-        return apply_method(settings, params, view, own * mask)
-    if rows.shape[0] < table.shape[0]:
-        return apply_method(settings, params, view, table[rows] * mask)
-    # As many rows as nodes: taking them from the output moves D numbers a row, not F.
-    return apply_method(settings, params, view, table * mask)[rows]
-
-
-def encode_views(
-    settings: Settings,
-    params,
-    tables: NodeTables,
-    batch: NodeBatch,
-    masks,
-    mix: Propagate = identity,
-) -> tuple[jax.Array, jax.Array]:
-    """(z_a [R, D] of the batch's rows, z_b [B, D] of its anchors).
-
-    `masks` are the feature masks [F] of both views; `mix` acts on x W over all rows of the graph
-    (or of the batch, for view a with propagated features, where only anchors come back).
-    """
-    num_anchors = batch.anchor_mask.shape[0]
-    anchors = batch.rows[:num_anchors]
-    if tables.x_a is None and batch.x_a is None:
-        x = tables.graph.nodes
-        z_a = apply_method(
-            settings, params, "view_a", x * masks[0][None, :], along_edges(tables.graph), mix
-        )
-        z_b = apply_method(
-            settings, params, "view_b", x * masks[1][None, :], diffusion_of(settings, tables)
-        )
-        return z_a[batch.rows], z_b[anchors]
-    z_b = _encode(settings, params, "view_b", tables.x_b, batch.x_b, anchors, masks[1])
-    if mix is identity:
-        x_a = (tables.x_a, batch.x_a, batch.rows)
-        return _encode(settings, params, "view_a", *x_a, masks[0]), z_b
-
-    def to_anchors(h):  # Â restricted to the rows that the anchors read
-        gathered = batch.edge_weight[:, None] * h[batch.senders] * batch.edge_mask[:, None]
-        own = batch.self_edge_weight[:, None] * h[:num_anchors]
-        return own + jax.ops.segment_sum(gathered, batch.receivers, num_anchors)
-
-    x = tables.graph.nodes[batch.rows]
-    z_a = apply_method(settings, params, "view_a", x * masks[0][None, :], to_anchors, mix)
-    return z_a, z_b
-
-
-def mix_anchors(
-    settings: Settings,
-    params,
-    z_a: jax.Array,
-    batch: NodeBatch,
-    key: jax.Array,
-    axis_name: str | None = None,
-    labels: jax.Array | None = None,
-) -> tuple[Mixture, tuple[jax.Array, jax.Array] | None]:
-    """Mix the anchors of `z_a [R, D]`: the mixture of B rows, and their (q, k) for mp."""
-    projected = anchors = None
-    if settings.mixing == "mp":
-        num_anchors = batch.anchor_mask.shape[0]
-        z_a = z_a if settings.candidates == "wp" else z_a[:num_anchors]
-        projected = q, k = apply_method(settings, params, "project", z_a)
-        anchors = q[:num_anchors], k[:num_anchors]
-    mixture = mix_rows(
-        settings, z_a, batch, key, projected=projected, axis_name=axis_name, labels=labels
+def _adjacent_features(graph: Graph) -> np.ndarray:
+    """ÂX, [N, F]."""
+    weights, self_weights = gcn_weights(
+        graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
     )
-    return mixture, anchors
+    return propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
 
 
-def num_features_of(tables: NodeTables, shard: NodeBatch) -> int:
-    """F, whichever table holds the features."""
-    x = shard.x_a if shard.x_a is not None else tables.x_a
-    return (tables.graph.nodes if x is None else x).shape[1]
+def _diffused_features(settings: MVGRLSettings, graph: Graph, operator: Any) -> np.ndarray:
+    """SX, [N, F]; `operator` is dense, edges with weights, or None for Chebyshev steps."""
+    if operator is None:
+        options = settings.diffusion.options()
+        edges = graph.senders, graph.receivers
+        return diffuse(graph.x, *edges, edge_weight=graph.edge_weight, **options)
+    if isinstance(operator, np.ndarray):
+        return operator @ graph.x
+    senders, receivers, weights = operator
+    return propagate(graph.x, senders, receivers, weights, None)
 
 
-def embed(settings: Settings, params, tables: NodeTables, batch: NodeBatch, key, labels=None):
-    """Representations of every anchor, without augmentation, and the mixture behind branch a.
+def make_sampler(
+    settings: MVGRLSettings,
+    graph: Graph,
+    *,
+    sampler: str = "full",
+    batch_size: int = 2000,
+    num_windows: int = 2,
+    seed: int = 0,
+    num_devices: int = 1,
+) -> NodeSampler:
+    """The sampler of one training. On a large graph a step reads neighbours only if it mixes with
+    them, or propagates by itself."""
+    mixing, large = settings.mixing, is_large(graph)
+    reads = len(settings.widths) > 1 or mixing.of_inputs
+    reads = reads or (mixing.rule != "none" and mixing.by_edges)
+    return NodeSampler(
+        graph,
+        sampler=sampler,
+        batch_size=batch_size,
+        num_windows=num_windows,
+        num_devices=num_devices,
+        seed=seed,
+        diffusion=settings.diffusion.options(),
+        one_shape=large,
+        neighbours=not large or reads,
+    )
 
-    Branch a is g(ẑ^a), ẑ^a or z^a by `embed_from`; branch b is z^b; `mean` their mean.
 
-    Returns:
-      ({"a", "b", "mean"}: [B, D], Mixture).
+def make_loss(settings: MVGRLSettings, axis_name: str | None = None) -> Callable:
+    """`loss_fn(params, batch_stats, (NodeTables, NodeBatch), key) -> (loss, Aux)`.
+
+    J_node = (1/2N) Σ_i [L(u_i) + L(z^b_i)] + w L_div (eq. 8–10) with u_i = g(ẑ^a_i); i-mix's
+    virtual labels for i-mix; the original MVGRL objective for `objective="mvgrl"`.
+    With `axis_name` loss and metrics are this device's share; their sums over devices count.
     """
-    num_features = num_features_of(tables, batch)
-    z_a, z_b = encode_views(settings, params, tables, batch, [jnp.ones((num_features,))] * 2)
-    mixture, _ = mix_anchors(settings, params, z_a, batch, key, labels=labels)
-    branch_a = {
-        "g": lambda: apply_method(settings, params, "predict", mixture.z_mixed),
-        "mixed": lambda: mixture.z_mixed,
-        "z": lambda: z_a[: z_b.shape[0]],
-    }[settings.embed_from]()
-    return {"a": branch_a, "b": z_b, "mean": 0.5 * (branch_a + z_b)}, mixture
+    contrast = settings.contrast.options(settings.num_contrasted) | {"axis_name": axis_name}
+    weight, margin = settings.contrast.diversity_weight, settings.contrast.diversity_margin
+
+    def masks_of(key, num_features):
+        keys = jax.random.split(key)
+        return [feature_mask(k, num_features, settings.feature_mask) for k in keys]
+
+    def node_loss(params, batch_stats, batch, key):
+        tables, shard = batch
+        mask_key, mix_key, partner_key = jax.random.split(key, 3)
+        masks = masks_of(mask_key, num_features_of(tables, shard))
+        real = {"mask": shard.anchor_mask, "segments": shard.segments}
+        if settings.mixing.of_inputs:
+            partner_key = own_key(partner_key, axis_name)
+            num_anchors = shard.anchor_mask.shape[0]
+            lam, partners = draw_partners(partner_key, num_anchors, shard.anchor_mask)
+            mix = _mix_among_anchors(tables, shard, lam, partners)
+            z_a, z_b = encode_views(settings, params, tables, shard, masks, mix)
+            u = apply_method(settings, params, "predict", z_a[:num_anchors])
+            loss = virtual_labels(u, z_b, lam, partners, **contrast, **real)
+            return loss, Aux({"contrast": loss}, batch_stats)
+        z_a, z_b = encode_views(settings, params, tables, shard, masks)
+        mixture, projected = mix_anchors(
+            settings, params, z_a, shard, own_key(mix_key, axis_name, settings.mixing), axis_name
+        )
+        u = apply_method(settings, params, "predict", mixture.z_mixed)
+        loss = info_nce(u, z_b, **contrast, **real)
+        metrics = {"contrast": loss}
+        if projected is not None:
+            metrics["diversity"] = diversity(
+                *projected,
+                mask=shard.anchor_mask,
+                margin=margin,
+                axis_name=axis_name,
+            )
+            if weight:
+                loss = loss + weight * metrics["diversity"]
+        return loss, Aux(metrics, batch_stats)
+
+    def mvgrl_loss(params, batch_stats, batch, key):
+        tables, shard = batch
+        mask_key, shuffle_key = jax.random.split(key)
+        masks = masks_of(mask_key, num_features_of(tables, shard))
+        num_anchors = shard.anchor_mask.shape[0]
+        z_a, z_b = encode_views(settings, params, tables, shard, masks)
+        # Real nodes come first in the padded graph; only they are shuffled.
+        num_nodes = tables.graph.n_node[0]
+        size = tables.graph.nodes.shape[0]
+        order = jnp.where(
+            jnp.arange(size) < num_nodes, jax.random.uniform(shuffle_key, (size,)), 2.0
+        )
+        shuffled = jnp.argsort(order)
+        x = tables.graph.nodes
+        false_a = apply_method(
+            settings, params, "view_a", x * masks[0][None, :],
+            along_edges(tables.graph), lambda h: h[shuffled],
+        )  # fmt: skip
+        false_b = apply_method(
+            settings, params, "view_b", x * masks[1][None, :],
+            diffusion_of(settings, tables), lambda h: h[shuffled],
+        )  # fmt: skip
+        anchors = shard.rows[:num_anchors]
+        loss = discrimination(
+            z_a[:num_anchors],
+            z_b,
+            false_a[anchors],
+            false_b[anchors],
+            bilinear=params["bilinear"],
+            form=settings.discriminator,
+            mask=shard.anchor_mask,
+            axis_name=axis_name,
+        )
+        return loss, Aux({"discrimination": loss}, batch_stats)
+
+    return mvgrl_loss if settings.objective == "mvgrl" else node_loss
+
+
+def _mix_among_anchors(tables: NodeTables, shard: NodeBatch, lam, partners) -> Propagate:
+    """i-mix on x W of all nodes, or of a batch's rows where features are propagated beforehand."""
+    if tables.x_a is None:
+        return lambda h: mix_anchor_inputs(h, shard, lam, partners)
+    num_anchors = shard.anchor_mask.shape[0]
+    return lambda h: h.at[:num_anchors].set(mix_with(h[:num_anchors], lam, partners))

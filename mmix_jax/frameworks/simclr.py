@@ -1,6 +1,7 @@
 """The SimCLR-style framework for images: two augmented views, one encoder pass, mixed NT-Xent."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
@@ -11,8 +12,8 @@ from mmix_jax.augment.images import CIFAR, ImageAugmentation, augment, normalise
 from mmix_jax.encoders.heads import ProjectionHead, Projections
 from mmix_jax.encoders.resnet import ResNet18
 from mmix_jax.frameworks.base import Aux
-from mmix_jax.losses import diversity, info_nce, virtual_labels
-from mmix_jax.mixing import Mixture, draw_partners, mix_pairs, mix_with
+from mmix_jax.losses import Contrast, diversity, info_nce, virtual_labels
+from mmix_jax.mixing import Mixing, Mixture, draw_partners, mix_pairs, mix_with
 from mmix_jax.ops.collectives import device_count, device_index
 from mmix_jax.ops.similarity import normalise
 
@@ -27,12 +28,14 @@ class ImageTables(NamedTuple):
     labels: jax.Array | None
 
 
-class ImageSettings(NamedTuple):
+@dataclass(frozen=True)
+class ImageSettings:
     """Static settings; names are METHOD.md's, defaults the paper's on images.
 
     stages, width: of `ResNet18`. features: outputs of the head. dtype: of the convolutions,
     "float32" or "bfloat16". augmentation: with the data set's mean and std. symmetric: mix view b
     too. renormalise: mixtures are unit vectors again before NT-Xent; False is the authors' code.
+    num_contrasted: images of a step on all devices, which decides between dense and streamed forms.
     """
 
     stages: tuple[int, ...] = (2, 2, 2, 2)
@@ -40,21 +43,16 @@ class ImageSettings(NamedTuple):
     features: int = 128
     dtype: str = "float32"
     augmentation: ImageAugmentation = CIFAR
-    mixing: str = "mo"
-    candidates: str = "op"
+    mixing: Mixing = Mixing(rule="mo", candidates="op", mix_normalised=True, stop_gradient=True)
     symmetric: bool = False
-    negatives: str = "full"
-    temperature: float = 0.4
-    mixing_temperature: float = 1.0
-    self_weight: float | None = 0.2
-    threshold: float = 0.9
-    diversity_weight: float = 1.0
-    diversity_margin: float = -1.0
-    mix_normalised: bool = True
-    stop_gradient: bool = True
     renormalise: bool = True
-    block_size: int | None = None
-    exchange: str = "gather"
+    contrast: Contrast = Contrast(temperature=0.4)
+    num_contrasted: int = 0
+
+    @property
+    def block_size(self) -> int | None:
+        """Rows per block of loss and mixing; None is dense."""
+        return self.contrast.options(self.num_contrasted)["block_size"]
 
 
 class SimCLR(nn.Module):
@@ -93,7 +91,7 @@ def make_model(settings: ImageSettings, *, views: int = 1, axis_name: str | None
         settings.width,
         settings.features,
         settings.dtype,
-        settings.mixing == "mp",
+        settings.mixing.projects,
         views,
         axis_name,
     )
@@ -104,7 +102,7 @@ def init_variables(settings: ImageSettings, shape: tuple[int, ...], key: jax.Arr
     return make_model(settings).init(key, jnp.zeros((1, *shape), jnp.float32))
 
 
-def embed_images(settings: ImageSettings, variables: Any, images: jax.Array) -> jax.Array:
+def embed(settings: ImageSettings, variables: Any, images: jax.Array) -> jax.Array:
     """Features [B, D] of uint8 images [B, H, W, C], normalised and not augmented; float32."""
     x = normalise_images(images, settings.augmentation, jnp.dtype(settings.dtype))
     return cast(jax.Array, make_model(settings).apply(variables, x, method="embed"))
@@ -129,24 +127,21 @@ def mix_view(
     *,
     axis_name: str | None = None,
     labels: jax.Array | None = None,
+    block_size: int | None = None,
 ) -> Mixture:
     """Mix head outputs z [B, D] with those of the whole batch (`op`, `all`)."""
     q, k = (None, None) if projected is None else projected
     return mix_pairs(
         z,
-        rule="none" if settings.mixing == "i_mix" else settings.mixing,
-        candidates=settings.candidates,
-        threshold=settings.threshold,
-        self_weight=settings.self_weight,
-        temperature=settings.mixing_temperature,
+        candidates=settings.mixing.candidates,
+        threshold=settings.mixing.threshold,
         q=q,
         k=k,
         key=key,
-        mix_normalised=settings.mix_normalised,
-        stop_gradient=settings.stop_gradient,
         axis_name=axis_name,
-        block_size=settings.block_size,
+        block_size=block_size,
         labels=labels,
+        **settings.mixing.options(),
     )
 
 
@@ -162,33 +157,29 @@ def mix_batch(
     (z, projected), _ = make_model(settings).apply(
         variables, x, train=True, mutable=["batch_stats"]
     )
-    return mix_view(settings._replace(block_size=None), z, projected, mix_key)
+    return mix_view(settings, z, projected, mix_key)
 
 
-def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable:
+def make_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable:
     """`loss_fn(params, batch_stats, (ImageTables, rows [B]), key) -> (loss, Aux)`.
 
     NT-Xent over the 2B vectors [ẑ^a; z^b] of all devices, plus w L_div for mp (eq. 8); i-mix's
-    virtual labels for `mixing="i_mix"`, whose pairs are drawn on each device. Both views pass the
+    virtual labels for i-mix, whose pairs are drawn on each device. Both views pass the
     encoder together, each with batch statistics of its own. With `axis_name` loss and metrics are
     this device's share; their sums over devices count (statistics of mixing: means over devices).
     """
     model = make_model(settings, views=2, axis_name=axis_name)
-    contrast = {
-        "temperature": settings.temperature,
-        "negatives": settings.negatives,
-        "axis_name": axis_name,
-        "block_size": settings.block_size,
-        "exchange": settings.exchange,
-        "normalise": settings.renormalise,
-    }
+    contrast = settings.contrast.options(settings.num_contrasted)
+    contrast |= {"axis_name": axis_name, "normalise": settings.renormalise}
+    shared = {"axis_name": axis_name, "block_size": settings.block_size}
+    weight, margin = settings.contrast.diversity_weight, settings.contrast.diversity_margin
 
     def loss_fn(params, batch_stats, batch, key):
         tables, rows = batch
         view_key, *mix_keys, partner_key = jax.random.split(key, 4)
         place = device_index(axis_name)
         x_a, x_b = two_views(settings, tables.images[rows], view_key, first=place * rows.shape[0])
-        if settings.mixing == "i_mix":
+        if settings.mixing.of_inputs:
             partner_key = jax.random.fold_in(partner_key, place)
             lam, partners = draw_partners(partner_key, rows.shape[0])
             x_a = mix_with(x_a, lam, partners)
@@ -201,26 +192,25 @@ def make_image_loss(settings: ImageSettings, axis_name: str | None = None) -> Ca
         z_a, z_b = jnp.split(z, 2)
         of_a, of_b = (None, None) if projected is None else _views_of(projected)
         labels = None if tables.labels is None else tables.labels[rows]
-        mixture = mix_view(settings, z_a, of_a, mix_keys[0], axis_name=axis_name, labels=labels)
+        mixture = mix_view(settings, z_a, of_a, mix_keys[0], labels=labels, **shared)
         share = 1.0 / device_count(axis_name)
         metrics = {f"mixing/{name}": share * value for name, value in mixture.stats.items()}
         v = z_b
         if settings.symmetric:
-            v = mix_view(settings, z_b, of_b, mix_keys[1], axis_name=axis_name).z_mixed
+            v = mix_view(settings, z_b, of_b, mix_keys[1], **shared).z_mixed
         elif not settings.renormalise:
             v = normalise(z_b)
-        if settings.mixing == "i_mix":
+        if settings.mixing.of_inputs:
             loss = virtual_labels(mixture.z_mixed, v, lam, partners, **contrast)
         else:
             loss = info_nce(mixture.z_mixed, v, **contrast)
         metrics["contrast"] = loss
         if of_a is not None and of_b is not None:
             terms = [of_a, of_b] if settings.symmetric else [of_a]
-            margin = settings.diversity_margin
             values = [diversity(*term, margin=margin, axis_name=axis_name) for term in terms]
             metrics["diversity"] = jnp.stack(values).mean()
-            if settings.diversity_weight:
-                loss = loss + settings.diversity_weight * metrics["diversity"]
+            if weight:
+                loss = loss + weight * metrics["diversity"]
         return loss, Aux(metrics, state["batch_stats"])
 
     return loss_fn

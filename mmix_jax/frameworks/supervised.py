@@ -95,11 +95,6 @@ def train_triplets(
     )
 
 
-def triplet_loss(model: Supervised, triplets: Triplets, *, margin: float = 1e-3) -> jax.Array:
-    """Mean of max(0, margin − cos(h, h⁺) + cos(h, h⁻)) over the triplets; differentiable."""
-    return _loss(model, _stack_triplets(triplets), margin)
-
-
 def embed_graphs(model: Supervised, graphs: Sequence[Graph]) -> jax.Array:
     """Vectors h of graphs of any sizes, [T, D].
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -180,7 +180,7 @@ class EditDistanceTask(graphs.GraphTask):
             if interrupted():
                 raise Interrupted(0)
 
-    def _rows(self, answers: dict[tuple[str, str], float], **about: str) -> Scores:
+    def _rows(self, answers: dict[tuple[str, str], float], **about: Any) -> Scores:
         protocol = f"{self.config.num_triplets} triplets a size"
         return {
             Row("edit_distance", name, metric, protocol, **about): score([value])

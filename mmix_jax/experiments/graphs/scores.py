@@ -1,6 +1,7 @@
 """How representations of graphs are judged: protocols, folds, and the rows they give."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def score_representations(
     """
     labels = dataset.labels
     assert labels is not None
-    folds = {"seed": seed, "num_folds": config.num_folds}
+    folds: dict[str, Any] = {"seed": seed, "num_folds": config.num_folds}
     values: dict[Row, float] = {}
 
     def row(protocol: str, name: str, metric: str) -> Row:

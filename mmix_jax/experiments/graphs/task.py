@@ -17,8 +17,8 @@ from mmix_jax.experiments.graphs.config import GraphConfig
 from mmix_jax.experiments.graphs.scores import score_representations
 from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import mvgrl_graphs
+from mmix_jax.frameworks.mvgrl import MVGRLSettings
 from mmix_jax.frameworks.mvgrl_graphs import REPRESENTATIONS, GraphSettings, GraphTables
-from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings
 from mmix_jax.graphs.batches import Buckets, GraphSampler, Union, unite
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
@@ -147,7 +147,7 @@ def _candidates_folder(config: GraphConfig, workdir: Path, seed: int) -> Path:
     return workdir / "candidates" / config.readout / f"seed_{seed}"
 
 
-def _write_candidate(path: Path, representations: Mapping[str, np.ndarray]) -> None:
+def _write_candidate(path: Path, representations: Mapping[str, Any]) -> None:
     """Whole or not at all."""
     temporary = path.with_suffix(".tmp.npz")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ import numpy as np
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.frameworks.grace import GraceSettings
-from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings
+from mmix_jax.frameworks.mvgrl import MVGRLSettings
 from mmix_jax.graphs.normalize import row_normalize
 from mmix_jax.graphs.types import Graph
 
