@@ -13,6 +13,7 @@ from mmix_jax.frameworks import grace
 from mmix_jax.graphs.padding import pad_graph
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph, make_graph
+from mmix_jax.mixing import Mixing
 from mmix_jax.ops.sparse import sparse_pattern
 from tests.frameworks.problem import to_device
 
@@ -25,7 +26,7 @@ BASE = grace.GraceSettings(
     head_width=5,
     drop_edge=(0.3, 0.4),
     drop_feature=(0.2, 0.3),
-    mixing="none",
+    mixing=Mixing("none"),
 )
 
 
@@ -85,7 +86,7 @@ def named(settings: grace.GraceSettings, params: Any) -> dict[str, np.ndarray]:
     for number, name in enumerate(("hidden", "output"), start=1):
         found[f"head_kernel_{number}"] = np.asarray(head[name]["kernel"])
         found[f"head_bias_{number}"] = np.asarray(head[name]["bias"])
-    if settings.mixing == "mp":
+    if settings.mixing.rule == "mp":
         found["P_m"] = np.asarray(params["projections"]["p_m"]["kernel"]).T
         found["P_n"] = np.asarray(params["projections"]["p_n"]["kernel"]).T
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import naive
 from mmix_jax.data.graphs.graph_sets import make_graph_or_empty
 from mmix_jax.frameworks.mvgrl_graphs import GraphSettings, GraphTables
-from mmix_jax.frameworks.mvgrl_nodes import Settings
+from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings
 from mmix_jax.graphs.batches import GraphSampler, unite
 from mmix_jax.graphs.types import Graph
 from tests.frameworks import problem
@@ -56,7 +56,7 @@ def one_device(batch: Any, dtype: Any = np.float64) -> Any:
     return problem.to_device(jax.tree.map(lambda x: x[0], batch), dtype)
 
 
-def settings_of(sampled: GraphSampler, views: Settings = VIEWS, **options) -> GraphSettings:
+def settings_of(sampled: GraphSampler, views: MVGRLSettings = VIEWS, **options) -> GraphSettings:
     return GraphSettings(views, sampled.buckets, **options)
 
 
@@ -95,7 +95,7 @@ def graph_level(settings: GraphSettings, params, graphs=GRAPHS) -> float:
     """(1/M) Σ_i L(h^a_i), or with the mirror image."""
     h_a, h_b = readouts(settings, params, graphs)
     contrast = naive.info_nce if settings.symmetric_graph else naive.anchor_info_nce
-    negatives = settings.views.negatives
+    negatives = settings.views.contrast.negatives
     return contrast(h_a, h_b, temperature=settings.graph_temperature, negatives=negatives)
 
 

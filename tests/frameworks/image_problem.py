@@ -11,6 +11,7 @@ from mmix_jax.augment.images import ImageAugmentation
 from mmix_jax.frameworks import simclr
 from mmix_jax.frameworks.simclr import ImageSettings, ImageTables, init_variables
 from tests.frameworks import problem
+from tests.frameworks.changes import changed
 
 NUM, SIZE, D = 10, 6, 6
 SHAPE = (SIZE, SIZE, 3)
@@ -19,8 +20,9 @@ ROWS = np.array([8, 1, 4, 9, 0, 3, 6, 7])  # the batch: neither all images nor i
 LABELS = np.array([0, 1, 0, 1, 1, -1, 0, 1, 0, 0])
 PLAIN = ImageAugmentation(crop_scale=None, flip=0.0, jitter=0.0, grayscale=0.0)
 # Cosines of these outputs lie within ±0.8: at 0.3 some rows have several candidates, some none.
-BASE = ImageSettings(
-    stages=(1,), width=4, features=D, dtype="float64", augmentation=PLAIN, threshold=0.3
+BASE = changed(
+    ImageSettings(stages=(1,), width=4, features=D, dtype="float64", augmentation=PLAIN),
+    threshold=0.3,
 )
 # Settings that draw nothing.
 CASES = {
@@ -72,7 +74,7 @@ class Linear:
     """In the place of the model: head outputs z = W x, projected where the settings mix by mp."""
 
     def __init__(self, settings: ImageSettings, *, views: int, axis_name: str | None = None):
-        self.projected, self.views = settings.mixing == "mp", views
+        self.projected, self.views = settings.mixing.rule == "mp", views
 
     def apply(self, variables, x, *, train, mutable):
         assert train and self.views == 2 and mutable == ["batch_stats"]
@@ -125,21 +127,23 @@ def loss_of_outputs(settings: ImageSettings, params, outputs, held=None) -> floa
     def mixed(view: int) -> np.ndarray:
         weights = problem.weights(settings, held_params, held_outputs[view])
         z = outputs[view]
-        return naive.mix(weights, naive.normalise(z) if settings.mix_normalised else z)
+        return naive.mix(weights, naive.normalise(z) if settings.mixing.mix_normalised else z)
 
     u = mixed(0)
     v = mixed(1) if settings.symmetric else naive.normalise(outputs[1])
-    if settings.negatives == "cross":
-        value = naive.info_nce(u, v, temperature=settings.temperature, negatives="cross")
+    if settings.contrast.negatives == "cross":
+        value = naive.info_nce(u, v, temperature=settings.contrast.temperature, negatives="cross")
     else:
         similarity = naive.cosine if settings.renormalise else naive.dot
-        value = naive.nt_xent(u, v, temperature=settings.temperature, similarity=similarity)
-    if settings.mixing == "mp":
+        value = naive.nt_xent(
+            u, v, temperature=settings.contrast.temperature, similarity=similarity
+        )
+    if settings.mixing.rule == "mp":
         views = outputs if settings.symmetric else outputs[:1]
         pairs = [problem.project(params["projections"], naive.normalise(z)) for z in views]
         terms = [
-            naive.diversity(*map(naive.normalise, pair), margin=settings.diversity_margin)
+            naive.diversity(*map(naive.normalise, pair), margin=settings.contrast.diversity_margin)
             for pair in pairs
         ]
-        value += settings.diversity_weight * sum(terms) / len(terms)
+        value += settings.contrast.diversity_weight * sum(terms) / len(terms)
     return value

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import naive
-from mmix_jax.frameworks.mvgrl_nodes import NodeTables, Settings, init_params
+from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings, NodeTables, init_params
+from mmix_jax.graphs import Diffusion
 from mmix_jax.graphs.padding import pad_graph
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph, make_graph
@@ -16,8 +17,8 @@ N, F, D = 10, 5, 4
 ALPHA = 0.2
 ISOLATED = 9
 KEY = jax.random.key(7)
-BASE = Settings(widths=(D,), alpha=ALPHA, diffusion_tolerance=1e-12)
-# Settings that draw nothing.
+BASE = MVGRLSettings(widths=(D,), diffusion=Diffusion(alpha=ALPHA), diffusion_tolerance=1e-12)
+# MVGRLSettings that draw nothing.
 CASES = {
     "none": {"mixing": "none"},
     "mo": {"mixing": "mo", "mixing_temperature": 0.5},
@@ -61,7 +62,7 @@ def diffusion(graph: Graph = GRAPH) -> np.ndarray:
     return ALPHA * np.linalg.inv(np.eye(graph.num_nodes) - (1 - ALPHA) * adjacency(graph))
 
 
-def parameters(settings: Settings, dtype: Any = np.float64) -> Any:
+def parameters(settings: MVGRLSettings, dtype: Any = np.float64) -> Any:
     """Parameters as the framework draws them, moved a little: biases start at zero otherwise."""
     params = init_params(settings, F, jax.random.key(0))
     leaves, structure = jax.tree.flatten(params)
@@ -130,20 +131,24 @@ def project(params: Any, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return z @ p_m, z @ p_n
 
 
-def weights(settings: Settings, params: Any, z: np.ndarray, graph: Graph = GRAPH) -> np.ndarray:
+def weights(
+    settings: MVGRLSettings, params: Any, z: np.ndarray, graph: Graph = GRAPH
+) -> np.ndarray:
     """Λ of every rule that draws nothing."""
     q, k = project(params["projections"], z)
-    if settings.candidates == "wp":
+    if settings.mixing.candidates == "wp":
         sets = naive.candidates_wp(len(z), graph.senders, graph.receivers)
-    elif settings.candidates == "all":
+    elif settings.mixing.candidates == "all":
         sets = naive.candidates_all(len(z))
     else:
-        deciding = (q, k) if settings.mixing == "mp" else (z, z)
-        sets = naive.candidates_op(naive.similarities(*deciding), settings.threshold)
-    temperature = settings.mixing_temperature
-    if settings.mixing == "mo":
-        return naive.mo_weights(z, sets, self_weight=settings.self_weight, temperature=temperature)
-    if settings.mixing == "mp":
+        deciding = (q, k) if settings.mixing.rule == "mp" else (z, z)
+        sets = naive.candidates_op(naive.similarities(*deciding), settings.mixing.threshold)
+    temperature = settings.mixing.temperature
+    if settings.mixing.rule == "mo":
+        return naive.mo_weights(
+            z, sets, self_weight=settings.mixing.options()["self_weight"], temperature=temperature
+        )
+    if settings.mixing.rule == "mp":
         return naive.mp_weights(q, k, sets, temperature=temperature)
     return {
         "none": lambda: naive.none_weights(sets),
@@ -151,12 +156,14 @@ def weights(settings: Settings, params: Any, z: np.ndarray, graph: Graph = GRAPH
         "binary": lambda: naive.binary_weights(z, sets),
         "neighbour_mean": lambda: naive.neighbour_mean_weights(sets),
         "propagate": lambda: adjacency(graph),
-    }[settings.mixing]()
+    }[settings.mixing.rule]()
 
 
-def mixture(settings: Settings, params: Any, z: np.ndarray, graph: Graph = GRAPH) -> np.ndarray:
+def mixture(
+    settings: MVGRLSettings, params: Any, z: np.ndarray, graph: Graph = GRAPH
+) -> np.ndarray:
     """ẑ."""
-    source = naive.normalise(z) if settings.mix_normalised else z
+    source = naive.normalise(z) if settings.mixing.mix_normalised else z
     return naive.mix(weights(settings, params, z, graph), source)
 
 
@@ -167,12 +174,16 @@ def views(params: Any, graph: Graph = GRAPH) -> tuple[np.ndarray, np.ndarray]:
     return z_a, encode(params["encoder_b"], x, diffusion(graph))
 
 
-def loss(settings: Settings, params: Any, graph: Graph = GRAPH) -> float:
+def loss(settings: MVGRLSettings, params: Any, graph: Graph = GRAPH) -> float:
     """J_node: equations 9 and 10, with L_div (eq. 8) for mp-mix."""
     z_a, z_b = views(params, graph)
     u = predict(params["predictor"], mixture(settings, params, z_a, graph))
-    value = naive.info_nce(u, z_b, temperature=settings.temperature, negatives=settings.negatives)
-    if settings.mixing == "mp":
+    value = naive.info_nce(
+        u, z_b, temperature=settings.contrast.temperature, negatives=settings.contrast.negatives
+    )
+    if settings.mixing.rule == "mp":
         q, k = (naive.normalise(p) for p in project(params["projections"], z_a))
-        value += settings.diversity_weight * naive.diversity(q, k, margin=settings.diversity_margin)
+        value += settings.contrast.diversity_weight * naive.diversity(
+            q, k, margin=settings.contrast.diversity_margin
+        )
     return value

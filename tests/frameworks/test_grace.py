@@ -11,6 +11,7 @@ from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.mixing import draw_partners
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 from tests.frameworks import grace_problem as problem
+from tests.frameworks.changes import changed
 from tests.frameworks.problem import to_device
 
 ANCHORS = [7, 2, 0, 8, 4]
@@ -45,11 +46,11 @@ def loss_by_loops(settings, params) -> float:
         problem.GRAPH.x.astype(np.float64),
         views_of(settings),
         ANCHORS,
-        rule=settings.mixing,
+        rule=settings.mixing.rule,
         symmetric=settings.symmetric,
-        temperature=settings.temperature,
-        negatives=settings.negatives,
-        diversity_weight=settings.diversity_weight,
+        temperature=settings.contrast.temperature,
+        negatives=settings.contrast.negatives,
+        diversity_weight=settings.contrast.diversity_weight,
     )
 
 
@@ -74,7 +75,7 @@ def along(gradient, direction) -> float:
 
 @pytest.mark.parametrize("case", RULES)
 def test_loss_and_gradient_against_loops(x64, case):
-    settings = problem.BASE._replace(**RULES[case])
+    settings = changed(problem.BASE, **RULES[case])
     params = problem.parameters(settings)
     found, gradient = value_and_gradient(
         settings, params, problem.tables(), problem.batch(ANCHORS, num_anchors=7)
@@ -86,7 +87,7 @@ def test_loss_and_gradient_against_loops(x64, case):
 
 
 def test_i_mix_against_loops(x64):
-    settings = problem.BASE._replace(mixing="i_mix")
+    settings = changed(problem.BASE, mixing="i_mix")
     params, batch = problem.parameters(settings), problem.batch(ANCHORS)
     partner_key = jax.random.split(problem.KEY, 4)[3]
     coefficients, partners = draw_partners(partner_key, len(ANCHORS), batch.anchor_mask)
@@ -101,7 +102,7 @@ def test_i_mix_against_loops(x64):
             ANCHORS,
             np.asarray(coefficients, np.float64),
             np.asarray(partners),
-            temperature=settings.temperature,
+            temperature=settings.contrast.temperature,
         )
 
     np.testing.assert_allclose(found, by_loops(params), rtol=1e-10)
@@ -112,8 +113,8 @@ def test_i_mix_against_loops(x64):
 
 @pytest.mark.parametrize("encoder", ["gcn", "gat"])
 def test_sparse_features_and_padding_change_nothing(x64, encoder):
-    settings = problem.BASE._replace(mixing="mp", encoder=encoder)
-    settings = settings._replace(drop_edge=(0.0, 0.0))  # draws depend on the padded number of edges
+    settings = changed(problem.BASE, mixing="mp", encoder=encoder)
+    settings = changed(settings, drop_edge=(0.0, 0.0))  # draws depend on the padded number of edges
     params = problem.parameters(settings)
     plain = value_and_gradient(settings, params, problem.tables(), problem.batch(ANCHORS))
     found = value_and_gradient(
@@ -127,7 +128,7 @@ def test_sparse_features_and_padding_change_nothing(x64, encoder):
 
 
 def test_the_embedding_is_the_encoder_on_the_whole_graph_before_the_head(x64):
-    settings = problem.BASE._replace(mixing="mo")
+    settings = changed(problem.BASE, mixing="mo")
     params, batch = problem.parameters(settings), problem.batch(range(problem.N))
     labels = jnp.arange(problem.N) % 2
     found, mixture = grace.embed(
@@ -147,7 +148,7 @@ def test_the_embedding_is_the_encoder_on_the_whole_graph_before_the_head(x64):
 
 def test_dropped_edges_lead_nowhere(x64):
     """With every edge of view a dropped its nodes are alone: nothing is mixed, or collected."""
-    settings = problem.BASE._replace(mixing="mo")
+    settings = changed(problem.BASE, mixing="mo")
     params, tables = problem.parameters(settings), problem.tables()
     nothing = grace.View(jnp.zeros(tables.pairs.shape, bool), jnp.ones(problem.F))
     z = grace.GRACE(settings).apply({"params": params}, tables, nothing, method="encode")
@@ -163,7 +164,7 @@ def test_dropped_edges_lead_nowhere(x64):
 
 
 def test_propagate_uses_the_views_own_adjacency(x64):
-    settings = problem.BASE._replace(mixing="propagate")
+    settings = changed(problem.BASE, mixing="propagate")
     params, tables = problem.parameters(settings), problem.tables()
     view, _ = grace.draw_views(settings, tables, problem.KEY)
     z = jnp.asarray(np.random.default_rng(0).normal(size=(tables.graph.nodes.shape[0], problem.D)))
@@ -178,7 +179,7 @@ def test_propagate_uses_the_views_own_adjacency(x64):
 
 
 def test_views_differ_and_draw_at_their_rates(x64):
-    settings = problem.BASE._replace(drop_edge=(0.1, 0.4), drop_feature=(0.2, 0.0))
+    settings = changed(problem.BASE, drop_edge=(0.1, 0.4), drop_feature=(0.2, 0.0))
     tables = problem.tables()
     draw = jax.jit(jax.vmap(lambda key: grace.draw_views(settings, tables, key)))
     view_a, view_b = draw(jax.random.split(jax.random.key(0), 2000))
@@ -222,7 +223,7 @@ def steps_on(num_devices: int, settings, num_steps: int = 2, batch_size: int = 6
 
 @pytest.mark.parametrize("rule", ["gat", "mp", "symmetric", "all"])
 def test_four_devices_equal_one(x64, rule):
-    settings = problem.BASE._replace(**(RULES | ALL)[rule])
+    settings = changed(problem.BASE, **(RULES | ALL)[rule])
     one, metrics, _ = steps_on(1, settings)
     four, metrics_of_four, _ = steps_on(4, settings)
     assert metrics_of_four == pytest.approx(metrics, rel=1e-9)
@@ -231,6 +232,6 @@ def test_four_devices_equal_one(x64, rule):
 
 
 def test_a_hundred_steps_are_one_program(x64):
-    state, metrics, num_programs = steps_on(1, problem.BASE._replace(mixing="mp"), num_steps=100)
+    state, metrics, num_programs = steps_on(1, changed(problem.BASE, mixing="mp"), num_steps=100)
     assert num_programs == 1
     assert int(state.step) == 100 and np.isfinite(metrics["loss"])

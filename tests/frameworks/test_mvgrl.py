@@ -9,6 +9,7 @@ from mmix_jax.frameworks.mvgrl_nodes import embed
 from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.graphs.types import make_graph
 from tests.frameworks import problem
+from tests.frameworks.changes import changed
 
 
 def represent(settings, params, graph=problem.GRAPH):
@@ -19,7 +20,7 @@ def represent(settings, params, graph=problem.GRAPH):
 
 @pytest.mark.parametrize("case", ["none", "mo", "mp", "mo_op", "mp_op", "neighbour_mean"])
 def test_permuting_nodes_permutes_representations(x64, case):
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     params = problem.parameters(settings)
     order = np.random.default_rng(6).permutation(problem.N)
     place = np.argsort(order)
@@ -36,7 +37,7 @@ def test_permuting_nodes_permutes_representations(x64, case):
 
 @pytest.mark.parametrize("embed_from", ["g", "mixed", "z"])
 def test_representations_against_loops(x64, embed_from):
-    settings = problem.BASE._replace(mixing="mo", embed_from=embed_from, feature_mask=0.9)
+    settings = changed(problem.BASE, mixing="mo", embed_from=embed_from, feature_mask=0.9)
     params = problem.parameters(settings)
     found, mixture = represent(settings, params)
     z_a, z_b = problem.views(params)
@@ -50,7 +51,7 @@ def test_representations_against_loops(x64, embed_from):
 @pytest.mark.parametrize("way", ["beforehand", "inside"])
 @pytest.mark.parametrize("case", ["none", "mo", "mp", "neighbour_mean", "propagate"])
 def test_a_batch_of_nodes_is_encoded_and_mixed_exactly(x64, case, way):
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     params = problem.parameters(settings)
     tables = problem.propagated() if way == "beforehand" else problem.padded()
     whole, mixture = represent(settings, params)
@@ -72,7 +73,7 @@ def test_a_batch_of_nodes_is_encoded_and_mixed_exactly(x64, case, way):
 
 
 def test_labels_add_the_agreement_of_partners(x64):
-    settings = problem.BASE._replace(mixing="mo")
+    settings = changed(problem.BASE, mixing="mo")
     params = problem.parameters(settings)
     inputs = problem.propagated(), problem.everything()
     alike = jnp.zeros(problem.N, jnp.int32)

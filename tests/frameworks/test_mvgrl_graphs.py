@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import naive
-from mmix_jax.frameworks.mvgrl_graphs import embed_graphs, make_graph_loss
+from mmix_jax.frameworks.mvgrl_graphs import embed, make_loss
 from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, replicate
 from tests.frameworks import graph_problem as graphs
 from tests.frameworks import problem
-from tests.frameworks.test_mvgrl_loss import flat, slope
+from tests.frameworks.changes import changed
+from tests.frameworks.test_mvgrl_nodes import flat, slope
 
 RULES = {
     "none": {"mixing": "none"},
@@ -38,18 +39,18 @@ def batch_of_all(dtype=np.float64):
 
 
 def settings_for(rule: str, objective: str = "both", **changes):
-    views = graphs.VIEWS._replace(**(RULES[rule] | changes))
+    views = changed(graphs.VIEWS, **(RULES[rule] | changes))
     return graphs.settings_of(graphs.sampler(), views, **OBJECTIVES[objective])
 
 
 def value_of(settings, params, tables=None, batch=None):
-    loss_fn = make_graph_loss(settings)
+    loss_fn = make_loss(settings)
     batch = (tables or graphs.tables(), batch or batch_of_all())
     return jax.jit(lambda p: loss_fn(p, {}, batch, problem.KEY)[0])(params)
 
 
 def value_and_gradient(settings, params, tables=None, batch=None):
-    loss_fn = make_graph_loss(settings)
+    loss_fn = make_loss(settings)
     batch = (tables or graphs.tables(), batch or batch_of_all())
     compute = jax.jit(jax.value_and_grad(lambda p: loss_fn(p, {}, batch, problem.KEY)[0]))
     return compute(params)
@@ -85,7 +86,7 @@ def test_the_parts_against_loops(x64, objective, negatives):
 
 @pytest.mark.parametrize("form", ["bce", "jsd"])
 def test_mvgrls_own_objective_against_loops(x64, form):
-    views = graphs.VIEWS._replace(mixing="none", discriminator=form)
+    views = changed(graphs.VIEWS, mixing="none", discriminator=form)
     settings = graphs.settings_of(graphs.sampler(), views, objective="mvgrl")
     params = problem.parameters(views)
     value, gradient = value_and_gradient(settings, params)
@@ -98,7 +99,7 @@ def test_mvgrls_own_objective_against_loops(x64, form):
 
 def test_nodes_of_the_whole_batch_may_be_contrasted(x64):
     """The authors' way, without their padding."""
-    views = graphs.VIEWS._replace(mixing="mo")
+    views = changed(graphs.VIEWS, mixing="mo")
     settings = graphs.settings_of(graphs.sampler(), views, objective="node", node_contrast="batch")
     params = problem.parameters(views)
     parts = [graphs.branches(settings, params, graph) for graph in graphs.GRAPHS]
@@ -108,7 +109,7 @@ def test_nodes_of_the_whole_batch_may_be_contrasted(x64):
 
 
 def test_deeper_encoders_propagate_within_each_graph(x64):
-    views = graphs.VIEWS._replace(mixing="mp", widths=(problem.D, problem.D))
+    views = changed(graphs.VIEWS, mixing="mp", widths=(problem.D, problem.D))
     settings = graphs.settings_of(graphs.sampler(), views)
     params = problem.parameters(views)
     value = value_of(settings, params, graphs.tables(deep=True))
@@ -120,7 +121,7 @@ def test_a_batch_has_the_mean_of_its_graphs_losses(x64, rule):
     """J_node of a batch is the mean over graphs, each alone in a batch of otherwise empty slots."""
     settings = settings_for(rule, "node")
     params = problem.parameters(settings.views)
-    loss_fn, tables, batch = make_graph_loss(settings), graphs.tables(), batch_of_all()
+    loss_fn, tables, batch = make_loss(settings), graphs.tables(), batch_of_all()
     compute = jax.jit(jax.value_and_grad(lambda p, b: loss_fn(p, {}, (tables, b), problem.KEY)[0]))
     together, gradient = compute(params, batch)
     slots = np.repeat(np.arange(len(batch.n_node)), np.asarray(batch.n_node))
@@ -150,7 +151,7 @@ def test_padding_changes_neither_loss_nor_gradient(x64, rule):
     assert tight.padding < graphs.sampler().padding
     batch = graphs.one_device(tight.batch(0))
     found, slope_there = value_and_gradient(
-        settings._replace(buckets=tight.buckets), params, batch=batch
+        changed(settings, buckets=tight.buckets), params, batch=batch
     )
     np.testing.assert_allclose(found, value, rtol=1e-10)
     np.testing.assert_allclose(flat(slope_there), flat(gradient), rtol=1e-8, atol=1e-12)
@@ -158,7 +159,7 @@ def test_padding_changes_neither_loss_nor_gradient(x64, rule):
 
 def embeddings(settings, params, sets, sampled):
     batch = graphs.one_device(sampled.ordered(0))
-    found, _ = embed_graphs(settings, params, graphs.tables(sets), batch, problem.KEY)
+    found, _ = embed(settings, params, graphs.tables(sets), batch, problem.KEY)
     place = np.asarray(batch.globals["graph"])[:-1]
     mask = np.asarray(batch.globals["mask"])[:-1]
     return {name: np.asarray(h)[mask][np.argsort(place[mask])] for name, h in found.items()}
@@ -167,7 +168,7 @@ def embeddings(settings, params, sets, sampled):
 @pytest.mark.parametrize("kind", ["mean", "sum"])
 @pytest.mark.parametrize("rule", ["mp", "mo_op"])
 def test_representations_are_readouts_of_both_branches(x64, rule, kind):
-    settings = settings_for(rule)._replace(readout=kind)
+    settings = changed(settings_for(rule), readout=kind)
     params = problem.parameters(settings.views)
     found = embeddings(settings, params, graphs.GRAPHS, graphs.sampler())
     h_a, h_b = graphs.readouts(settings, params)
@@ -180,11 +181,11 @@ def test_representations_are_readouts_of_both_branches(x64, rule, kind):
 
 @pytest.mark.parametrize("objective", ["both", "mvgrl"])
 def test_training_contrasts_means_whatever_is_read_out(x64, objective):
-    settings = settings_for("none")._replace(objective=objective)
+    settings = changed(settings_for("none"), objective=objective)
     params = problem.parameters(settings.views)
     batch = graphs.tables(), batch_of_all()
     values = {
-        kind: value_of(settings._replace(readout=kind), params, *batch) for kind in ("mean", "sum")
+        kind: value_of(changed(settings, readout=kind), params, *batch) for kind in ("mean", "sum")
     }
     assert values["sum"] == values["mean"]
 
@@ -207,7 +208,7 @@ def test_permuting_graphs_permutes_and_permuting_nodes_changes_nothing(x64):
             graph = graph._replace(x=x)
         moved.append(graph)
     sampled = graphs.sampler(moved)
-    found = embeddings(settings._replace(buckets=sampled.buckets), params, moved, sampled)["mean"]
+    found = embeddings(changed(settings, buckets=sampled.buckets), params, moved, sampled)["mean"]
     np.testing.assert_allclose(found, expected[order], atol=1e-10)
 
 
@@ -217,7 +218,7 @@ def test_a_limit_on_contrasted_nodes_is_no_limit_for_smaller_graphs(x64):
     batch = graphs.tables(), batch_of_all()
 
     def losses(limit: int):
-        loss_fn = make_graph_loss(settings._replace(contrast_nodes=limit))
+        loss_fn = make_loss(changed(settings, contrast_nodes=limit))
         keys = jax.random.split(jax.random.key(0), 3)
         return np.asarray(jax.jit(jax.vmap(lambda key: loss_fn(params, {}, batch, key)[0]))(keys))
 
@@ -231,12 +232,12 @@ def test_sampled_nodes_are_real_ones(x64):
     """With all nodes of a graph drawn, and padding behind them, the loss is the whole one."""
     only = [graph for graph in graphs.GRAPHS if graph.num_nodes in (6, 7)]
     sampled = graphs.sampler(only, max_buckets=1)
-    views = graphs.VIEWS._replace(mixing="mo")
+    views = changed(graphs.VIEWS, mixing="mo")
     settings = graphs.settings_of(sampled, views, objective="node")
     params = problem.parameters(views)
     inputs = graphs.tables(only), graphs.one_device(sampled.batch(0))
     value = value_of(settings, params, *inputs)
-    found = value_of(settings._replace(contrast_nodes=7), params, *inputs)
+    found = value_of(changed(settings, contrast_nodes=7), params, *inputs)
     assert sampled.buckets.sizes == (8,)
     np.testing.assert_allclose(found, value, rtol=1e-12)
 
@@ -257,8 +258,8 @@ def test_four_devices_equal_one(x64, rule, options):
     for num_devices in (1, 4):
         devices = jax.devices()[:num_devices]
         sampled = graphs.sampler(num_devices=num_devices)
-        settings = settings_for(rule)._replace(buckets=sampled.buckets, **options)
-        step = make_step(make_graph_loss(settings, AXIS), optimizer, devices=devices)
+        settings = changed(settings_for(rule), buckets=sampled.buckets, **options)
+        step = make_step(make_loss(settings, AXIS), optimizer, devices=devices)
         state = replicate(init_state(params, optimizer), devices)
         tables = replicate(graphs.tables(), devices)
         batch = problem.to_device(sampled.batch(0))

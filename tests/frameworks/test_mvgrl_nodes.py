@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 
 import naive
-from mmix_jax.frameworks import mvgrl_loss
-from mmix_jax.frameworks.mvgrl_loss import make_loss
-from mmix_jax.frameworks.mvgrl_nodes import NodeTables, Settings
+from mmix_jax.frameworks import mvgrl_nodes
+from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings, NodeTables, make_loss
 from mmix_jax.graphs.diffusion import sparse_diffusion
 from mmix_jax.graphs.samplers import NeighbourTable
 from mmix_jax.graphs.types import make_graph
 from tests.frameworks import problem
+from tests.frameworks.changes import changed
 
 every_case = pytest.mark.parametrize("case", problem.CASES)
 
 
-def value_of(settings: Settings, params, tables: NodeTables, batch) -> float:
+def value_of(settings: MVGRLSettings, params, tables: NodeTables, batch) -> float:
     return float(make_loss(settings)(params, {}, (tables, batch), problem.KEY)[0])
 
 
-def gradient_of(settings: Settings, params, tables: NodeTables, batch):
+def gradient_of(settings: MVGRLSettings, params, tables: NodeTables, batch):
     loss_fn = make_loss(settings)
     return jax.grad(lambda p: loss_fn(p, {}, (tables, batch), problem.KEY)[0])(params)
 
@@ -46,7 +46,7 @@ def slope(f, params, direction, step: float = 1e-6) -> float:
 @pytest.mark.parametrize("negatives", ["full", "cross"])
 @every_case
 def test_loss_against_loops(x64, case, negatives):
-    settings = problem.BASE._replace(negatives=negatives, **problem.CASES[case])
+    settings = changed(problem.BASE, negatives=negatives, **problem.CASES[case])
     params = problem.parameters(settings)
     found = value_of(settings, params, problem.propagated(), problem.everything())
     np.testing.assert_allclose(found, problem.loss(settings, params), rtol=1e-6)
@@ -54,7 +54,7 @@ def test_loss_against_loops(x64, case, negatives):
 
 @every_case
 def test_gradient_against_differences_of_the_loops(x64, case):
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     params = problem.parameters(settings)
     gradient = gradient_of(settings, params, problem.propagated(), problem.everything())
     draw = np.random.default_rng(3)
@@ -64,7 +64,7 @@ def test_gradient_against_differences_of_the_loops(x64, case):
 
 
 def test_metrics_hold_the_parts_of_the_loss(x64):
-    settings = problem.BASE._replace(mixing="mp", diversity_weight=0.5)
+    settings = changed(problem.BASE, mixing="mp", diversity_weight=0.5)
     params = problem.parameters(settings)
     batch = (problem.propagated(), problem.everything())
     value, aux = make_loss(settings)(params, {"mean": 3.0}, batch, problem.KEY)
@@ -75,12 +75,12 @@ def test_metrics_hold_the_parts_of_the_loss(x64):
 
 
 def test_stop_gradient_leaves_the_projections_to_the_diversity_loss(x64):
-    settings = problem.BASE._replace(mixing="mp", stop_gradient=True, diversity_weight=0.0)
+    settings = changed(problem.BASE, mixing="mp", stop_gradient=True, diversity_weight=0.0)
     params = problem.parameters(settings)
     inputs = problem.propagated(), problem.everything()
     gradient = gradient_of(settings, params, *inputs)
     assert not flat(gradient["projections"]).any()
-    flowing = gradient_of(settings._replace(stop_gradient=False), params, *inputs)
+    flowing = gradient_of(changed(settings, stop_gradient=False), params, *inputs)
     assert flat(flowing["projections"]).any()
     np.testing.assert_allclose(
         value_of(settings, params, *inputs), problem.loss(settings, params), rtol=1e-6
@@ -88,7 +88,7 @@ def test_stop_gradient_leaves_the_projections_to_the_diversity_loss(x64):
 
 
 def test_random_mixing_is_drawn_anew_by_key_alone(x64):
-    settings = problem.BASE._replace(mixing="random")
+    settings = changed(problem.BASE, mixing="random")
     params = problem.parameters(settings)
     batch = (problem.propagated(), problem.everything())
     loss_fn = make_loss(settings)
@@ -102,8 +102,8 @@ def test_i_mix_against_loops(x64, monkeypatch):
     draw = np.random.default_rng(4)
     lam, partners = draw.uniform(size=problem.N), draw.permutation(problem.N)
     drawn = jnp.asarray(lam), jnp.asarray(partners)
-    monkeypatch.setattr(mvgrl_loss, "draw_partners", lambda *_: drawn)
-    settings = problem.BASE._replace(mixing="i_mix", temperature=0.8)
+    monkeypatch.setattr(mvgrl_nodes, "draw_partners", lambda *_: drawn)
+    settings = changed(problem.BASE, mixing="i_mix", temperature=0.8)
     params = problem.parameters(settings)
     tables = problem.propagated()._replace(graph=problem.padded().graph)
 
@@ -125,7 +125,7 @@ def test_i_mix_against_loops(x64, monkeypatch):
 def test_mvgrl_objective_is_that_of_some_shuffle(x64, form):
     edges = [0, 1, 2, 0], [1, 2, 3, 3], [0.7, 1.1, 1.6, 0.9]  # node 4 is isolated
     graph = make_graph(problem.GRAPH.x[:5], *edges)
-    settings = problem.BASE._replace(mixing="none", objective="mvgrl", discriminator=form)
+    settings = changed(problem.BASE, mixing="none", objective="mvgrl", discriminator=form)
     params = problem.parameters(settings)
     tables = problem.propagated(graph)._replace(graph=problem.padded(graph).graph)
     loss_fn = make_loss(settings)
@@ -157,19 +157,19 @@ def test_mvgrl_objective_is_that_of_some_shuffle(x64, form):
 
 @every_case
 def test_propagating_beforehand_equals_propagating_inside(x64, case):
-    settings = problem.BASE._replace(feature_mask=0.5, **problem.CASES[case])
+    settings = changed(problem.BASE, feature_mask=0.5, **problem.CASES[case])
     params = problem.parameters(settings)
     batch = problem.everything()
     beforehand = value_of(settings, params, problem.propagated(), batch)
     inside = value_of(settings, params, problem.padded(), batch)
     np.testing.assert_allclose(beforehand, inside, rtol=1e-9)
     assert beforehand != value_of(
-        settings._replace(feature_mask=0.0), params, problem.propagated(), batch
+        changed(settings, feature_mask=0.0), params, problem.propagated(), batch
     )
 
 
 def test_gradients_of_both_ways_agree(x64):
-    settings = problem.BASE._replace(mixing="mp", feature_mask=0.3)
+    settings = changed(problem.BASE, mixing="mp", feature_mask=0.3)
     params = problem.parameters(settings)
     beforehand, inside = (
         flat(gradient_of(settings, params, tables, problem.everything()))
@@ -184,8 +184,8 @@ def test_i_mix_of_some_nodes_is_the_same_either_way(x64, monkeypatch):
     lam = np.append(draw.uniform(size=6), [1.0, 1.0])
     partners = np.append(draw.permutation(6), [6, 7])
     drawn = jnp.asarray(lam), jnp.asarray(partners)
-    monkeypatch.setattr(mvgrl_loss, "draw_partners", lambda *_: drawn)
-    settings = problem.BASE._replace(mixing="i_mix")
+    monkeypatch.setattr(mvgrl_nodes, "draw_partners", lambda *_: drawn)
+    settings = changed(problem.BASE, mixing="i_mix")
     params = problem.parameters(settings)
     anchors = np.array([1, 3, 4, 6, 8, 9])
     batch = problem.to_device(NeighbourTable(problem.GRAPH).cut(anchors, 8))
@@ -203,7 +203,7 @@ def test_i_mix_of_some_nodes_is_the_same_either_way(x64, monkeypatch):
 
 @pytest.mark.parametrize("form", ["chebyshev", "dense", "edges"])
 def test_two_layers_against_loops(x64, form):
-    settings = problem.BASE._replace(widths=(6, problem.D), mixing="mo")
+    settings = changed(problem.BASE, widths=(6, problem.D), mixing="mo")
     params = problem.parameters(settings)
     tables = problem.padded()
     if form == "dense":
@@ -240,7 +240,7 @@ PADDED |= {
 @pytest.mark.parametrize("case", PADDED)
 def test_padding_changes_neither_loss_nor_gradient(x64, case):
     """Padding anchors, rows and edges in the batch; padding nodes and edges in the graph."""
-    settings = problem.BASE._replace(**PADDED[case])
+    settings = changed(problem.BASE, **PADDED[case])
     params = problem.parameters(settings)
     table, nodes = NeighbourTable(problem.GRAPH), np.arange(problem.N)
     batch = problem.to_device(table.cut(nodes, 13, (18, 41)))

@@ -12,12 +12,12 @@ from mmix_jax.frameworks import simclr
 from mmix_jax.frameworks.simclr import (
     ImageSettings,
     ImageTables,
-    embed_images,
-    make_image_loss,
+    make_loss,
     make_model,
     two_views,
 )
 from tests.frameworks import image_problem as problem
+from tests.frameworks.changes import changed
 
 every_case = pytest.mark.parametrize("case", problem.CASES)
 NAMES = {"partners", "unmixed", "entropy", "cosine", "rank_correlation", "agreement"}
@@ -33,7 +33,7 @@ def linear(x64, monkeypatch):
 def evaluate(settings: ImageSettings, params, *, rows=problem.ROWS, key=problem.KEY, stats=None):
     """((loss, Aux), gradient)."""
     batch = (problem.TABLES, jnp.asarray(rows))
-    compute = jax.value_and_grad(make_image_loss(settings), has_aux=True)
+    compute = jax.value_and_grad(make_loss(settings), has_aux=True)
     return compute(params, {} if stats is None else stats, batch, key)
 
 
@@ -60,10 +60,10 @@ def assert_gradient(gradient, f, params) -> None:
 
 @every_case
 def test_loss_and_gradient_against_loops(linear, case):
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     (value, aux), gradient = evaluate(settings, linear)
     at = linear, problem.linear_outputs(linear)
-    held = at if settings.stop_gradient else None
+    held = at if settings.mixing.stop_gradient else None
 
     def naive_loss(params):
         return problem.loss_of_outputs(settings, params, problem.linear_outputs(params), held)
@@ -72,9 +72,9 @@ def test_loss_and_gradient_against_loops(linear, case):
     assert_gradient(gradient, naive_loss, linear)
     metrics = aux.metrics
     logged = {"contrast"} | {f"mixing/{name}" for name in NAMES}
-    assert metrics.keys() == logged | ({"diversity"} if settings.mixing == "mp" else set())
+    assert metrics.keys() == logged | ({"diversity"} if settings.mixing.rule == "mp" else set())
     assert np.isfinite(flat(metrics)).all()
-    parts = metrics["contrast"] + settings.diversity_weight * metrics.get("diversity", 0.0)
+    parts = metrics["contrast"] + settings.contrast.diversity_weight * metrics.get("diversity", 0.0)
     np.testing.assert_allclose(parts, value, rtol=1e-12)
 
 
@@ -92,7 +92,7 @@ def test_some_rows_are_mixed_and_some_are_not(linear):
 
 def test_without_diversity_loss_the_detached_projections_learn_nothing(linear):
     options = {"mixing": "mp", "threshold": 0.0, "diversity_weight": 0.0}
-    (value, aux), gradient = evaluate(problem.BASE._replace(**options), linear)
+    (value, aux), gradient = evaluate(changed(problem.BASE, **options), linear)
     assert not flat(gradient["projections"]).any() and flat(gradient["w"]).any()
     assert value == aux.metrics["contrast"] and aux.metrics["diversity"] < 0
 
@@ -102,7 +102,7 @@ def test_i_mix_against_loops(linear, monkeypatch):
     lam, partners = draw.uniform(size=8), draw.permutation(8)
     drawn = jnp.asarray(lam), jnp.asarray(partners)
     monkeypatch.setattr(simclr, "draw_partners", lambda *_: drawn)
-    settings = problem.BASE._replace(mixing="i_mix", temperature=0.6)
+    settings = changed(problem.BASE, mixing="i_mix", temperature=0.6)
 
     def naive_loss(params):
         z_b = problem.linear_outputs(params)[1]
@@ -117,22 +117,22 @@ def test_i_mix_against_loops(linear, monkeypatch):
 
 
 def test_random_weights_are_drawn_by_key_and_know_nothing_of_the_embeddings(linear):
-    settings = problem.BASE._replace(mixing="random", candidates="all")
+    settings = changed(problem.BASE, mixing="random", candidates="all")
     (value, aux), gradient = evaluate(settings, linear)
-    (again, _), flowing = evaluate(settings._replace(stop_gradient=False), linear)
+    (again, _), flowing = evaluate(changed(settings, stop_gradient=False), linear)
     (other, _), _ = evaluate(settings, linear, key=jax.random.key(8))
     assert value == again != other
     np.testing.assert_allclose(flat(flowing), flat(gradient), atol=1e-14)
     assert aux.metrics["mixing/partners"] == 7.0
     # nobody's cosine reaches the threshold: nothing is mixed
-    (alone, _), _ = evaluate(settings._replace(candidates="op", threshold=0.999), linear)
-    (unmixed, _), _ = evaluate(settings._replace(mixing="none"), linear)
+    (alone, _), _ = evaluate(changed(settings, candidates="op", threshold=0.999), linear)
+    (unmixed, _), _ = evaluate(changed(settings, mixing="none"), linear)
     np.testing.assert_allclose(alone, unmixed, rtol=1e-14)
 
 
 @pytest.mark.parametrize("case", ["mo_op", "mp_margin", "authors"])
 def test_the_order_of_the_batch_is_of_no_effect(linear, case):
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     order = np.random.default_rng(6).permutation(8)
     (value, aux), gradient = evaluate(settings, linear)
     (permuted, measured), of_permuted = evaluate(settings, linear, rows=problem.ROWS[order])
@@ -144,9 +144,9 @@ def test_the_order_of_the_batch_is_of_no_effect(linear, case):
 @pytest.mark.parametrize("case", ["mp_margin", "authors"])
 def test_streamed_equals_dense(linear, case):
     """Blocks of three rows do not divide the batch."""
-    settings = problem.BASE._replace(**problem.CASES[case])
+    settings = changed(problem.BASE, **problem.CASES[case])
     (value, aux), gradient = evaluate(settings, linear)
-    (streamed, measured), of_streamed = evaluate(settings._replace(block_size=3), linear)
+    (streamed, measured), of_streamed = evaluate(changed(settings, block_size=3), linear)
     np.testing.assert_allclose(streamed, value, rtol=1e-12)
     np.testing.assert_allclose(flat(of_streamed), flat(gradient), atol=1e-12)
     np.testing.assert_allclose(flat(measured.metrics), flat(aux.metrics), atol=1e-12)
@@ -157,7 +157,7 @@ def test_metrics_of_a_batch_made_by_hand(linear, monkeypatch):
     labels = jnp.array([0, 0, 1, 1, 1, -1, 0, 1])
     tables = ImageTables(problem.TABLES.images[jnp.array([2, 2, 2, 5, 5, 8, 0, 1])], labels)
     monkeypatch.setattr(problem, "TABLES", tables)
-    settings = problem.BASE._replace(mixing="mo", threshold=0.9999)
+    settings = changed(problem.BASE, mixing="mo", threshold=0.9999)
     metrics = evaluate(settings, linear, rows=np.arange(8))[0][1].metrics
     three, two = -0.2 * np.log(0.2) - 0.8 * np.log(0.4), -0.2 * np.log(0.2) - 0.8 * np.log(0.8)
     expected = {
@@ -170,7 +170,7 @@ def test_metrics_of_a_batch_made_by_hand(linear, monkeypatch):
     }
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[f"mixing/{name}"], value, rtol=1e-9, err_msg=name)
-    metrics = evaluate(settings._replace(mixing="none"), linear, rows=np.arange(8))[0][1].metrics
+    metrics = evaluate(changed(settings, mixing="none"), linear, rows=np.arange(8))[0][1].metrics
     assert metrics["mixing/unmixed"] == 1.0 and metrics["mixing/partners"] == 0.0
 
 
@@ -193,7 +193,7 @@ def two_passes(settings: ImageSettings, variables: Any, views: np.ndarray):
 def test_one_pass_of_both_views_equals_two_passes(x64, monkeypatch):
     """Loss, gradient and running statistics, from head outputs of one view at a time."""
     monkeypatch.setattr(simclr, "two_views", problem.fixed_views)
-    settings = problem.BASE._replace(mixing="mp", candidates="all")
+    settings = changed(problem.BASE, mixing="mp", candidates="all")
     variables, views = problem.variables(settings), problem.VIEWS[:, problem.ROWS]
     run = jax.jit(lambda params: two_passes(settings, {**variables, "params": params}, views))
     params = variables["params"]
@@ -204,7 +204,7 @@ def test_one_pass_of_both_views_equals_two_passes(x64, monkeypatch):
         return problem.loss_of_outputs(settings, moved, np.asarray(run(moved)[:2]), held)
 
     batch = (problem.TABLES, jnp.asarray(problem.ROWS))
-    compute = jax.jit(jax.value_and_grad(make_image_loss(settings), has_aux=True))
+    compute = jax.jit(jax.value_and_grad(make_loss(settings), has_aux=True))
     (value, aux), gradient = compute(params, variables["batch_stats"], batch, problem.KEY)
     np.testing.assert_allclose(value, naive_loss(params), rtol=1e-10)
     assert_gradient(gradient, naive_loss, params)
@@ -215,18 +215,20 @@ def test_one_pass_of_both_views_equals_two_passes(x64, monkeypatch):
 def test_features_are_those_of_running_statistics_and_clean_images(x64):
     """An image's features do not depend on its batch, nor on the head; nothing is augmented."""
     augmentation = problem.PLAIN._replace(flip=1.0, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
-    settings = problem.BASE._replace(augmentation=augmentation)
+    settings = changed(problem.BASE, augmentation=augmentation)
     variables = problem.variables(settings)
     images = np.random.default_rng(0).integers(0, 256, (4, *problem.SHAPE)).astype(np.uint8)
-    embed = jax.jit(lambda variables, images: embed_images(settings, variables, images))
-    found = embed(variables, images)
+    features_of = jax.jit(lambda variables, images: simclr.embed(settings, variables, images))
+    found = features_of(variables, images)
     assert found.shape == (4, 4)
     x = (images / 255 - np.array(augmentation.mean)) / np.array(augmentation.std)
     encoder = make_model(settings).bind(variables).encoder
     np.testing.assert_allclose(found, encoder(jnp.asarray(x)), rtol=1e-5)
-    np.testing.assert_allclose(found[1:], embed(variables, images[[1, 2, 3, 3]])[:3], rtol=1e-12)
+    np.testing.assert_allclose(
+        found[1:], features_of(variables, images[[1, 2, 3, 3]])[:3], rtol=1e-12
+    )
     headless = {**variables, "params": {**variables["params"], "head": {}}}
-    np.testing.assert_array_equal(found, embed(headless, images))
+    np.testing.assert_array_equal(found, features_of(headless, images))
 
 
 # The views
@@ -236,15 +238,15 @@ def flipped_images() -> tuple[ImageSettings, np.ndarray, np.ndarray]:
     """Settings that only flip, twelve images, and what normalisation makes of them."""
     images = np.random.default_rng(0).integers(0, 256, (12, *problem.SHAPE)).astype(np.uint8)
     mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
-    settings = problem.BASE._replace(
-        augmentation=problem.PLAIN._replace(flip=0.5, mean=mean, std=std)
+    settings = changed(
+        problem.BASE, augmentation=problem.PLAIN._replace(flip=0.5, mean=mean, std=std)
     )
     return settings, images, (images / 255 - np.array(mean)) / np.array(std)
 
 
 def test_both_views_are_drawn_for_each_image_apart():
     settings, images, x = flipped_images()
-    settings = settings._replace(dtype="float32")
+    settings = changed(settings, dtype="float32")
     draws = jax.jit(
         lambda images, first: two_views(settings, images, jax.random.key(0), first=first)
     )
@@ -263,10 +265,10 @@ def test_the_loss_is_of_augmented_rows_of_the_tables(x64, monkeypatch):
     """It is that of some flips, others by another key."""
     monkeypatch.setattr(simclr, "make_model", problem.Linear)
     settings, images, x = flipped_images()
-    settings = settings._replace(mixing="mo")
+    settings = changed(settings, mixing="mo")
     params, rows = problem.linear_parameters(), np.array([7, 2])
     tables = ImageTables(jnp.asarray(images), jnp.full(12, -1))
-    batch, loss_fn = (tables, jnp.asarray(rows)), make_image_loss(settings)
+    batch, loss_fn = (tables, jnp.asarray(rows)), make_loss(settings)
     draws = jax.jit(lambda key: loss_fn(params, {}, batch, key)[0])
     found = [float(draws(jax.random.key(seed))) for seed in range(4)]
     losses = []

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmix_jax.frameworks.simclr import ImageSettings, ImageTables, make_image_loss
+from mmix_jax.frameworks.simclr import ImageSettings, ImageTables, make_loss
 from mmix_jax.training.step import (
     AXIS,
     Optimization,
@@ -15,6 +15,7 @@ from mmix_jax.training.step import (
     replicate,
 )
 from tests.frameworks import image_problem as problem
+from tests.frameworks.changes import changed
 
 # Of the linear encoder on fixed views.
 CASES = {
@@ -32,7 +33,7 @@ def step_on(num_devices: int, settings: ImageSettings, variables, tables, rows=p
     """The state after one step of plain descent, and its metrics."""
     devices = jax.devices()[:num_devices]
     optimizer = make_optimizer(Optimization(0.1, 1e-3, "sgd"))
-    step = make_step(make_image_loss(settings, AXIS), optimizer, devices=devices)
+    step = make_step(make_loss(settings, AXIS), optimizer, devices=devices)
     state = init_state(variables["params"], optimizer, variables["batch_stats"])
     state, tables = replicate((state, tables), devices)
     state, metrics = step(state, tables, rows.reshape(num_devices, -1), jax.random.key(0))
@@ -52,7 +53,7 @@ def assert_equal_steps(four, one) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_four_devices_equal_one(x64, monkeypatch, case):
     problem.use_linear(monkeypatch)
-    settings = problem.BASE._replace(**CASES[case])
+    settings = changed(problem.BASE, **CASES[case])
     variables = {"params": problem.linear_parameters(), "batch_stats": {}}
     one, four = (step_on(num, settings, variables, problem.TABLES) for num in (1, 4))
     assert_equal_steps(four, one)
@@ -60,7 +61,8 @@ def test_four_devices_equal_one(x64, monkeypatch, case):
 
 def test_four_devices_equal_one_with_encoder_and_augmentation(x64):
     """Colours are left out, which take long to compile."""
-    settings = problem.BASE._replace(
+    settings = changed(
+        problem.BASE,
         augmentation=problem.PLAIN._replace(crop_scale=(0.3, 1.0), flip=0.5),
         mixing="mp",
         threshold=0.0,
