@@ -1,4 +1,4 @@
-"""Your own set of graphs: a folder with an ``.npz`` file each; nothing in it is executed."""
+"""Your own set of graphs: a folder with an `.npz` file each; nothing in it is executed."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.graphs.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
-from mmix_jax.data.nodes.npz_files import (
+from mmix_jax.data.raw import MAX_DEGREE, degree_features, make_graph_or_empty
+from mmix_jax.data.store.files import reading
+from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
     SPARSE_FEATURE_KEYS,
     load_arrays,
@@ -24,10 +25,9 @@ FEATURES = ("auto", "degree")
 class GraphFile(NamedTuple):
     """One graph of the set.
 
-    Fields:
-      graph: checked; ``x`` has no columns where ``has_features`` is false.
-      has_features: whether the file gives any.
-      label: a number, or None.
+    graph: checked; `x` has no columns where `has_features` is false.
+    has_features: whether the file gives any.
+    label: a number, or None.
     """
 
     graph: Graph
@@ -42,21 +42,21 @@ def read_graph_folder(
     max_degree: int = MAX_DEGREE,
     undirected: bool = True,
 ) -> GraphDataset:
-    """Graphs of your own, in the order of their files' names, which without ``.npz`` are the ids.
+    """Graphs of your own, in the order of their files' names, which without `.npz` are the ids.
 
     Keys of each file (arrays of numbers or strings; pickled objects are refused):
 
-    - edges: as in ``custom.read_graph_file``: ``edge_index`` [2, E], with ``edge_weight`` [E] if
+    - edges: as in `custom.read_graph_file`: `edge_index` [2, E], with `edge_weight` [E] if
       there are weights, or a SciPy CSR adjacency;
-    - nodes: ``x`` [N, F], or CSR parts prefixed by ``attr_``, with the same F in every file; or in
-      no file: then N is the adjacency's, or ``num_nodes``, and x the one-hot degree. N may be 0;
-    - optional: ``y`` or ``labels``, the graph's class, a single number 0 … C − 1. Either all files
+    - nodes: `x` [N, F], or CSR parts prefixed by `attr_`, with the same F in every file; or in
+      no file: then N is the adjacency's, or `num_nodes`, and x the one-hot degree. N may be 0;
+    - optional: `y` or `labels`, the graph's class, a single number 0 … C − 1. Either all files
       have one, or none.
 
     Args:
       path: of the folder.
-      features: ``"auto"``: those in the files if any; ``"degree"``: the one-hot degree in any case.
-      max_degree: see ``graph_sets.degree_features``.
+      features: `"auto"`: those in the files if any; `"degree"`: the one-hot degree in any case.
+      max_degree: see `raw.degree_features`.
       undirected: store every edge in both directions.
 
     Raises:
@@ -73,7 +73,7 @@ def read_graph_folder(
     paths = sorted(p for p in folder.glob("*.npz") if not p.name.startswith("."))
     if not paths:
         raise InputError(f"{folder}: must hold .npz files, one per graph, found none; add them")
-    try:
+    with reading(folder):
         files = {p.name: _read_file(p, features, undirected) for p in paths}
         given = _all_or_none({name: f.has_features for name, f in files.items()}, "features x")
         labelled = _all_or_none({name: f.label is not None for name, f in files.items()}, "a y")
@@ -89,12 +89,10 @@ def read_graph_folder(
             features="given" if given else "degree",
             ids=np.array([p.stem for p in paths]),
         )
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from error
 
 
 def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
-    try:
+    with reading(path.name):
         keys = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "num_nodes")
         arrays = load_arrays(path, keys)
         edges = read_edges(arrays)
@@ -109,12 +107,10 @@ def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
             undirected=undirected,
         )
         return GraphFile(graph, x is not None, _label(arrays))
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
 
 
 def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | None) -> int:
-    """Number of nodes, which features, adjacency and ``num_nodes`` must agree on.
+    """Number of nodes, which features, adjacency and `num_nodes` must agree on.
 
     It is not guessed from the edges: the last nodes may have none.
     """

@@ -1,7 +1,7 @@
-"""Sets of images as tensorflow-datasets prepares them: shards of records in ``<name>/<version>/``.
+"""Sets of images as tensorflow-datasets prepares them: shards of records in `<name>/<version>/`.
 
 Ours are written and read in its array_record format, the one that needs no TensorFlow, with the
-features of its own builders: ``image`` (PNG), ``label``, ``id`` and more labels. Theirs, prepared
+features of its own builders: `image` (PNG), `label`, `id` and more labels. Theirs, prepared
 in that format, are read the same way.
 """
 
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 
 
 def find_prepared(name: str, folders: Iterable[Path]) -> Path | None:
-    """``<name>/<version>`` in the first folder that has one; None if none has.
+    """`<name>/<version>` in the first folder that has one; None if none has.
 
     Of several versions the newest is taken, among those in array_record format if there is one.
 
     Raises:
-      InputError: a ``dataset_info.json`` is damaged.
+      InputError: a `dataset_info.json` is damaged.
     """
     for folder in folders:
         found = [
@@ -53,7 +53,7 @@ def read_prepared(folder: Path, name: str, *, label: str = "label") -> ImageData
     Args:
       folder: that of a version.
       name: the data set's, for reports.
-      label: a feature of kind ``ClassLabel``; its names become the classes.
+      label: a feature of kind `ClassLabel`; its names become the classes.
 
     Raises:
       InputError: not in array_record format, or files are missing, damaged or of other features.
@@ -88,14 +88,14 @@ def write_prepared(
     """Prepares a set by a builder of tensorflow-datasets, in array_record format.
 
     Args:
-      labelled: by feature, the labels to write and the names of their classes: ``"label"`` and
+      labelled: by feature, the labels to write and the names of their classes: `"label"` and
         others, all of the same images, which keep their order.
-      name: of the folder in ``folder``.
+      name: of the folder in `folder`.
       folder: created where missing; nothing is done where it holds this set already.
       homepage: where the images are from.
 
     Returns:
-      ``folder/name/version``.
+      `folder/name/version`.
 
     Raises:
       InputError: the folder cannot be written, or holds a damaged one.

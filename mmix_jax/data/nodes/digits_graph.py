@@ -3,7 +3,7 @@
 import numpy as np
 
 from mmix_jax.data.splits import stratified_split
-from mmix_jax.data.statistics import check_statistics, measure
+from mmix_jax.data.statistics import check_statistics, node_statistics
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.graphs.types import make_graph
 
@@ -19,12 +19,12 @@ def load_digits_graph(
 
     Args:
       num_neighbours: nearest images of each.
-      split: ``"default"``: 20 training nodes per class, 500 for validation, the rest tests;
-        ``"random"``: 10/10/80.
+      split: `"default"`: 20 training nodes per class, 500 for validation, the rest tests;
+        `"random"`: 10/10/80.
       split_seed: of either split.
 
     Raises:
-      InputError: the split is unknown or ``"public"``, or scikit-learn's copy is another one.
+      InputError: the split is unknown or `"public"`, or scikit-learn's copy is another one.
     """
     from sklearn.datasets import load_digits
 
@@ -36,7 +36,7 @@ def load_digits_graph(
         "digits_graph", graph, labels, given=given, split=split, split_seed=split_seed
     )
     if split == "default" and num_neighbours == 10:
-        check_statistics("digits_graph", measure(dataset))
+        check_statistics("digits_graph", node_statistics(dataset))
     return dataset
 
 

@@ -1,10 +1,10 @@
 """Cora, Citeseer and Pubmed from the original Planetoid files, with their public split.
 
-A set is eight files ``ind.<name>.<part>``. The nodes of ``allx``/``ally`` come first, in order;
-``x``/``y`` are the first of them, those with public training labels. Row r of ``tx``/``ty`` is
-the test node whose index is line r of ``test.index``. ``graph`` lists every node's neighbours and
+A set is eight files `ind.<name>.<part>`. The nodes of `allx`/`ally` come first, in order;
+`x`/`y` are the first of them, those with public training labels. Row r of `tx`/`ty` is
+the test node whose index is line r of `test.index`. `graph` lists every node's neighbours and
 has one entry per node: this, and no largest index, is the number of nodes. In Citeseer, 15 nodes
-of the test range stand in ``graph`` only: they have neither features nor a label.
+of the test range stand in `graph` only: they have neither features nor a label.
 
 Source: Yang, Cohen and Salakhutdinov, "Revisiting Semi-Supervised Learning with Graph
 Embeddings", ICML 2016; https://github.com/kimiyoung/planetoid.
@@ -17,16 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.statistics import check_statistics, measure
-from mmix_jax.data.store.checksums import PLANETOID
-from mmix_jax.data.store.files import RemoteFile, require_files
+from mmix_jax.data.statistics import PUBLISHED, check_statistics, node_statistics
+from mmix_jax.data.store.checksums import RemoteFile
+from mmix_jax.data.store.files import require_files
 from mmix_jax.data.store.unpickle import load_pickle
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split, make_graph
 
 BASE_URL = "https://github.com/kimiyoung/planetoid/raw/master/data/"
-NAMES = ("cora", "citeseer", "pubmed")
 PARTS = ("x", "y", "tx", "ty", "allx", "ally", "graph", "test.index")
 NUM_VALID = 500
 
@@ -34,14 +33,13 @@ NUM_VALID = 500
 class PlanetoidParts(NamedTuple):
     """The content of a set's files, checked for shape only.
 
-    Fields:
-      num_train: rows of ``x``, the public training nodes.
-      allx: features of the first nodes, dense float32 [M, F].
-      ally: their classes, one-hot [M, C].
-      tx: features of the test nodes, dense float32 [T, F].
-      ty: their classes, one-hot [T, C].
-      test_index: node of each row of ``tx``, int64 [T].
-      graph: neighbours of every node, by node.
+    num_train: rows of `x`, the public training nodes.
+    allx: features of the first nodes, dense float32 [M, F].
+    ally: their classes, one-hot [M, C].
+    tx: features of the test nodes, dense float32 [T, F].
+    ty: their classes, one-hot [T, C].
+    test_index: node of each row of `tx`, int64 [T].
+    graph: neighbours of every node, by node.
     """
 
     num_train: int
@@ -63,13 +61,13 @@ def load_planetoid(
 ) -> NodeDataset:
     """A Planetoid set with its public split, from disk or downloaded.
 
-    Public split: the nodes of ``y`` (20 per class) train, the next 500 are for validation, those
-    of ``test.index`` test. Citeseer's 15 nodes without label are in the graph but in no part.
+    Public split: the nodes of `y` (20 per class) train, the next 500 are for validation, those
+    of `test.index` test. Citeseer's 15 nodes without label are in the graph but in no part.
 
     Args:
-      name: ``"cora"``, ``"citeseer"`` or ``"pubmed"``.
-      data_dir: holds the files in ``planetoid/`` or directly; see ``files.search_folders``.
-      split: ``"default"`` and ``"public"`` are the public split, ``"random"`` is 10/10/80.
+      name: `"cora"`, `"citeseer"` or `"pubmed"`.
+      data_dir: holds the files in `planetoid/` or directly; see `files.search_folders`.
+      split: `"default"` and `"public"` are the public split, `"random"` is 10/10/80.
       split_seed: seed of the random split.
       base_url: where the files are downloaded from if missing.
 
@@ -88,16 +86,10 @@ def load_planetoid(
 
 
 def remote_files(name: str, *, base_url: str = BASE_URL) -> list[RemoteFile]:
-    """A set's eight files in the order of ``PARTS``, with pinned sums."""
-    if name not in NAMES:
-        raise InputError(f"unknown Planetoid set {name!r}; expected one of: {', '.join(NAMES)}")
+    """A set's eight files in the order of `PARTS`, with pinned sums."""
+    pinned = PUBLISHED[name]["files"]
     files = (f"ind.{name}.{part}" for part in PARTS)
-    return [RemoteFile(f"planetoid/{f}", base_url + f, *PLANETOID[f]) for f in files]
-
-
-def read_planetoid(folder: str | os.PathLike, name: str) -> PlanetoidParts:
-    """Reads ``ind.<name>.*`` in a folder, whatever set it is: no sums, no statistics."""
-    return read_parts({part: Path(folder) / f"ind.{name}.{part}" for part in PARTS})
+    return [RemoteFile(f"planetoid/{f}", base_url + f, **pinned[f]) for f in files]
 
 
 def read_parts(paths: Mapping[str, Path]) -> PlanetoidParts:
@@ -145,7 +137,7 @@ def to_dataset(name: str, parts: PlanetoidParts) -> NodeDataset:
 
 def check_planetoid(dataset: NodeDataset, parts: PlanetoidParts) -> None:
     """Compares a set with its published statistics, those of the raw lists included."""
-    found = measure(
+    found = node_statistics(
         dataset,
         list_entries=sum(len(near) for near in parts.graph.values()),
         self_loops=sum(node in near for node, near in parts.graph.items()),

@@ -16,7 +16,7 @@ def safe_members(
     Names with a double slash inside are fine, as published TU archives have them.
 
     Raises:
-      InputError: a member's name is absolute or climbs by ``..``, or the member is a link or a
+      InputError: a member's name is absolute or climbs by `..`, or the member is a link or a
         device.
     """
     if isinstance(archive, zipfile.ZipFile):

@@ -16,10 +16,9 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 class Container(NamedTuple):
     """An open container.
 
-    Fields:
-      source: where it lies.
-      members: its files by name, with forward slashes, in the order in which they lie.
-      load: a member's content.
+    source: where it lies.
+    members: its files by name, with forward slashes, in the order in which they lie.
+    load: a member's content.
     """
 
     source: Path
@@ -56,7 +55,7 @@ class Container(NamedTuple):
 def open_container(source: Path) -> Iterator[Container]:
     """The files of a folder (those of all folders below included), of a zip, or of a tar.
 
-    Archives are known by their names' endings, ``ARCHIVES``.
+    Archives are known by their names' endings, `ARCHIVES`.
 
     Raises:
       InputError: it is none of them, cannot be read, holds a name that leaves it, a link, a

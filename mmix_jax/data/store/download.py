@@ -37,7 +37,7 @@ class DownloadFailed(Exception):
 def download(
     files: Sequence[RemoteFile], folder: Path, *, stall_seconds: float = 30.0
 ) -> dict[str, Path]:
-    """Downloads files to ``folder / file.path``.
+    """Downloads files to `folder / file.path`.
 
     Args:
       files: what to get; pinned sums are checked before a file is put in place.
@@ -45,7 +45,7 @@ def download(
       stall_seconds: gives up when no data arrives for so long.
 
     Returns:
-      Where each lies, by ``file.path``.
+      Where each lies, by `file.path`.
 
     Raises:
       DownloadFailed: nothing answers (within ten seconds), the server refuses, the download
@@ -60,6 +60,23 @@ def download(
             return {file.path: _put(staged[file.url], folder, file) for file in files}
     except OSError as error:
         raise DownloadFailed(f"cannot write to {folder} ({error.strerror})") from error
+
+
+def download_first(files: Sequence[RemoteFile], folder: Path) -> Path:
+    """Where the first that comes whole lies, of one data set's files at several addresses.
+
+    Raises:
+      DownloadFailed: none comes; the line says why, by address. With two silent addresses that
+        takes less than ten seconds.
+    """
+    reasons = []
+    for file in files:
+        try:
+            probe(file.url, seconds=4.5)
+            return download([file], folder)[file.path]
+        except DownloadFailed as error:
+            reasons.append(str(error) if file.url in str(error) else f"{file.url}: {error}")
+    raise DownloadFailed(", ".join(reasons))
 
 
 def probe(url: str, *, seconds: float = _PROBE_SECONDS) -> None:
@@ -123,7 +140,7 @@ def _run_fetch(files: Sequence[RemoteFile], staging: Path, stall_seconds: float)
 def _watch(
     process: subprocess.Popen, request: str | None, staging: Path, stall_seconds: float
 ) -> dict:
-    """The process's answer; gives up when its folder has not grown for ``stall_seconds``."""
+    """The process's answer; gives up when its folder has not grown for `stall_seconds`."""
     size, last_growth = 0, time.monotonic()
     while True:
         try:

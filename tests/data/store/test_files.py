@@ -21,7 +21,7 @@ CONTENT = b"some data\n" * 5000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``contents`` by path; ``stalling`` paths send half and then nothing."""
+    """Serves `contents` by path; `stalling` paths send half and then nothing."""
 
     daemon_threads = True
 
