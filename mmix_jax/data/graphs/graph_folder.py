@@ -19,7 +19,7 @@ from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
-FEATURES = ("auto", "degree")
+_FEATURES = ("auto", "degree")
 
 
 class GraphFile(NamedTuple):
@@ -46,7 +46,7 @@ def read_graph_folder(
 
     Keys of each file (arrays of numbers or strings; pickled objects are refused):
 
-    - edges: as in `custom.read_graph_file`: `edge_index` [2, E], with `edge_weight` [E] if
+    - edges: as in `graph_file.read_graph_file`: `edge_index` [2, E], with `edge_weight` [E] if
       there are weights, or a SciPy CSR adjacency;
     - nodes: `x` [N, F], or CSR parts prefixed by `attr_`, with the same F in every file; or in
       no file: then N is the adjacency's, or `num_nodes`, and x the one-hot degree. N may be 0;
@@ -63,9 +63,9 @@ def read_graph_folder(
       InputError: in one line, which file and what is wrong with it.
     """
     folder = Path(path).expanduser()
-    if features not in FEATURES:
+    if features not in _FEATURES:
         raise InputError(
-            f"unknown features {features!r} of graph files; expected one of: {', '.join(FEATURES)}"
+            f"unknown features {features!r} of graph files; expected one of: {', '.join(_FEATURES)}"
         )
     if not folder.is_dir():
         raise InputError(f"{folder}: must be a folder of .npz files, found none; check the path")
@@ -114,9 +114,9 @@ def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | 
 
     It is not guessed from the edges: the last nodes may have none.
     """
-    told = {} if rows is None else {"the adjacency": rows}
+    counts = {} if rows is None else {"the adjacency": rows}
     if x is not None:
-        told["the features"] = len(np.atleast_1d(x))
+        counts["the features"] = len(np.atleast_1d(x))
     if "num_nodes" in arrays:
         value = arrays["num_nodes"]
         if value.size != 1 or value.dtype.kind not in "iu" or value.item() < 0:
@@ -124,16 +124,16 @@ def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | 
                 f"num_nodes must be one integer, 0 or more, found {value.ravel()[:3].tolist()}; "
                 "save the number of nodes"
             )
-        told["num_nodes"] = value.item()
-    if not told:
+        counts["num_nodes"] = value.item()
+    if not counts:
         raise InputError(
             "the number of nodes must be told, found neither x nor an adjacency nor num_nodes; add "
             "num_nodes"
         )
-    if len(set(told.values())) > 1:
-        found = ", ".join(f"{count} by {source}" for source, count in told.items())
-        raise InputError(f"the number of nodes must be one, found {found}; check the file")
-    return next(iter(told.values()))
+    if len(set(counts.values())) > 1:
+        differing = ", ".join(f"{count} by {source}" for source, count in counts.items())
+        raise InputError(f"the number of nodes must be one, found {differing}; check the file")
+    return next(iter(counts.values()))
 
 
 def _label(arrays: dict[str, np.ndarray]) -> np.ndarray | None:

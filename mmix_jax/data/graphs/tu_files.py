@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.store.archives import safe_members
+from mmix_jax.data.store.containers import check_members
 from mmix_jax.errors import InputError
 
 REQUIRED = ("A", "graph_indicator", "graph_labels")
@@ -122,7 +122,7 @@ def _read_zip(source: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
     contents = {}
     try:
         with zipfile.ZipFile(source) as archive:
-            safe_members(archive)
+            check_members(archive)
             for member in archive.infolist():
                 # Windows' rule knows both separators; some archives were packed there.
                 part = wanted.get(PureWindowsPath(member.filename).name)

@@ -77,7 +77,7 @@ def read_tudataset(
     features: str = "auto",
     max_degree: int = MAX_DEGREE,
 ) -> GraphDataset:
-    """Reads set `name` in a zip or a folder, whatever set it is: no sums, no statistics.
+    """Read set `name` in a zip or a folder, whatever set it is: no sums, no statistics.
 
     Node features x:
 
@@ -153,15 +153,15 @@ def _structure(parts: TUParts) -> Graph:
 
 
 def _check_known(name: str, parts: TUParts, union: Graph) -> None:
-    """Compares a set with its published statistics."""
+    """Compare a set with its published statistics."""
     labels, attributes = parts.node_labels, parts.node_attributes
-    found = graph_statistics(
+    statistics = graph_statistics(
         union,
         parts.labels,
         num_node_labels=0 if labels is None else sum(np.unique(c).size for c in labels.T),
         num_attributes=0 if attributes is None else attributes.shape[1],
     )
-    check_statistics(name, found)
+    check_statistics(name, statistics)
 
 
 def _compare_sums(texts: Mapping[str, TextFile], name: str, official: str, source: Path) -> None:

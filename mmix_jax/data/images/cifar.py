@@ -126,7 +126,7 @@ def prepare_cifar(
     data_dir: str | os.PathLike | None = None,
     base_url: str | None = None,
 ) -> Path:
-    """Prepares a set as `folder/name/version`, which tensorflow-datasets reads; returns that.
+    """Prepare a set as `folder/name/version`, which tensorflow-datasets reads; returns that.
 
     Args:
       name: `"cifar10"`, or `"cifar100"` with the labels of both kinds.
@@ -139,8 +139,8 @@ def prepare_cifar(
     """
     source = find_source(name, data_dir=data_dir, base_url=base_url)
     name = name.removesuffix("_coarse")
-    features = {"label": name} | ({"coarse_label": "cifar100_coarse"} if name == "cifar100" else {})
-    labelled = {feature: read_cifar(source, labels) for feature, labels in features.items()}
+    names = {"label": name} | ({"coarse_label": "cifar100_coarse"} if name == "cifar100" else {})
+    labelled = {kind: read_cifar(source, of) for kind, of in names.items()}
     for dataset in labelled.values():
         check_statistics(dataset.name, image_statistics(dataset))
     homepage = f"{BASE_URL}cifar.html"
@@ -148,7 +148,7 @@ def prepare_cifar(
 
 
 def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
-    """Reads an archive or unpacked folder of either form: no sums, no statistics.
+    """Read an archive or unpacked folder of either form: no sums, no statistics.
 
     Raises:
       InputError: a file is missing, damaged or another set's.

@@ -83,7 +83,7 @@ def find_original(name: str, data_dir: str | os.PathLike | None = None) -> Path 
 
 
 def check_name(name: str) -> None:
-    """Raises InputError for a name that is not in `FORMS`."""
+    """Raise InputError for a name that is not in `FORMS`."""
     if name not in FORMS:
         raise InputError(f"unknown CIFAR set {name!r}; expected one of: {', '.join(FORMS)}")
 

@@ -37,13 +37,13 @@ def find_prepared(name: str, folders: Iterable[Path]) -> Path | None:
       InputError: a `dataset_info.json` is damaged.
     """
     for folder in folders:
-        found = [
+        versions = [
             info.parent
             for info in (folder / name).glob("*/dataset_info.json")
             if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
         ]
-        if found:
-            return max(found, key=lambda path: (FORMAT in _formats(path), _version(path)))
+        if versions:
+            return max(versions, key=lambda path: (FORMAT in _formats(path), _version(path)))
     return None
 
 
@@ -85,7 +85,7 @@ def read_prepared(folder: Path, name: str, *, label: str = "label") -> ImageData
 def write_prepared(
     labelled: Mapping[str, ImageDataset], name: str, folder: Path, *, homepage: str
 ) -> Path:
-    """Prepares a set by a builder of tensorflow-datasets, in array_record format.
+    """Prepare a set by a builder of tensorflow-datasets, in array_record format.
 
     Args:
       labelled: by feature, the labels to write and the names of their classes: `"label"` and

@@ -94,13 +94,13 @@ def _read(path: Path, name: str, *, split: str, split_seed: int) -> NodeDataset:
         ids=_names(load_objects(path, "idx_to_node"), x.shape[0]),
     )
     dataset = check_raw(name, raw, split=split, split_seed=split_seed)
-    found = node_statistics(
+    statistics = node_statistics(
         dataset,
         list_entries=edges.senders.size,
         self_loops=int(np.sum(edges.senders == edges.receivers)),
         zero_rows=int(np.sum(~x.any(axis=1))),
     )
-    check_statistics(name, found)
+    check_statistics(name, statistics)
     return dataset
 
 
@@ -136,10 +136,10 @@ def _check_shapes(arrays: dict[str, np.ndarray], name: str) -> None:
         "attr_shape": [wanted.num_nodes, wanted.num_features],
     }
     for key, shape in shapes.items():
-        found = arrays[key].tolist()
-        if found != shape:
+        given = arrays[key].tolist()
+        if given != shape:
             raise InputError(
-                f"{name} must have {key} {shape}, found {found!s:.60}: swapped or damaged file; "
+                f"{name} must have {key} {shape}, found {given!s:.60}: swapped or damaged file; "
                 "get the original file again"
             )
 

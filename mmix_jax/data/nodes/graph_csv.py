@@ -61,8 +61,8 @@ def _read_nodes(folder: Path) -> RawGraph:
     """Everything but the edges."""
     table, array = folder / "nodes.csv", folder / "nodes.npy"
     if table.is_file() == array.is_file():
-        found = "both" if table.is_file() else "neither"
-        raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {found}; add one")
+        which = "both" if table.is_file() else "neither"
+        raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {which}; add one")
     if table.is_file():
         return _read_node_table(table)
     try:

@@ -38,7 +38,7 @@ def read_graph_file(
     - optional: `y` or `labels` [N], −1 where unknown; `train_mask`, `val_mask` and
       `test_mask` [N], all three or none; `ids` [N].
 
-    A folder, or its `edges.csv`, holds tables instead: see `custom_csv.read_csv_graph`.
+    A folder, or its `edges.csv`, holds tables instead: see `graph_csv.read_csv_graph`.
     Without masks the split is 10/10/80 by `split_seed`; without labels there is none.
 
     Args:

@@ -93,7 +93,7 @@ def remote_files(name: str, *, base_url: str = BASE_URL) -> list[RemoteFile]:
 
 
 def read_parts(paths: Mapping[str, Path]) -> PlanetoidParts:
-    """Reads the eight files given by part.
+    """Read the eight files given by part.
 
     Raises:
       InputError: a file cannot be read, or the parts do not fit each other.
@@ -118,7 +118,7 @@ def read_parts(paths: Mapping[str, Path]) -> PlanetoidParts:
 
 
 def to_dataset(name: str, parts: PlanetoidParts) -> NodeDataset:
-    """Puts the parts' rows in their places; the public split."""
+    """Put the parts' rows in their places; the public split."""
     num_nodes = len(parts.graph)
     known = np.arange(parts.allx.shape[0])
     x = np.zeros((num_nodes, parts.allx.shape[1]), np.float32)
@@ -136,13 +136,13 @@ def to_dataset(name: str, parts: PlanetoidParts) -> NodeDataset:
 
 
 def check_planetoid(dataset: NodeDataset, parts: PlanetoidParts) -> None:
-    """Compares a set with its published statistics, those of the raw lists included."""
-    found = node_statistics(
+    """Compare a set with its published statistics, those of the raw lists included."""
+    statistics = node_statistics(
         dataset,
         list_entries=sum(len(near) for near in parts.graph.values()),
         self_loops=sum(node in near for node, near in parts.graph.items()),
     )
-    check_statistics(dataset.name, found)
+    check_statistics(dataset.name, statistics)
 
 
 def _read_matrix(path: Path) -> np.ndarray:

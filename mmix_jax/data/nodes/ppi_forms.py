@@ -53,7 +53,7 @@ class PPIParts(NamedTuple):
 
 
 def read_parts(source: Path) -> PPIParts:
-    """Reads a folder or archive of either form, see `ppi_files.read_files`.
+    """Read a folder or archive of either form, see `ppi_files.read_files`.
 
     Raises:
       InputError: in one line, which file is missing, damaged or badly formed.
@@ -92,8 +92,8 @@ def _read_graph_id(files: Files, file: str, num_nodes: int) -> np.ndarray:
         raise files.fault(file, "whole numbers of graphs", f"dtype {index.dtype}")
     falls = np.flatnonzero(index[1:] < index[:-1])
     if falls.size:
-        found = f"{index[falls[0] + 1]} after {index[falls[0]]}"
-        raise files.fault(file, "numbers of graphs that never fall", found)
+        fall = f"{index[falls[0] + 1]} after {index[falls[0]]}"
+        raise files.fault(file, "numbers of graphs that never fall", fall)
     return index.astype(np.int64)
 
 
@@ -159,8 +159,8 @@ def _read_marks(files: Files, file: str, nodes: list[dict[str, Any]]) -> np.ndar
     marks = [(node.get("val"), node.get("test")) for node in nodes]
     wrong = [row for row in marks if any(type(mark) is not bool for mark in row) or all(row)]
     if wrong:
-        found = "val {} and test {}".format(*(json.dumps(mark) for mark in wrong[0]))
-        raise files.fault(file, "nodes whose val and test are false, or one of them true", found)
+        first = "val {} and test {}".format(*(json.dumps(mark) for mark in wrong[0]))
+        raise files.fault(file, "nodes whose val and test are false, or one of them true", first)
     valid, test = np.array(marks, np.int64).reshape(-1, 2).T
     return valid + 2 * test
 
@@ -190,8 +190,8 @@ def _check_within(files: Files, file: str, ends: np.ndarray, groups: np.ndarray,
     between = np.flatnonzero(groups[ends[0]] != groups[ends[1]])
     if between.size:
         source, target = ends[:, between[0]]
-        found = f"one between node {source} and node {target}, which are in two"
-        raise files.fault(file, f"links within one {what} each", found)
+        link = f"one between node {source} and node {target}, which are in two"
+        raise files.fault(file, f"links within one {what} each", link)
 
 
 def _components(ends: np.ndarray, part: np.ndarray) -> np.ndarray:

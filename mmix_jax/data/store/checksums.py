@@ -28,17 +28,17 @@ class RemoteFile(NamedTuple):
 
 
 def check_sha256(path: Path, file: RemoteFile) -> None:
-    """Compares a file with its pinned sum, where it has one.
+    """Compare a file with its pinned sum, where it has one.
 
     Raises:
       InputError: the sums differ.
     """
     if file.sha256 is None:
         return
-    found = sha256_of(path)
-    if found != file.sha256:
+    digest = sha256_of(path)
+    if digest != file.sha256:
         raise InputError(
-            f"{path} must have SHA-256 {file.sha256[:12]}…, found {found[:12]}…: swapped or "
+            f"{path} must have SHA-256 {file.sha256[:12]}…, found {digest[:12]}…: swapped or "
             f"damaged file; delete it and get it again from {file.url}"
         )
 
@@ -55,7 +55,7 @@ def record_path(path: Path) -> Path:
 
 
 def record_sha256(path: Path) -> None:
-    """Records a file's sum beside it, as `sha256sum` writes it, unless that is done already.
+    """Record a file's sum beside it, as `sha256sum` writes it, unless that is done already.
 
     A folder that cannot be written is warned of and done without.
     """
@@ -71,7 +71,7 @@ def record_sha256(path: Path) -> None:
 
 
 def check_recorded(path: Path) -> None:
-    """Compares a file with the sum recorded beside it, where there is one.
+    """Compare a file with the sum recorded beside it, where there is one.
 
     Raises:
       InputError: the sums differ, or the record holds none.
@@ -85,9 +85,9 @@ def check_recorded(path: Path) -> None:
             f"{record} must begin with a SHA-256 sum, found otherwise: damaged file; delete it to "
             f"have {path.name} recorded anew"
         )
-    found = sha256_of(path)
-    if found != words[0]:
+    digest = sha256_of(path)
+    if digest != words[0]:
         raise InputError(
             f"{path} must have SHA-256 {words[0][:12]}… as when first read ({record.name}), found "
-            f"{found[:12]}…: swapped or damaged file; delete both to download it again"
+            f"{digest[:12]}…: swapped or damaged file; delete both to download it again"
         )

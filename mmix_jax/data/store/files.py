@@ -59,35 +59,32 @@ def find_file(path: str, data_dir: str | os.PathLike | None = None) -> Path | No
 
 
 def require_files(
-    files: Sequence[RemoteFile],
-    *,
-    data_dir: str | os.PathLike | None = None,
-    stall_seconds: float = 30.0,
+    files: Sequence[RemoteFile], *, data_dir: str | os.PathLike | None = None
 ) -> list[Path]:
     """Paths of all files, in order: found on disk, or downloaded into the cache.
 
     Args:
       files: what is needed.
       data_dir: searched first; see `search_folders`.
-      stall_seconds: a download that brings no data for so long is given up. (Where not even a
-        first answer comes, that takes less than ten seconds.)
 
     Raises:
       InputError: a file differs from its pinned sum, or cannot be had; the line names the
         file, the folders searched, the address and the place to put it.
     """
-    found = {file.path: find_file(file.path, data_dir) for file in files}
+    paths = {file.path: find_file(file.path, data_dir) for file in files}
+    missing = []
     for file in files:
-        path = found[file.path]
-        if path is not None:
+        path = paths[file.path]
+        if path is None:
+            missing.append(file)
+        else:
             check_sha256(path, file)
-    missing = [file for file in files if found[file.path] is None]
     if missing:
         try:
-            found |= download(missing, cache_folder(), stall_seconds=stall_seconds)
+            paths |= download(missing, cache_folder())
         except DownloadFailed as error:
             raise InputError(missing_line(missing, data_dir, error)) from error
-    return [path for path in found.values() if path is not None]
+    return [path for path in paths.values() if path is not None]
 
 
 def missing_line(

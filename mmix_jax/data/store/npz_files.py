@@ -63,11 +63,11 @@ def load_objects(path: Path, key: str) -> Any:
         stream = io.BytesIO(archive.zip.read(f"{key}.npy"))  # all of it: its sum is checked
         if _read_dtype(stream).kind != "O":
             return _plain(archive, key).tolist()
-        found = read_pickle(stream, f"key {key!r}")
-        if isinstance(found, np.ndarray):
-            found = found.tolist()
-        _check_plain(found, key)
-        return found
+        objects = read_pickle(stream, f"key {key!r}")
+        if isinstance(objects, np.ndarray):
+            objects = objects.tolist()
+        _check_plain(objects, key)
+        return objects
 
 
 @contextlib.contextmanager
@@ -134,17 +134,17 @@ def _plain(archive, key: str) -> np.ndarray:
 
 
 def read_edges(arrays: Mapping[str, np.ndarray]) -> Edges:
-    """Edges from whichever form the file has; see `custom.read_graph_file`.
+    """Edges from whichever form the file has; see `graph_file.read_graph_file`.
 
     Raises:
       InputError: no form, several, or a badly formed one.
     """
     forms = [prefix for prefix, keys in _ADJACENCIES.items() if any(k in arrays for k in keys)]
     if len(forms) + ("edge_index" in arrays) != 1:
-        found = ", ".join(arrays) or "no known key"
         raise InputError(
             "edges must be given once, as edge_index or as CSR parts data, indices, indptr, shape "
-            f"(each may be prefixed by adj_), found {found}; see the key names"
+            f"(each may be prefixed by adj_), found {', '.join(arrays) or 'no known key'}; see the "
+            "key names"
         )
     if not forms:
         return Edges(*edge_ends(arrays["edge_index"]), arrays.get("edge_weight"), None)

@@ -10,7 +10,7 @@ import sys
 
 
 def fetch(folder: str, files: list[dict], *, progress: bool = False) -> dict[str, str]:
-    """Downloads with pinned sums registered; the path of each URL's file in `folder`.
+    """Download with pinned sums registered; the path of each URL's file in `folder`.
 
     The download manager asks the given addresses only: Google's storage bucket of prepared data
     sets (`try_download_gcs`) belongs to data set builders, and there is none here.

@@ -22,13 +22,13 @@ _SPARSE_MODULES = ("scipy.sparse.{0}", "scipy.sparse._{0}", "scipy.sparse._matri
 _SPARSE_FORMATS = ("csr", "csc")
 
 
-def load_pickle(path: str | os.PathLike, *, encoding: str = "latin1") -> Any:
+def load_pickle(path: str | os.PathLike) -> Any:
     """The object in a pickle file; see `read_pickle`."""
     with open(path, "rb") as stream:
-        return read_pickle(stream, os.fspath(path), encoding=encoding)
+        return read_pickle(stream, os.fspath(path))
 
 
-def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any:
+def read_pickle(stream: BinaryIO, name: str) -> Any:
     """The object in a pickle of plain values, arrays, or one sparse matrix.
 
     Lists, tuples, dictionaries, numbers and strings are part of the format; beyond them it may
@@ -38,12 +38,11 @@ def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any
     Args:
       stream: opened in binary mode.
       name: of the file, for errors.
-      encoding: of Python 2 strings; `"bytes"` leaves them bytes.
 
     Raises:
       InputError: the pickle names anything else, or is damaged.
     """
-    unpickler = _Unpickler(stream, name, encoding)
+    unpickler = _Unpickler(stream, name)
     try:
         loaded = unpickler.load()
         return _bare(unpickler.sparse_matrix(loaded))
@@ -59,8 +58,8 @@ def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any
 class _Unpickler(pickle.Unpickler):
     """Resolves only the names in its own table."""
 
-    def __init__(self, stream: BinaryIO, name: str, encoding: str):
-        super().__init__(stream, encoding=encoding)
+    def __init__(self, stream: BinaryIO, name: str):
+        super().__init__(stream, encoding="latin1")  # of Python 2's strings
         self._name = name
         self._admitted, self._sparse_types = _admitted()
 
