@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from mmix_jax.data.raw import (
-    MASKS,
     MAX_DEGREE,
     RawGraph,
     check_raw,
     degree_features,
     make_graph_or_empty,
 )
+from mmix_jax.data.splits import MASKS
 from mmix_jax.data.store.npz_files import edge_ends
 from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
 from mmix_jax.graphs.types import Graph

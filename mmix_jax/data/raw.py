@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 
 from mmix_jax.data.splits import split_from_masks
 from mmix_jax.data.types import NodeDataset, make_dataset
-from mmix_jax.graphs.types import Graph, Split, make_graph
+from mmix_jax.graphs.types import Graph, make_graph
 
-MASKS = ("train_mask", "val_mask", "test_mask")
 MAX_DEGREE = 64
 
 
@@ -22,7 +21,7 @@ class RawGraph(NamedTuple):
     senders, receivers: source and target of every edge [E].
     edge_weight: [E] or None.
     labels: [N], −1 where unknown, or None.
-    masks: any of `MASKS`, [N] each.
+    masks: any of `splits.MASKS`, [N] each.
     ids: the nodes' names [N] or None.
     """
 
@@ -61,25 +60,12 @@ def check_raw(
         name,
         graph,
         raw.labels,
-        given=_masked_split(raw.masks, graph.num_nodes),
+        given=split_from_masks(raw.masks, graph.num_nodes),
         split=split,
         split_seed=split_seed,
         ids=raw.ids,
         bag_of_words=bag_of_words,
     )
-
-
-def _masked_split(masks: Mapping[str, ArrayLike], num_nodes: int) -> Split | None:
-    missing = [mask for mask in MASKS if mask not in masks]
-    if len(missing) == len(MASKS):
-        return None
-    if missing:
-        raise ValueError(
-            f"masks must be given for all of {', '.join(MASKS)} or none, found no "
-            f"{missing[0]}; add it"
-        )
-    train, valid, test = (masks[mask] for mask in MASKS)
-    return split_from_masks(train, valid, test, num_nodes)
 
 
 def make_graph_or_empty(

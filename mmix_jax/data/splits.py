@@ -1,10 +1,14 @@
 """Which nodes train, choose and test: random, stratified and given splits, and their check."""
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mmix_jax.graphs.types import Split
 
 SPLITS = ("default", "public", "random")
+MASKS = ("train_mask", "val_mask", "test_mask")
 
 
 def random_split(
@@ -79,14 +83,21 @@ def stratified_test(labels: np.ndarray, num_test: int, *, seed: int) -> np.ndarr
     return np.sort(np.concatenate(chosen))
 
 
-def split_from_masks(train, valid, test, num_nodes: int) -> Split:
-    """The split that three boolean (or 0/1) masks [N] mark.
+def split_from_masks(masks: Mapping[str, ArrayLike], num_nodes: int) -> Split | None:
+    """The split that boolean (or 0/1) masks [N] by the names `MASKS` mark; None without any.
 
     Raises:
-      ValueError: a mask has another shape or other values.
+      ValueError: a mask is missing, or has another shape or other values.
     """
-    named = {"train_mask": train, "val_mask": valid, "test_mask": test}
-    return _make(*(_from_mask(mask, name, num_nodes) for name, mask in named.items()))
+    missing = [mask for mask in MASKS if mask not in masks]
+    if len(missing) == len(MASKS):
+        return None
+    if missing:
+        raise ValueError(
+            f"masks must be given for all of {', '.join(MASKS)} or none, found no "
+            f"{missing[0]}; add it"
+        )
+    return _make(*(_from_mask(masks[name], name, num_nodes) for name in MASKS))
 
 
 def choose_split(

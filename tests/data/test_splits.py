@@ -123,7 +123,7 @@ def test_a_matrix_of_labels_is_not_split_by_classes():
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 def test_masks_mark_nodes(dtype):
     masks = np.eye(3, dtype=dtype)
-    split = splits.split_from_masks(*masks, 3)
+    split = splits.split_from_masks(dict(zip(splits.MASKS, masks, strict=True)), 3)
     np.testing.assert_array_equal(np.concatenate(split), [0, 1, 2])
 
 
@@ -132,7 +132,9 @@ def test_masks_mark_nodes(dtype):
 )
 def test_bad_masks_are_refused(mask):
     with pytest.raises(ValueError, match="val_mask must"):
-        splits.split_from_masks(np.ones(3), mask, np.ones(3), 3)
+        splits.split_from_masks(
+            {"train_mask": np.ones(3), "val_mask": mask, "test_mask": np.ones(3)}, 3
+        )
 
 
 def test_choose_split():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmix_jax.data.raw import MASKS, RawGraph
+from mmix_jax.data.raw import RawGraph
+from mmix_jax.data.splits import MASKS
 from mmix_jax.errors import InputError
 
 _EDGE_HEADERS = (["source", "target"], ["source", "target", "weight"])

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from mmix_jax.data.nodes.graph_csv import read_csv_graph
-from mmix_jax.data.raw import MASKS, RawGraph, check_raw
+from mmix_jax.data.raw import RawGraph, check_raw
+from mmix_jax.data.splits import MASKS
 from mmix_jax.data.store.files import reading
 from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
