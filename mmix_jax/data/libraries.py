@@ -43,8 +43,7 @@ def from_scipy(
       masks: `train_mask`, `val_mask` and `test_mask` [N]; None for a random split.
       ids: names of the nodes [N].
       name: of the data set.
-      split: see `types.make_dataset`; masks are the public split.
-      split_seed: seed of a random split.
+      split, split_seed: see `types.make_dataset`; masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
@@ -66,14 +65,7 @@ def from_scipy(
     entries.sum_duplicates()
     entries.eliminate_zeros()
     raw = RawGraph(x, entries.row, entries.col, entries.data, y, masks or {}, ids)
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def from_networkx(
@@ -96,9 +88,8 @@ def from_networkx(
       label: node attribute with an integer class; nodes without it are unlabelled.
       weight: edge attribute; edges without it weigh 1.
       name: of the data set.
-      split: see `types.make_dataset`; node attributes `train_mask`, `val_mask` and
+      split, split_seed: see `types.make_dataset`; node attributes `train_mask`, `val_mask` and
         `test_mask`, on nodes where they are true, are the public split.
-      split_seed: seed of a random split.
       undirected: store every edge in both directions, also those of a `DiGraph`.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
@@ -117,14 +108,7 @@ def from_networkx(
         masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
         ids=_names([node for node, _ in nodes]),
     )
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def from_networkx_graphs(
@@ -189,8 +173,7 @@ def from_pyg(
         (−1 where unknown) and `train_mask`, `val_mask`, `test_mask` [N]. Torch tensors, on
         any device, or arrays.
       name: of the data set.
-      split: see `types.make_dataset`; the masks are the public split.
-      split_seed: seed of a random split.
+      split, split_seed: see `types.make_dataset`; the masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
@@ -213,14 +196,7 @@ def from_pyg(
         labels=parts.get("y"),
         masks={mask: parts[mask] for mask in MASKS if mask in parts},
     )
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def _networkx_graph(graph: Any, features: str | None, weight: str, undirected: bool) -> Graph:

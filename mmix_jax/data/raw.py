@@ -37,7 +37,6 @@ class RawGraph(NamedTuple):
 def check_raw(
     name: str,
     raw: RawGraph,
-    *,
     split: str = "default",
     split_seed: int = 0,
     undirected: bool = True,

@@ -1,7 +1,7 @@
 """Sets of images as tensorflow-datasets prepares them: shards of records in `<name>/<version>/`.
 
 Ours are written and read in its array_record format, the one that needs no TensorFlow, with the
-features of its own builders: `image` (PNG), `label`, `id` and more labels. Theirs, prepared
+fields of its own builders: `image` (PNG), `label`, `id` and more labels. Theirs, prepared
 in that format, are read the same way.
 """
 
@@ -48,15 +48,15 @@ def find_prepared(name: str, folders: Iterable[Path]) -> Path | None:
 
 
 def read_prepared(folder: Path, name: str, *, label: str = "label") -> ImageDataset:
-    """Images in the order in which they are stored, with the labels of one feature.
+    """Images in the order in which they are stored, with the labels of one field.
 
     Args:
       folder: that of a version.
       name: the data set's, for reports.
-      label: a feature of kind `ClassLabel`; its names become the classes.
+      label: a field of kind `ClassLabel`; its names become the classes.
 
     Raises:
-      InputError: not in array_record format, or files are missing, damaged or of other features.
+      InputError: not in array_record format, or files are missing, damaged or of other fields.
     """
     formats = _formats(folder)
     if FORMAT not in formats:
@@ -88,7 +88,7 @@ def write_prepared(
     """Prepare a set by a builder of tensorflow-datasets, in array_record format.
 
     Args:
-      labelled: by feature, the labels to write and the names of their classes: `"label"` and
+      labelled: by field, the labels to write and the names of their classes: `"label"` and
         others, all of the same images, which keep their order.
       name: of the folder in `folder`.
       folder: created where missing; nothing is done where it holds this set already.
@@ -136,16 +136,16 @@ def _make_builder(
         VERSION = tfds.core.Version(WRITTEN_VERSION)
 
         def _info(self):
-            features = {
+            fields = {
                 "id": tfds.features.Text(),
                 "image": tfds.features.Image(shape=images.train.shape[1:], encoding_format="png"),
             }
             for key, dataset in labelled.items():
-                features[key] = tfds.features.ClassLabel(names=list(dataset.classes))
+                fields[key] = tfds.features.ClassLabel(names=list(dataset.classes))
             return tfds.core.DatasetInfo(
                 builder=self,
                 description=f"{set_name}, from its original files in their order.",
-                features=tfds.features.FeaturesDict(features),
+                features=tfds.features.FeaturesDict(fields),
                 supervised_keys=("image", "label"),
                 homepage=homepage,
                 disable_shuffling=True,

@@ -59,14 +59,7 @@ def read_graph_file(
     source = path.resolve()
     name = source.parent.name if source.suffix == ".csv" else source.stem
     with reading(path):
-        return check_raw(
-            name,
-            _read(path),
-            split=split,
-            split_seed=split_seed,
-            undirected=undirected,
-            bag_of_words=bag_of_words,
-        )
+        return check_raw(name, _read(path), split, split_seed, undirected, bag_of_words)
 
 
 def _read(path: Path) -> RawGraph:
