@@ -1,7 +1,6 @@
 """CIFAR-10: SimCLR-style pretraining with mo-mix-op, the paper's settings."""
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
+from mmix_jax.experiments import IMAGE_VARIANTS, finish, image_config
 
 
 def get_config(variant: str = ""):

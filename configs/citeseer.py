@@ -1,6 +1,6 @@
 """Citeseer, public split. Cora's settings: a quarter of the nodes per step."""
 
-from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, VARIANTS, finish, node_config
 
 # GRACE's published settings for Citeseer.
 _GRACE = GRACE | {

@@ -1,7 +1,6 @@
 """COIL-DEL: encoders asked for graph edit distances, beside kernels and a supervised GNN."""
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.graph_defaults import EDIT_DISTANCE_VARIANTS, edit_distance_config
+from mmix_jax.experiments import EDIT_DISTANCE_VARIANTS, edit_distance_config, finish
 
 
 def get_config(variant: str = ""):

@@ -1,6 +1,6 @@
 """Cora, public split. Settings chosen on validation accuracy (README, "What was tried")."""
 
-from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, VARIANTS, finish, node_config
 
 # GRACE's published settings for Cora.
 _GRACE = GRACE | {

@@ -1,6 +1,6 @@
 """DBLP in the GRACE-style framework: random 10/10/80 splits, random batches of nodes."""
 
-from mmix_jax.experiments.defaults import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
 
 
 def get_config(variant: str = ""):

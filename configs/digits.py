@@ -3,8 +3,7 @@
 Settings chosen without mixing, on 300 held-out training images (README, "What was tried").
 """
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
+from mmix_jax.experiments import IMAGE_VARIANTS, finish, image_config
 
 # All of it is small.
 _SMALL = IMAGE_VARIANTS["small"] | {"num_train": 0, "num_test": 0}

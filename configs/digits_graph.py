@@ -1,6 +1,6 @@
 """scikit-learn's digits as a 10-nearest-neighbour graph: needs no files."""
 
-from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
+from mmix_jax.experiments import VARIANTS, finish, node_config
 
 # The graph has 1,797 nodes, the paper's windows 2,000.
 _PAPER = VARIANTS["paper"] | {"batch_size": 1000}

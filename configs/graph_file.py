@@ -1,6 +1,6 @@
 """Your own graph: --config.data_path=graph.npz, or a folder or edge list in CSV."""
 
-from mmix_jax.experiments.defaults import finish, node_config
+from mmix_jax.experiments import finish, node_config
 
 
 def get_config(variant: str = ""):

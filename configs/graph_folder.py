@@ -1,7 +1,6 @@
 """Your own graphs: --config.data_path=FOLDER of .npz files, one graph each."""
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+from mmix_jax.experiments import GRAPH_VARIANTS, finish, graph_config
 
 
 def get_config(variant: str = ""):

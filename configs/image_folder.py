@@ -1,7 +1,6 @@
 """Your own images: --config.data_path=FOLDER or an archive, a sub-folder per class or none."""
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.image_defaults import IMAGE_VARIANTS, image_config
+from mmix_jax.experiments import IMAGE_VARIANTS, finish, image_config
 
 
 def get_config(variant: str = ""):

@@ -1,6 +1,6 @@
 """PPI in the GRACE-style framework: 24 graphs, several labels a node, tested on unseen graphs."""
 
-from mmix_jax.experiments.defaults import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
 
 
 def get_config(variant: str = ""):

@@ -1,6 +1,6 @@
 """Your own graphs in PPI's format, of either kind: --config.data_path=FOLDER."""
 
-from mmix_jax.experiments.defaults import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, GRACE_PAPER, VARIANTS, finish, node_config
 
 
 def get_config(variant: str = ""):

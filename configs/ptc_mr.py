@@ -1,7 +1,6 @@
 """PTC_MR: 10-fold cross-validated linear SVM on graph representations."""
 
-from mmix_jax.experiments.defaults import finish
-from mmix_jax.experiments.graph_defaults import GRAPH_VARIANTS, graph_config
+from mmix_jax.experiments import GRAPH_VARIANTS, finish, graph_config
 
 
 def get_config(variant: str = ""):

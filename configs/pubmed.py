@@ -1,6 +1,6 @@
 """Pubmed, public split, random batches of nodes. Settings chosen on validation accuracy."""
 
-from mmix_jax.experiments.defaults import GRACE, VARIANTS, finish, node_config
+from mmix_jax.experiments import GRACE, VARIANTS, finish, node_config
 
 # GRACE's published settings for Pubmed, but fewer and larger steps.
 _GRACE = GRACE | {

@@ -3,7 +3,7 @@
 python -m mmix_jax.main --config=configs/synthetic_graph.py --config.num_nodes=1000000
 """
 
-from mmix_jax.experiments.defaults import VARIANTS, finish, node_config
+from mmix_jax.experiments import VARIANTS, finish, node_config
 
 _SMOKE = VARIANTS["smoke"] | {
     "num_nodes": 1000,

@@ -10,7 +10,7 @@ checks, lists and documents settings reads them from there.
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -39,16 +39,16 @@ class Meaning(NamedTuple):
     """What a field tells beside its name, type and default.
 
     doc: one line, with the unit or the equation's number. within: the range of a number. choices:
-    of a word; a table's keys where the words are a table's. name: in flat configs, where it is not
-    the field's own. by_task: defaults of tasks that have another. section: of the documentation.
-    evaluation: whether a trained encoder may be evaluated with another value.
+    of a word, by task where tasks differ. name: in flat configs, where it is not the field's own.
+    by_task: defaults of tasks that have another. section: of the documentation. evaluation: whether
+    a trained encoder may be evaluated with another value.
     """
 
     doc: str
     within: Range | None
-    choices: tuple[str, ...]
+    choices: Mapping[str, tuple[str, ...]] | tuple[str, ...]
     name: str
-    by_task: dict[str, Any]
+    by_task: Mapping[str, Any]
     section: str
     evaluation: bool
 
@@ -58,20 +58,22 @@ def setting(
     doc: str,
     *,
     within: Range | None = None,
-    choices: Iterable[str] = (),
+    choices: Mapping[str, tuple[str, ...]] | Iterable[str] = (),
     name: str = "",
     section: str = "",
     evaluation: bool = False,
     **by_task: Any,
 ) -> Any:
     """A dataclass field with a `Meaning`; keywords that are no words of `Meaning` name tasks."""
-    meaning = Meaning(doc, within, tuple(choices), name, by_task, section, evaluation)
+    words = choices if isinstance(choices, Mapping) else tuple(choices)
+    meaning = Meaning(doc, within, words, name, by_task, section, evaluation)
     return dataclasses.field(default=default, metadata={"meaning": meaning})
 
 
-def meaning_of(field: dataclasses.Field) -> Meaning:
-    """The meaning of a field made by `setting`."""
-    return field.metadata["meaning"]
+def group(default: Any, section: str, *, choices: Mapping[str, Any] | None = None, **by_task: Any):
+    """A field that holds a dataclass of settings; `choices` {task: {flat name: words}} narrow."""
+    meaning = Meaning("", None, choices or {}, "", by_task, section, False)
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
 
 
 def unknown(what: str, value: object, choices: Iterable[str]) -> str:

@@ -1,0 +1,80 @@
+"""Configs by task: made with their defaults, changed by variants, and read as typed views."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mmix_jax.errors import InputError
+from mmix_jax.experiments import flat
+from mmix_jax.experiments.graphs.config import EditDistanceConfig, GraphConfig
+from mmix_jax.experiments.images.config import ImageConfig
+from mmix_jax.experiments.nodes.config import VARIANTS, NodeConfig
+from mmix_jax.experiments.schema import Run
+from mmix_jax.fields import unknown
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+TASKS: dict[str, type[Run]] = {
+    of.tasks[0]: of for of in (NodeConfig, GraphConfig, EditDistanceConfig, ImageConfig)
+}
+
+
+def _config(of: type[Run], dataset: str) -> "ConfigDict":
+    from ml_collections import ConfigDict
+
+    return ConfigDict(flat.defaults(of) | {"dataset": dataset})
+
+
+def node_config(dataset: str) -> "ConfigDict":
+    """Settings of a node task; a config file changes what its data set wants and locks the keys."""
+    return _config(NodeConfig, dataset)
+
+
+def graph_config(dataset: str) -> "ConfigDict":
+    """Settings of a task on a set of graphs; otherwise as `node_config`."""
+    return _config(GraphConfig, dataset)
+
+
+def edit_distance_config(dataset: str) -> "ConfigDict":
+    """Settings of graph edit distance; otherwise as `node_config`."""
+    return _config(EditDistanceConfig, dataset)
+
+
+def image_config(dataset: str) -> "ConfigDict":
+    """Settings of an image task; otherwise as `node_config`."""
+    return _config(ImageConfig, dataset)
+
+
+def finish(
+    config: "ConfigDict",
+    variant: str | None,
+    variants: Mapping[str, Mapping[str, Any]] = VARIANTS,
+) -> "ConfigDict":
+    """Apply variants, several with a plus between, and lock the keys: a misspelt one is an error.
+
+    Raises:
+      InputError: unknown variant.
+    """
+    # A framework comes before what is changed in it, whatever the order.
+    names = sorted((variant or "").split("+"), key=lambda name: name not in ("grace", "gat"))
+    for name in filter(None, names):
+        if name not in variants:
+            raise InputError(unknown("variant", name, variants))
+        if name == "gat" and config.framework != "grace":
+            config.update(variants["grace"])
+        config.update(variants[name])
+    return config.lock()
+
+
+def read(config: "ConfigDict") -> Run:
+    """The typed view of a config, every value checked.
+
+    Raises:
+      InputError: the task is unknown, or as `flat.view` says.
+    """
+    if config.task not in TASKS:
+        raise InputError(unknown("task", config.task, TASKS))
+    values = dict(config.items())
+    if config.task == "image" and values.get("data_path") and values["dataset"] == "generated":
+        values["dataset"] = "image_folder"  # images of one's own take the place of generated ones
+    return flat.view(TASKS[config.task], values)

@@ -1,0 +1,165 @@
+"""The settings of node tasks, and the variants of their configs."""
+
+from mmix_jax.data.catalog import NODE_DATASETS
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.flat import task_config
+from mmix_jax.experiments.schema import (
+    MIXING_VARIANTS,
+    OnGraphs,
+    in_data,
+    in_evaluation,
+    in_training,
+)
+from mmix_jax.fields import NOT_NEGATIVE, POSITIVE
+
+
+@task_config("node")
+class NodeConfig(OnGraphs):
+    """Settings of a node task: one graph, or several as one, with labelled nodes."""
+
+    dataset: str = in_data("", "Name of the data set.", choices=NODE_DATASETS)
+    split: str = in_data(
+        "default",
+        "The data's own, the public one, or 10/10/80 drawn at random.",
+        choices=("default", "public", "random"),
+    )
+    split_seed: int = in_data(
+        0, "Seed of a random split, apart from the training seed.", within=NOT_NEGATIVE
+    )
+    normalise_features: str = in_data(
+        "auto",
+        "Divide each feature row by its L1 norm; auto: bag-of-words data only.",
+        choices=("auto", "on", "off"),
+    )
+    num_nodes: int = in_data(100_000, "Nodes of the drawn graph synthetic_graph.", within=POSITIVE)
+    mean_degree: float = in_data(20.0, "… their mean number of neighbours.", within=POSITIVE)
+    num_features: int = in_data(128, "… its features.", within=POSITIVE)
+    num_classes: int = in_data(10, "… its classes.", within=POSITIVE)
+    graph_seed: int = in_data(0, "… the seed of all that.", within=NOT_NEGATIVE)
+    num_windows: int = in_training(2, "Windows of a step (sampler window).", within=POSITIVE)
+    num_classifiers: int = in_evaluation(
+        50, "Initialisations of the protocol's logistic regression.", within=POSITIVE
+    )
+    num_probes: int = in_evaluation(5, "… of the one while training.", within=POSITIVE)
+
+    def check(self) -> None:
+        self._check_framework()
+        super().check()
+        if self.sampler != "window":
+            return
+        if self.depth > 1:
+            raise InputError(
+                f"sampler 'window' needs one-layer encoders, found depth {self.depth}; "
+                "use full or nodes"
+            )
+        if self.diffusion.form in ("top_k", "epsilon"):
+            raise InputError(
+                "sampler 'window' cuts its diffusion from the whole matrix, found diffusion_form "
+                f"'{self.diffusion.form}'; use features or exact"
+            )
+        if self.objective == "mvgrl":
+            raise InputError(
+                "objective 'mvgrl' needs the whole graph, found sampler 'window'; use full or nodes"
+            )
+        if self.num_windows > 1 and not self.mixing.by_edges:
+            raise InputError(
+                "several windows mix along edges only, found candidates "
+                f"'{self.mixing.candidates}'; use wp or num_windows=1"
+            )
+
+    def _check_framework(self) -> None:
+        grace = self.framework == "grace"
+        if grace == (self.representation != "single"):
+            raise InputError(
+                f"representation of framework '{self.framework}' must be "
+                f"{'single' if grace else 'mean, a or b'}, found '{self.representation}'; "
+                "change one"
+            )
+        if self.protocol == "splits" and self.selection == "validation":
+            raise InputError(
+                "protocol 'splits' must not choose by one split's validation nodes, which others "
+                "test, found selection 'validation'; use last or loss"
+            )
+        if not grace:
+            if self.encoder != "gcn":
+                raise InputError(
+                    f"encoder '{self.encoder}' belongs to framework grace, found framework "
+                    f"'{self.framework}'; use gcn, or the variant grace"
+                )
+            return
+        if self.sampler == "window" or self.objective == "mvgrl":
+            raise InputError(
+                "framework 'grace' contrasts nodes of the whole graph, found sampler "
+                f"'{self.sampler}' and objective '{self.objective}'; use nodes or full, and node"
+            )
+        if self.symmetric and self.mixing.of_inputs:
+            raise InputError(
+                "i_mix mixes the inputs of view a, found symmetric; leave it out, or use another "
+                "mixing"
+            )
+        if self.encoder == "gat" and self.depth > 1 and self.width % self.num_heads:
+            nearest = max(1, round(self.width / self.num_heads)) * self.num_heads
+            raise InputError(
+                f"width must be a multiple of the {self.num_heads} heads, found {self.width}; "
+                f"the nearest is {nearest}"
+            )
+
+
+# A GRACE-style training; drop rates, widths and τ are the published ones for DBLP.
+GRACE = {
+    "framework": "grace",
+    "depth": 2,
+    "mixing": "none",
+    "temperature": 0.7,
+    "representation": "single",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-5,
+    "sampler": "full",
+    "eval_every": 50,
+    "selection": "last",
+}
+# More and smaller steps on all nodes, as published for DBLP, with the paper's mixing.
+GRACE_PAPER = {"mixing": "mp", "sampler": "full", "learning_rate": 1e-3, "num_steps": 1000}
+
+# What the variants change; `configs/cora.py:mo` is get_config("mo"), and `:grace+mo` applies both.
+VARIANTS = MIXING_VARIANTS | {
+    "grace": GRACE,
+    "i_mix": {"mixing": "i_mix"},
+    "gat": {"encoder": "gat", "mixing": "none"},
+    "mvgrl": {
+        "framework": "mvgrl",
+        "encoder": "gcn",
+        "depth": 1,
+        "representation": "mean",
+        "mixing": "none",
+        "objective": "mvgrl",
+        "embed_from": "z",
+        "sampler": "full",
+        "feature_mask": 0.0,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+    },
+    # The paper's own settings: authors' windows, tau_mix and L_div as published, no masking.
+    "paper": {
+        "mixing": "mp",
+        "candidates": "wp",
+        "diversity_weight": 1.0,
+        "mixing_temperature": 1.0,
+        "feature_mask": 0.0,
+        "learning_rate": 3e-4,
+        "width": 512,
+        "sampler": "window",
+        "batch_size": 2000,
+        "num_steps": 2000,
+    },
+    # Finishes on a CPU in seconds.
+    "smoke": {
+        "width": 16,
+        "num_steps": 4,
+        "eval_every": 2,
+        "checkpoint_every": 2,
+        "num_classifiers": 2,
+        "num_probes": 1,
+        "num_clusterings": 1,
+    },
+}
