@@ -39,7 +39,12 @@ FLOORS = {
 
 # Rooms inside a room import no other of them; of the files beside them only these import one.
 ROOMS_INSIDE = {room: {"nodes", "graphs", "images"} for room in ("data", "experiments")}
-DOORS = {"mmix_jax/data/__init__.py", "mmix_jax/data/catalog.py"}
+DOORS = {
+    "mmix_jax/data/__init__.py",
+    "mmix_jax/data/catalog.py",
+    "mmix_jax/experiments/__init__.py",
+    "mmix_jax/experiments/configs.py",
+}
 
 # Imported inside the functions that use them: some accelerator machines lack them, and they slow
 # the start of every program that wants one formula.
