@@ -56,7 +56,7 @@ def load_citation_full(
       base_url: where the file is downloaded from if missing.
 
     Raises:
-      InputError: unknown name, no such split, or the file is missing, damaged or another set's.
+      InputError: no such split, or the file is missing, damaged or another set's.
     """
     file = remote_file(name, base_url=base_url)
     if split == "public":

@@ -23,7 +23,8 @@ def load_digits_graph(*, split: str = "default", split_seed: int = 0) -> NodeDat
       split_seed: of either split.
 
     Raises:
-      InputError: the split is unknown or `"public"`, or scikit-learn's copy is another one.
+      ValueError: the split is unknown or `"public"`.
+      InputError: scikit-learn's copy is another one.
     """
     from sklearn.datasets import load_digits
 

@@ -1,10 +1,10 @@
 """Cora, Citeseer and Pubmed from the original Planetoid files, with their public split.
 
 A set is eight files `ind.<name>.<part>`. The nodes of `allx`/`ally` come first, in order;
-`x`/`y` are the first of them, those with public training labels. Row r of `tx`/`ty` is
-the test node whose index is line r of `test.index`. `graph` lists every node's neighbours and
-has one entry per node: this, and no largest index, is the number of nodes. In Citeseer, 15 nodes
-of the test range stand in `graph` only: they have neither features nor a label.
+`x`/`y` are the first of them, those with public training labels. Row r of `tx`/`ty` is the test
+node whose index is line r of `test.index`. `graph` lists every node's neighbours and has one entry
+per node: this, and no largest index, is the number of nodes. In Citeseer, 15 nodes of the test
+range stand in `graph` only: they have neither features nor a label.
 
 Source: Yang, Cohen and Salakhutdinov, "Revisiting Semi-Supervised Learning with Graph
 Embeddings", ICML 2016; https://github.com/kimiyoung/planetoid.
@@ -51,7 +51,7 @@ def load_planetoid(
       base_url: where the files are downloaded from if missing.
 
     Raises:
-      InputError: unknown name, or a file is missing, damaged or another set's.
+      InputError: a file is missing, damaged or another set's.
     """
     paths = require_files(remote_files(name, base_url=base_url), data_dir=data_dir)
     parts = read_parts(dict(zip(PARTS, paths, strict=True)))

@@ -47,7 +47,8 @@ def load_synthetic_graph(
       split_seed: of either split.
 
     Raises:
-      InputError: a size is out of range, or the split is unknown or `"public"`.
+      InputError: a size is out of range.
+      ValueError: the split is unknown or `"public"`.
     """
     shape = SyntheticGraph() if synthetic is None else synthetic
     _check(shape)

@@ -12,10 +12,10 @@ from mmix_jax.errors import InputError
 
 @contextlib.contextmanager
 def reading(source: object = "") -> Iterator[None]:
-    """What is wrong with arrays, a ValueError, is bad input where they are from a file.
+    """A ValueError inside is bad input: of a file, or of a config that asks for a data set.
 
     Raises:
-      InputError: in place of a ValueError inside, beginning with `source` where there is one.
+      InputError: in its place, beginning with `source` where there is one.
     """
     try:
         yield
