@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from mmix_jax.data.catalog import load_graphs
-from mmix_jax.data.graphs.graph_sets import degree_features, one_hot
+from mmix_jax.data.raw import degree_features, one_hot
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.graphs.inputs import make_sampler

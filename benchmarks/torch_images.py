@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from flax import traverse_util
 from torch import nn
 
-from mmix_jax.convert import entry_table
+from mmix_jax.interop.torch_resnet import entry_table
 
 GOLDEN = "tests/golden/resnet18_image.npz"  # two other files stand beside it
 # Lowest and highest of each kind of entry in the golden state, where they do not follow its shape.

@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 import mmix_jax
 
 ROOT = pathlib.Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
 PYTHONS = ("3.11", "3.12", "3.13")
 
 every_python = pytest.mark.parametrize("python", PYTHONS)
@@ -68,6 +69,15 @@ def test_every_pin_lies_in_its_range_and_every_range_has_a_pin(name, requirement
         if not ranges[package].contains(pin, prereleases=True)
     }
     assert outside == {}
+
+
+def test_the_wheel_has_every_file_of_the_package():
+    package = ROOT / "mmix_jax"
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["mmix_jax"]
+    packed = {path for pattern in ("**/*.py", *patterns) for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert package / "data" / "published.json" in files
+    assert files <= packed
 
 
 @every_python

@@ -1,20 +1,25 @@
-"""Data sets: found, checked, downloaded where missing, and read into the types of ``types``."""
+"""Data sets: found, checked, downloaded where missing, and read into the types of `types`."""
 
-from mmix_jax.data.catalog import load_graphs, load_images, load_nodes
-from mmix_jax.data.graphs.graph_folder import read_graph_folder
-from mmix_jax.data.graphs.tudataset import read_tudataset
-from mmix_jax.data.images.image_folder import read_image_folder
-from mmix_jax.data.libraries import from_networkx, from_networkx_graphs, from_pyg, from_scipy
-from mmix_jax.data.nodes.graph_file import read_graph_file
-from mmix_jax.data.nodes.ppi import read_ppi
-from mmix_jax.data.splits import random_split, stratified_split, validate_split
-from mmix_jax.data.types import (
-    GraphDataset,
-    ImageDataset,
-    NodeDataset,
-    make_graph_dataset,
-    make_image_dataset,
-)
+from typing import TYPE_CHECKING
+
+from mmix_jax.lazy import importer
+
+if TYPE_CHECKING:
+    from mmix_jax.data.catalog import load_graphs, load_images, load_nodes
+    from mmix_jax.data.graphs.graph_folder import read_graph_folder
+    from mmix_jax.data.graphs.tudataset import read_tudataset
+    from mmix_jax.data.images.image_folder import read_image_folder
+    from mmix_jax.data.libraries import from_networkx, from_networkx_graphs, from_pyg, from_scipy
+    from mmix_jax.data.nodes.graph_file import read_graph_file
+    from mmix_jax.data.nodes.ppi import read_ppi
+    from mmix_jax.data.splits import random_split, stratified_split, validate_split
+    from mmix_jax.data.types import (
+        GraphDataset,
+        ImageDataset,
+        NodeDataset,
+        make_graph_dataset,
+        make_image_dataset,
+    )
 
 __all__ = [
     "GraphDataset",
@@ -38,3 +43,20 @@ __all__ = [
     "stratified_split",
     "validate_split",
 ]
+
+__getattr__ = importer(
+    __name__,
+    {
+        **dict.fromkeys(("load_graphs", "load_images", "load_nodes"), "catalog"),
+        **dict.fromkeys(("from_networkx", "from_networkx_graphs"), "libraries"),
+        **dict.fromkeys(("from_pyg", "from_scipy"), "libraries"),
+        **dict.fromkeys(("random_split", "stratified_split", "validate_split"), "splits"),
+        **dict.fromkeys(("GraphDataset", "ImageDataset", "NodeDataset"), "types"),
+        **dict.fromkeys(("make_graph_dataset", "make_image_dataset"), "types"),
+        "read_graph_file": "nodes.graph_file",
+        "read_graph_folder": "graphs.graph_folder",
+        "read_image_folder": "images.image_folder",
+        "read_ppi": "nodes.ppi",
+        "read_tudataset": "graphs.tudataset",
+    },
+)

@@ -7,10 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from mmix_jax.data.graphs.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
-from mmix_jax.data.nodes.raw import MASKS, RawGraph, check_raw, edge_ends
+from mmix_jax.data.raw import (
+    MAX_DEGREE,
+    RawGraph,
+    check_raw,
+    degree_features,
+    make_graph_or_empty,
+)
+from mmix_jax.data.splits import MASKS
+from mmix_jax.data.store.npz_files import edge_ends
 from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
-from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
 
@@ -34,25 +40,24 @@ def from_scipy(
         edge from i to j.
       x: node features [N, F], dense or sparse.
       y: classes [N], −1 where unknown; None without labels.
-      masks: ``train_mask``, ``val_mask`` and ``test_mask`` [N]; None for a random split.
+      masks: `train_mask`, `val_mask` and `test_mask` [N]; None for a random split.
       ids: names of the nodes [N].
       name: of the data set.
-      split: see ``types.make_dataset``; masks are the public split.
-      split_seed: seed of a random split.
+      split, split_seed: see `types.make_dataset`; masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
     Raises:
-      InputError: a part is not as described, or does not fit the others.
+      ValueError: a part is not as described, or does not fit the others.
     """
     if not sparse.issparse(adjacency) or len(adjacency.shape) != 2:
-        raise InputError(
+        raise ValueError(
             f"adjacency must be a SciPy sparse matrix, found {type(adjacency).__name__}; "
             "use scipy.sparse.csr_array"
         )
     x = x.toarray() if sparse.issparse(x) else _array(x, "x")
     if adjacency.shape != (len(x), len(x)):
-        raise InputError(
+        raise ValueError(
             f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
             f"{adjacency.shape}; give both the same nodes"
         )
@@ -60,14 +65,7 @@ def from_scipy(
     entries.sum_duplicates()
     entries.eliminate_zeros()
     raw = RawGraph(x, entries.row, entries.col, entries.data, y, masks or {}, ids)
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def from_networkx(
@@ -90,14 +88,13 @@ def from_networkx(
       label: node attribute with an integer class; nodes without it are unlabelled.
       weight: edge attribute; edges without it weigh 1.
       name: of the data set.
-      split: see ``types.make_dataset``; node attributes ``train_mask``, ``val_mask`` and
-        ``test_mask``, on nodes where they are true, are the public split.
-      split_seed: seed of a random split.
-      undirected: store every edge in both directions, also those of a ``DiGraph``.
+      split, split_seed: see `types.make_dataset`; node attributes `train_mask`, `val_mask` and
+        `test_mask`, on nodes where they are true, are the public split.
+      undirected: store every edge in both directions, also those of a `DiGraph`.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
     Raises:
-      InputError: features are missing or of unequal length, or a part is not as described.
+      ValueError: features are missing or of unequal length, or a part is not as described.
     """
     nodes = list(graph.nodes(data=True))
     senders, receivers, edge_weight = _networkx_edges(graph, weight)
@@ -111,14 +108,7 @@ def from_networkx(
         masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
         ids=_names([node for node, _ in nodes]),
     )
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def from_networkx_graphs(
@@ -142,31 +132,29 @@ def from_networkx_graphs(
       weight: edge attribute; edges without it weigh 1.
       ids: names of the graphs.
       name: of the data set.
-      max_degree: see ``graph_sets.degree_features``.
-      undirected: store every edge in both directions, also those of a ``DiGraph``.
+      max_degree: see `raw.degree_features`.
+      undirected: store every edge in both directions, also those of a `DiGraph`.
 
     Raises:
-      InputError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
+      ValueError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
         fit the graphs.
     """
     graphs = list(graphs)
-    converted = []
+    made = []
     for i, graph in enumerate(graphs):
         try:
-            converted.append(_networkx_graph(graph, features, weight, undirected))
-        except InputError as error:
-            raise InputError(f"graph {i}: {error}") from error
+            made.append(_networkx_graph(graph, features, weight, undirected))
+        except ValueError as error:
+            raise ValueError(f"graph {i}: {error}") from error
     if features is None:
-        converted = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in converted]
+        made = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in made]
         kind = "degree"
     else:
         # A graph without nodes cannot say how many features they would have.
-        width = next((g.x.shape[1] for g in converted if g.num_nodes), 0)
-        converted = [
-            g if g.num_nodes else g._replace(x=np.zeros((0, width), np.float32)) for g in converted
-        ]
+        width = next((g.x.shape[1] for g in made if g.num_nodes), 0)
+        made = [g if g.num_nodes else g._replace(x=np.zeros((0, width), np.float32)) for g in made]
         kind = "given"
-    return make_graph_dataset(name, converted, labels, features=kind, ids=ids)
+    return make_graph_dataset(name, made, labels, features=kind, ids=ids)
 
 
 def from_pyg(
@@ -178,25 +166,24 @@ def from_pyg(
     undirected: bool = True,
     bag_of_words: bool = False,
 ) -> NodeDataset:
-    """A data set from a PyTorch Geometric ``Data`` object, or anything with its attributes.
+    """A data set from a PyTorch Geometric `Data` object, or anything with its attributes.
 
     Args:
-      data: has ``edge_index`` [2, E] and ``x`` [N, F]; may have ``edge_weight`` [E], ``y`` [N]
-        (−1 where unknown) and ``train_mask``, ``val_mask``, ``test_mask`` [N]. Torch tensors, on
+      data: has `edge_index` [2, E] and `x` [N, F]; may have `edge_weight` [E], `y` [N]
+        (−1 where unknown) and `train_mask`, `val_mask`, `test_mask` [N]. Torch tensors, on
         any device, or arrays.
       name: of the data set.
-      split: see ``types.make_dataset``; the masks are the public split.
-      split_seed: seed of a random split.
+      split, split_seed: see `types.make_dataset`; the masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
     Raises:
-      InputError: an attribute is missing or not as described.
+      ValueError: an attribute is missing or not as described.
     """
     parts = _arrays(data, ("x", "edge_index", "edge_weight", "y", *MASKS))
     for key in ("x", "edge_index"):
         if key not in parts:
-            raise InputError(
+            raise ValueError(
                 f"a PyTorch Geometric graph must have {key!r}, found none in "
                 f"{type(data).__name__}; set it"
             )
@@ -209,18 +196,11 @@ def from_pyg(
         labels=parts.get("y"),
         masks={mask: parts[mask] for mask in MASKS if mask in parts},
     )
-    return check_raw(
-        name,
-        raw,
-        split=split,
-        split_seed=split_seed,
-        undirected=undirected,
-        bag_of_words=bag_of_words,
-    )
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
 def _networkx_graph(graph: Any, features: str | None, weight: str, undirected: bool) -> Graph:
-    """One graph of a set; ``x`` has no columns without ``features`` or without nodes."""
+    """One graph of a set; `x` has no columns without `features` or without nodes."""
     nodes = list(graph.nodes(data=True))
     x = np.zeros((len(nodes), 0))
     if features is not None and nodes:
@@ -252,7 +232,7 @@ def _array(value: Any, key: str) -> np.ndarray:
             value = value.detach().cpu().numpy()
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
+        raise ValueError(
             f"{key!r} must be a dense array of a type NumPy knows, found otherwise "
             f"({str(error).splitlines()[0]}); convert it"
         ) from error
@@ -260,7 +240,7 @@ def _array(value: Any, key: str) -> np.ndarray:
 
 def _feature(node: Hashable, data: dict[str, Any], features: str) -> np.ndarray:
     if features not in data:
-        raise InputError(
+        raise ValueError(
             f"every node must have the attribute {features!r}, found none on {node!r}; set it, or "
             "name another by features="
         )
@@ -270,7 +250,7 @@ def _feature(node: Hashable, data: dict[str, Any], features: str) -> np.ndarray:
 def _stack(rows: list[np.ndarray], features: str) -> np.ndarray:
     shapes = {row.shape for row in rows}
     if len(shapes) != 1 or len(rows[0].shape) != 1:
-        raise InputError(
+        raise ValueError(
             f"node attribute {features!r} must be a number or vector of one length, found shapes "
             f"{', '.join(map(str, sorted(shapes))) or 'of no node'}; make them equal"
         )

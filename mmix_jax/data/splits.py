@@ -1,11 +1,14 @@
 """Which nodes train, choose and test: random, stratified and given splits, and their check."""
 
-import numpy as np
+from collections.abc import Mapping
 
-from mmix_jax.errors import InputError
+import numpy as np
+from numpy.typing import ArrayLike
+
 from mmix_jax.graphs.types import Split
 
 SPLITS = ("default", "public", "random")
+MASKS = ("train_mask", "val_mask", "test_mask")
 
 
 def random_split(
@@ -22,7 +25,7 @@ def random_split(
       valid: share of validation nodes.
 
     Raises:
-      InputError: the parts would be empty or train on one class.
+      ValueError: the parts would be empty or train on one class.
     """
     order = _shuffled(_labelled(labels), seed)
     num_train = max(1, int(order.size * train))
@@ -44,12 +47,12 @@ def stratified_split(
       seed: the same seed gives the same split.
 
     Raises:
-      InputError: a class has fewer nodes than ``per_class``, or a part would be empty.
+      ValueError: a class has fewer nodes than `per_class`, or a part would be empty.
     """
     order = _shuffled(_labelled(labels), seed)
     classes, counts = np.unique(labels[order], return_counts=True)
     if (counts < per_class).any():
-        raise InputError(
+        raise ValueError(
             f"a stratified split needs {per_class} nodes of every class, found {counts.min()} "
             f"of class {classes[counts.argmin()]}; ask for fewer per class"
         )
@@ -60,51 +63,78 @@ def stratified_split(
     return split
 
 
-def split_from_masks(train, valid, test, num_nodes: int) -> Split:
-    """The split that three boolean (or 0/1) masks [N] mark.
+def stratified_test(labels: np.ndarray, num_test: int, *, seed: int) -> np.ndarray:
+    """Indices of test items, rising: of every class its share of them all, rounded.
+
+    Shares are rounded down; what then lacks goes to the classes that lost most by it, of equal
+    ones to the first.
+
+    Args:
+      labels: classes 0 … K − 1, [N].
+      num_test: how many, at most N.
+      seed: which of a class they are.
+    """
+    sizes = np.bincount(labels)
+    counts, lost = np.divmod(sizes * num_test, labels.size)
+    counts[np.argsort(-lost, kind="stable")[: num_test - counts.sum()]] += 1
+    # RandomState, not default_rng: NumPy promises that its numbers never change.
+    order = np.random.RandomState(seed).permutation(labels.size)
+    chosen = [order[labels[order] == c][:count] for c, count in enumerate(counts)]
+    return np.sort(np.concatenate(chosen))
+
+
+def split_from_masks(masks: Mapping[str, ArrayLike], num_nodes: int) -> Split | None:
+    """The split that boolean (or 0/1) masks [N] by the names `MASKS` mark; None without any.
 
     Raises:
-      InputError: a mask has another shape or other values.
+      ValueError: a mask is missing, or has another shape or other values.
     """
-    named = {"train_mask": train, "val_mask": valid, "test_mask": test}
-    return _make(*(_from_mask(mask, name, num_nodes) for name, mask in named.items()))
+    missing = [mask for mask in MASKS if mask not in masks]
+    if len(missing) == len(MASKS):
+        return None
+    if missing:
+        raise ValueError(
+            f"masks must be given for all of {', '.join(MASKS)} or none, found no "
+            f"{missing[0]}; add it"
+        )
+    return _make(*(_from_mask(masks[name], name, num_nodes) for name in MASKS))
 
 
 def choose_split(
     split: str, given: Split | None, labels: np.ndarray | None, *, seed: int = 0
 ) -> Split | None:
-    """The split that a loader's ``split`` argument asks for.
+    """The split that a loader's `split` argument asks for.
 
     Args:
-      split: ``"default"``: the given one, or else a random one, or None without labels;
-        ``"public"``: the given one; ``"random"``: 10/10/80 by ``seed``.
+      split: `"default"`: the given one, or else a random one, or None without labels;
+        `"public"`: the given one; `"random"`: 10/10/80 by `seed`.
       given: the split that came with the data, if any.
       labels: classes [N] or None.
       seed: seed of the random split.
 
     Raises:
-      InputError: an unknown name, or a split that this data cannot have.
+      ValueError: an unknown name, or a split that this data cannot have.
     """
     check_split_name(split)
     if labels is None:
         if split == "default":
             return None
-        raise InputError(f"split {split!r} needs labels, found none; use split 'default'")
+        raise ValueError(f"split {split!r} needs labels, found none; use split 'default'")
     if split == "random" or (split == "default" and given is None):
         return random_split(labels, seed=seed)
     if given is None:
-        raise InputError("split 'public' needs a split in the data, found none; use 'random'")
+        raise ValueError("split 'public' needs a split in the data, found none; use 'random'")
     return given
 
 
 def check_split_name(split: str) -> None:
-    """Raises ``InputError`` unless it is one of ``SPLITS``."""
+    """Raise ValueError unless it is one of `SPLITS`."""
     if split not in SPLITS:
-        raise InputError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
+        raise ValueError(f"unknown split {split!r}; expected one of: {', '.join(SPLITS)}")
 
 
 def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> None:
-    """Checks that a split's parts are non-empty, in range, disjoint, labelled, of two classes.
+    """Check that a split's parts are non-empty, in range, disjoint, labelled, of two classes.
 
     Args:
       split: three index arrays.
@@ -113,24 +143,24 @@ def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> N
       num_nodes: N.
 
     Raises:
-      InputError: naming the part and the first fault.
+      ValueError: naming the part and the first fault.
     """
     for name, part in zip(Split._fields, split, strict=True):
         _check_part(name, np.asarray(part), labels, num_nodes)
     nodes, counts = np.unique(np.concatenate(split), return_counts=True)
     if (counts > 1).any():
-        raise InputError(
+        raise ValueError(
             f"train, valid and test must be disjoint, found node {nodes[counts > 1][0]} "
             "twice; leave it in one part"
         )
     if labels is None or np.unique(labels[split.train]).size > 1:
         return
     if labels.ndim == 2:
-        raise InputError(
+        raise ValueError(
             "labels of training nodes must hold 0 and 1, found "
             f"{labels[split.train[0], 0]} only; use another split"
         )
-    raise InputError(
+    raise ValueError(
         "training nodes must be of two classes or more, found class "
         f"{labels[split.train[0]]} only; use another split seed or give masks"
     )
@@ -138,23 +168,23 @@ def validate_split(split: Split, labels: np.ndarray | None, num_nodes: int) -> N
 
 def _check_part(name: str, part: np.ndarray, labels: np.ndarray | None, num_nodes: int) -> None:
     if part.ndim != 1 or part.size == 0:
-        raise InputError(
+        raise ValueError(
             f"split part {name!r} must hold one node at least, found shape {part.shape}; "
             "mark nodes for it"
         )
     if part.dtype.kind not in "iu":
-        raise InputError(
+        raise ValueError(
             f"split part {name!r} must hold node indices, found {part.dtype}; convert it"
         )
     outside = (part < 0) | (part >= num_nodes)
     if outside.any():
-        raise InputError(
+        raise ValueError(
             f"split part {name!r} must lie in [0, {num_nodes}), found {part[outside][0]}; "
             "count nodes from zero"
         )
     # A row of a matrix is known where it is there: no 1 means no label, not an unknown one.
     if labels is not None and labels.ndim == 1 and (labels[part] < 0).any():
-        raise InputError(
+        raise ValueError(
             f"split part {name!r} must have labels, found node "
             f"{part[labels[part] < 0][0]} without; leave such nodes out"
         )
@@ -163,7 +193,7 @@ def _check_part(name: str, part: np.ndarray, labels: np.ndarray | None, num_node
 def _labelled(labels: np.ndarray) -> np.ndarray:
     """Nodes with a class."""
     if labels.ndim != 1:
-        raise InputError(
+        raise ValueError(
             f"a split of nodes by classes needs one class per node, found labels of shape "
             f"{labels.shape}; use the split of the data"
         )
@@ -173,17 +203,17 @@ def _labelled(labels: np.ndarray) -> np.ndarray:
 def _from_mask(mask, name: str, num_nodes: int) -> np.ndarray:
     mask = np.asarray(mask)
     if mask.shape != (num_nodes,):
-        raise InputError(
+        raise ValueError(
             f"{name} must have shape ({num_nodes},), found {mask.shape}; give one column of it"
         )
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise InputError(f"{name} must be boolean, found {mask.dtype}; mark nodes by True")
+        raise ValueError(f"{name} must be boolean, found {mask.dtype}; mark nodes by True")
     return np.flatnonzero(mask)
 
 
 def _shuffled(nodes: np.ndarray, seed: int) -> np.ndarray:
     if not 0 <= seed < 2**32:
-        raise InputError(f"split_seed must lie in [0, 2**32), found {seed}; choose another")
+        raise ValueError(f"split_seed must lie in [0, 2**32), found {seed}; choose another")
     # RandomState, not default_rng: NumPy promises that its numbers never change, and a split is
     # part of a protocol.
     return np.random.RandomState(seed).permutation(nodes)

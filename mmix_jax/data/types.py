@@ -1,4 +1,4 @@
-"""What every loader and converter returns, and the one way to put it together."""
+"""What every loader returns, and the one way to put it together."""
 
 import math
 from collections.abc import Sequence
@@ -8,24 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmix_jax.data import splits
-from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph, Split
 
 
 class NodeDataset(NamedTuple):
     """One graph, or several as one, with what is known of the nodes.
 
-    Fields:
-      name: the data set's name, for reports.
-      graph: nodes, features and edges.
-      labels: classes 0 … C − 1, int32 [N]; −1 where unknown; None where no node has one. Or,
-        where a node may have several, a matrix of 0 and 1, uint8 [N, C].
-      num_classes: C; 0 without labels.
-      split: training, validation and test nodes, all with labels; None without labels.
-      ids: the nodes' own names [N], None where they are just 0 … N − 1.
-      bag_of_words: whether features are counts of words, which encoders normalise by row.
-      graph_index: graph of each node where there are several, 0 … G − 1, never falling, int32 [N];
-        no edge leads from one to another. None: one graph.
+    name: the data set's name, for reports.
+    graph: nodes, features and edges.
+    labels: classes 0 … C − 1, int32 [N]; −1 where unknown; None where no node has one. Or,
+      where a node may have several, a matrix of 0 and 1, uint8 [N, C].
+    num_classes: C; 0 without labels.
+    split: training, validation and test nodes, all with labels; None without labels.
+    ids: the nodes' own names [N], None where they are just 0 … N − 1.
+    bag_of_words: whether features are counts of words, which encoders normalise by row.
+    node_graph: graph of each node where there are several, 0 … G − 1, never falling, int32 [N];
+      no edge leads from one to another. None: one graph.
     """
 
     name: str
@@ -35,20 +33,19 @@ class NodeDataset(NamedTuple):
     split: Split | None
     ids: np.ndarray | None
     bag_of_words: bool
-    graph_index: np.ndarray | None = None
+    node_graph: np.ndarray | None = None
 
 
 class GraphDataset(NamedTuple):
     """A set of graphs with what is known of each.
 
-    Fields:
-      name: the data set's name, for reports.
-      graphs: M graphs with the same number of features F.
-      labels: classes 0 … C − 1, int32 [M]; None where there are none.
-      num_classes: C; 0 without labels.
-      features: what x holds: ``"labels"``, ``"attributes"``, ``"degree"``, two of them with a plus
-        between, or ``"given"``.
-      ids: the graphs' own names [M], None where they are just 0 … M − 1.
+    name: the data set's name, for reports.
+    graphs: M graphs with the same number of features F.
+    labels: classes 0 … C − 1, int32 [M]; None where there are none.
+    num_classes: C; 0 without labels.
+    features: what x holds: `"labels"`, `"attributes"`, `"degree"`, two of them with a plus
+      between, or `"given"`.
+    ids: the graphs' own names [M], None where they are just 0 … M − 1.
     """
 
     name: str
@@ -62,17 +59,16 @@ class GraphDataset(NamedTuple):
 class ImageDataset(NamedTuple):
     """Images of one size, those to train on and those to test on.
 
-    Fields:
-      name: the data set's name, for reports.
-      train: uint8 [N, H, W, C], C is 1 or 3.
-      train_labels: classes 0 … K − 1, int32 [N]; None where there are none.
-      test: uint8 [M, H, W, C]; None where there is none.
-      test_labels: int32 [M]; None without ``test`` or labels.
-      classes: their K names; () without labels.
-      mean: of every channel of ``train``, in [0, 1].
-      std: its standard deviation; 1 where the channel never changes.
-      train_ids: names of the images, [N], as of files; None where they have none.
-      test_ids: those of the test images, [M].
+    name: the data set's name, for reports.
+    train: uint8 [N, H, W, C], C is 1 or 3.
+    train_labels: classes 0 … K − 1, int32 [N]; None where there are none.
+    test: uint8 [M, H, W, C]; None where there is none.
+    test_labels: int32 [M]; None without `test` or labels.
+    classes: their K names; () without labels.
+    mean: of every channel of `train`, in [0, 1].
+    std: its standard deviation; 1 where the channel never changes.
+    train_ids: names of the images, [N], as of files; None where they have none.
+    test_ids: those of the test images, [M].
     """
 
     name: str
@@ -95,37 +91,37 @@ def make_graph_dataset(
     features: str = "given",
     ids: ArrayLike | None = None,
 ) -> GraphDataset:
-    """Puts a checked ``GraphDataset`` together.
+    """Put a checked `GraphDataset` together.
 
     Args:
       name: for reports.
-      graphs: from ``make_graph``; one or more.
+      graphs: from `make_graph`; one or more.
       labels: integers [M], one class per graph; None means no labels.
-      features: see ``GraphDataset``.
+      features: see `GraphDataset`.
       ids: names of the graphs [M].
 
     Raises:
-      InputError: no graph, differing numbers of features, labels or ids that do not fit.
+      ValueError: no graph, differing numbers of features, labels or ids that do not fit.
     """
     graphs = tuple(graphs)
     if not graphs:
-        raise InputError("a set of graphs must have one or more, found none; name another source")
+        raise ValueError("a set of graphs must have one or more, found none; name another source")
     widths = sorted({graph.x.shape[1] for graph in graphs})
     if len(widths) > 1:
-        raise InputError(
+        raise ValueError(
             f"all graphs must have the same number of features, found {widths[0]} and "
             f"{widths[-1]}; give every node the same features"
         )
     classes = check_labels(labels, len(graphs), of="graph")
     if classes is not None and (classes < 0).any():
-        raise InputError(
+        raise ValueError(
             f"graph labels must be known for all or for none, found {np.sum(classes < 0)} unknown "
             f"of {len(graphs)}; leave those graphs out, or all labels"
         )
     if ids is not None:
         ids = np.asarray(ids)
         if ids.shape != (len(graphs),):
-            raise InputError(
+            raise ValueError(
                 f"ids must have shape ({len(graphs)},), found {ids.shape}; give one per graph"
             )
     num_classes = 0 if classes is None else int(classes.max()) + 1
@@ -143,42 +139,42 @@ def make_image_dataset(
     train_ids: np.ndarray | None = None,
     test_ids: np.ndarray | None = None,
 ) -> ImageDataset:
-    """Puts a checked ``ImageDataset`` together.
+    """Put a checked `ImageDataset` together.
 
     Args:
       name: for reports.
       train: uint8 [N, H, W, C].
-      train_labels: integers [N], 0 … K − 1; None means no labels, in ``test`` neither.
+      train_labels: integers [N], 0 … K − 1; None means no labels, in `test` neither.
       test: uint8 [M, H, W, C], or None.
-      test_labels: integers [M]; wanted with both ``train_labels`` and ``test``.
+      test_labels: integers [M]; wanted with both `train_labels` and `test`.
       classes: names of the K classes; wanted with labels.
       train_ids, test_ids: names of the images, in their order.
 
     Raises:
-      InputError: images of another kind or of two sizes, labels that do not fit.
+      ValueError: images of another kind or of two sizes, labels that do not fit.
     """
     _check_images(train, "training")
     if test is not None:
         _check_images(test, "test")
         if test.shape[1:] != train.shape[1:]:
-            raise InputError(
+            raise ValueError(
                 f"training and test images must have the same shape, found {train.shape[1:]} and "
                 f"{test.shape[1:]}; resize them"
             )
     labelled = train_labels is not None
     tested = test_labels is not None
     if labelled != (len(classes) > 0) or tested != (labelled and test is not None):
-        raise InputError(
+        raise ValueError(
             "labels of all images must be given with names of classes, or neither, found labels "
             f"for {'' if labelled else 'no '}training and {'' if tested else 'no '}test "
             f"images and {len(classes)} names; add what is missing"
         )
     if len(classes) == 1:
-        raise InputError(
+        raise ValueError(
             f"images must be of two classes or more, found class {classes[0]!r} only; leave the "
             "labels out to train without them"
         )
-    mean, std = _channel_statistics(train)
+    mean, std = _channel_moments(train)
     return ImageDataset(
         name,
         train,
@@ -204,21 +200,21 @@ def make_dataset(
     ids: ArrayLike | None = None,
     bag_of_words: bool = False,
 ) -> NodeDataset:
-    """Puts a checked ``NodeDataset`` together; without labels there is no split.
+    """Put a checked `NodeDataset` together; without labels there is no split.
 
     Args:
       name: for reports.
-      graph: from ``make_graph``.
+      graph: from `make_graph`.
       labels: integers [N], −1 where unknown; None, or all −1, means no labels.
       given: the split that came with the data, if any.
-      split: ``"default"`` (the given one, else a random one), ``"public"`` (the given one) or
-        ``"random"`` (10/10/80 by ``split_seed``).
+      split: `"default"` (the given one, else a random one), `"public"` (the given one) or
+        `"random"` (10/10/80 by `split_seed`).
       split_seed: seed of a random split.
       ids: names of the nodes [N].
-      bag_of_words: see ``NodeDataset``.
+      bag_of_words: see `NodeDataset`.
 
     Raises:
-      InputError: labels, split or ids do not fit the graph, or the split asked for does not exist.
+      ValueError: labels, split or ids do not fit the graph, or the split asked for does not exist.
     """
     labels = check_labels(labels, graph.num_nodes)
     if given is not None:
@@ -226,7 +222,7 @@ def make_dataset(
     if ids is not None:
         ids = np.asarray(ids)
         if ids.shape != (graph.num_nodes,):
-            raise InputError(
+            raise ValueError(
                 f"ids must have shape ({graph.num_nodes},), found {ids.shape}; give one per node"
             )
     chosen = splits.choose_split(split, given, labels, seed=split_seed)
@@ -242,7 +238,7 @@ def check_labels(
     Whole numbers stored as floats are taken; a trailing axis of length one is dropped.
 
     Raises:
-      InputError: wrong shape, not whole numbers, below −1, not below N, or one class only.
+      ValueError: wrong shape, not whole numbers, below −1, not below N, or one class only.
     """
     if labels is None:
         return None
@@ -250,21 +246,21 @@ def check_labels(
     if values.shape == (num_items, 1):
         values = values[:, 0]
     if values.shape != (num_items,):
-        raise InputError(
+        raise ValueError(
             f"labels must have shape ({num_items},), found {values.shape}; give one class per {of}"
         )
     rule = "labels must be integers 0, 1, 2, …, or −1 for unknown"
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{rule}, found dtype {values.dtype}; number the classes")
+        raise ValueError(f"{rule}, found dtype {values.dtype}; number the classes")
     # Classes are never more than items; far larger numbers are ids or hashes in the wrong place.
     wrong = ~((values >= -1) & (values < num_items) & (np.floor(values) == values))
     if wrong.any():
-        raise InputError(f"{rule}, found {values[wrong][0]}; number the classes from zero")
+        raise ValueError(f"{rule}, found {values[wrong][0]}; number the classes from zero")
     known = np.unique(values[values >= 0])
     if known.size == 0:
         return None
     if known.size == 1:
-        raise InputError(
+        raise ValueError(
             f"labels must name two classes or more, found class {int(known[0])} only; "
             "leave the labels out to train without them"
         )
@@ -274,7 +270,7 @@ def check_labels(
 def _check_images(images: np.ndarray, part: str) -> None:
     shape, kind = np.shape(images), getattr(images, "dtype", type(images).__name__)
     if kind != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
-        raise InputError(
+        raise ValueError(
             f"{part} images must be an array uint8 [N, H, W, C] with C 1 or 3, found {kind} "
             f"{list(shape)}; convert them"
         )
@@ -286,20 +282,20 @@ def _check_classes(labels: ArrayLike | None, num_items: int, num_classes: int) -
         return None
     values = np.asarray(labels)
     if values.shape != (num_items,) or values.dtype.kind not in "iu":
-        raise InputError(
+        raise ValueError(
             f"labels must be integers of shape ({num_items},), found {values.dtype} of shape "
             f"{values.shape}; give one class per image"
         )
     wrong = (values < 0) | (values >= num_classes)
     if wrong.any():
-        raise InputError(
+        raise ValueError(
             f"labels must be in 0 … {num_classes - 1}, one per name, found {values[wrong][0]}; "
             "number the classes from zero"
         )
     return values.astype(np.int32)
 
 
-def _channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _channel_moments(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of every channel in [0, 1], from exact sums of integers."""
     num_channels = images.shape[3]
     counts = np.zeros((num_channels, 256), np.int64)

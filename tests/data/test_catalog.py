@@ -1,16 +1,54 @@
 """Data sets by name."""
 
+import importlib
+import inspect
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from mmix_jax.data import load_graphs, load_images, load_nodes, random_split, statistics
+from mmix_jax import data
+from mmix_jax.data import (
+    graphs,
+    images,
+    load_graphs,
+    load_images,
+    load_nodes,
+    nodes,
+    random_split,
+    statistics,
+)
 from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
 from mmix_jax.errors import InputError
 from tests.data.graphs import tu_files
 from tests.data.images import cifar_files
 from tests.data.nodes import citation_files, ppi_files
+
+
+@pytest.mark.parametrize("door", ["", ".catalog", ".nodes", ".graphs", ".images"])
+def test_names_are_known_before_anything_slow_is_imported(door):
+    """Importing anything but NumPy takes longer than to check a config."""
+    slow = {"jax", "scipy", "sklearn", "PIL", "tensorflow_datasets"}
+    program = f"import sys, mmix_jax.data{door}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert slow & set(ran.stdout.decode().split()) == set()
+
+
+@pytest.mark.parametrize("room", [nodes, graphs, images], ids=["nodes", "graphs", "images"])
+def test_every_loader_takes_what_its_table_says(room):
+    (loaders,) = (value for name, value in vars(room).items() if name.endswith("_LOADERS"))
+    for function, takes in loaders.values():
+        module, _, name = function.rpartition(".")
+        load = getattr(importlib.import_module(f"{room.__name__}.{module}"), name)
+        assert set(takes) <= inspect.signature(load).parameters.keys()
+
+
+def test_every_name_of_the_package_is_where_its_table_says():
+    for name in data.__all__:
+        assert getattr(data, name).__name__ == name
 
 
 def test_unknown_names_are_told():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from mmix_jax.data import make_graph_dataset, make_image_dataset
-from mmix_jax.data.graphs.graph_sets import make_graph_or_empty
-from mmix_jax.errors import InputError
+from mmix_jax.data.raw import make_graph_or_empty
 
 
 def _graphs(*widths):
@@ -52,7 +51,7 @@ def test_all_unknown_labels_are_none():
     ],
 )
 def test_parts_that_do_not_fit_are_told(widths, options, told):
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(ValueError, match=told) as caught:
         make_graph_dataset("mine", _graphs(*widths), **options)
     assert "\n" not in str(caught.value)
 
@@ -124,6 +123,6 @@ LABELS = [0, 1, 0, 1, 0]
     ],
 )
 def test_images_that_do_not_fit_are_told(arguments, classes, told):
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(ValueError, match=told) as caught:
         make_image_dataset("mine", *arguments, classes=tuple(classes))
     assert "\n" not in str(caught.value)

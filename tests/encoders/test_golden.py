@@ -15,7 +15,7 @@ import optax
 import pytest
 from flax import traverse_util
 
-from mmix_jax.convert import entry_table, from_state_dict
+from mmix_jax.interop.torch_resnet import entry_table, from_state_dict
 from mmix_jax.losses import info_nce
 from mmix_jax.mixing import mix_pairs
 from mmix_jax.training.step import TrainState, init_state, make_optimizer

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 import naive
-from mmix_jax.data.graphs.graph_sets import make_graph_or_empty
+from mmix_jax.data.raw import make_graph_or_empty
 from mmix_jax.frameworks.mvgrl_graphs import GraphSettings, GraphTables
 from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings
 from mmix_jax.graphs.batches import GraphSampler, unite

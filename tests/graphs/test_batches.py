@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmix_jax.data.graphs.graph_sets import make_graph_or_empty
+from mmix_jax.data.raw import make_graph_or_empty
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.batches import Buckets, GraphSampler, choose_buckets, unite
 from mmix_jax.graphs.normalize import gcn_weights

@@ -88,13 +88,13 @@ def test_imdb_multis_config_runs_the_first_time_its_file_is_there(tmp_path, monk
     """On a small set of the same form: no node labels, edges listed twice, three classes."""
     parts, graphs = tu_files.random_parts(30, 3)
     tu_files.write_zip(tmp_path, "IMDB-MULTI", parts)
-    known = statistics.GraphSetStatistics(
+    known = statistics.GraphStatistics(
         num_graphs=30,
         num_nodes=sum(num_nodes for num_nodes, _ in graphs),
         num_edges=sum(len(edges) for _, edges in graphs),
         class_sizes=(10, 10, 10),
     )
-    monkeypatch.setitem(statistics.EXPECTED_GRAPHS, "imdb_multi", known)
+    monkeypatch.setitem(statistics.EXPECTED, "imdb_multi", known)
     config = f"--config={CONFIGS}/imdb_multi.py:smoke"
     flags = [config, f"--config.data_dir={tmp_path}", f"--workdir={tmp_path}/run", *QUICK]
     ran = run(*flags)

@@ -11,6 +11,7 @@ import pytest
 
 from mmix_jax import convert
 from mmix_jax.encoders.resnet import ResNet18
+from mmix_jax.interop.torch_resnet import entry_table, from_state_dict
 from mmix_jax.interop.torch_weights import read_state_dict
 from tests.data.images import cifar_files
 from tests.experiments.images import small_images
@@ -178,10 +179,10 @@ def test_without_a_test_part_some_images_are_kept_for_it(tmp_path):
 def test_weights_of_torch_are_evaluated(folder, tmp_path):
     small = {"stages": (1,), "width": 4}
     draw = np.random.default_rng(0)
-    table = convert.entry_table("torchvision", **small)
+    table = entry_table("torchvision", **small)
     state = {name: draw.uniform(0.1, 0.2, entry.shape) for name, entry in table.items()}
     path = save_state(tmp_path / "model.pth", state)
-    converted = convert.from_state_dict(read_state_dict(path), **small)
+    converted = from_state_dict(read_state_dict(path), **small)
     convert.write_checkpoint(converted, tmp_path / "run")
     flags = [*OWN, f"--config.data_path={folder}", f"--workdir={tmp_path}/run"]
     refused(run(*flags, "--mode=eval"), "must be of this model")  # another head

@@ -1,4 +1,4 @@
-"""Your own set of graphs: a folder with an ``.npz`` file each; nothing in it is executed."""
+"""Your own set of graphs: a folder with an `.npz` file each; nothing in it is executed."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.graphs.graph_sets import MAX_DEGREE, degree_features, make_graph_or_empty
-from mmix_jax.data.nodes.npz_files import (
+from mmix_jax.data.raw import MAX_DEGREE, degree_features, make_graph_or_empty
+from mmix_jax.data.store.files import reading
+from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
     SPARSE_FEATURE_KEYS,
     load_arrays,
@@ -18,16 +19,15 @@ from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
-FEATURES = ("auto", "degree")
+_FEATURES = ("auto", "degree")
 
 
 class GraphFile(NamedTuple):
     """One graph of the set.
 
-    Fields:
-      graph: checked; ``x`` has no columns where ``has_features`` is false.
-      has_features: whether the file gives any.
-      label: a number, or None.
+    graph: checked; `x` has no columns where `has_features` is false.
+    has_features: whether the file gives any.
+    label: a number, or None.
     """
 
     graph: Graph
@@ -42,30 +42,30 @@ def read_graph_folder(
     max_degree: int = MAX_DEGREE,
     undirected: bool = True,
 ) -> GraphDataset:
-    """Graphs of your own, in the order of their files' names, which without ``.npz`` are the ids.
+    """Graphs of your own, in the order of their files' names, which without `.npz` are the ids.
 
     Keys of each file (arrays of numbers or strings; pickled objects are refused):
 
-    - edges: as in ``custom.read_graph_file``: ``edge_index`` [2, E], with ``edge_weight`` [E] if
+    - edges: as in `graph_file.read_graph_file`: `edge_index` [2, E], with `edge_weight` [E] if
       there are weights, or a SciPy CSR adjacency;
-    - nodes: ``x`` [N, F], or CSR parts prefixed by ``attr_``, with the same F in every file; or in
-      no file: then N is the adjacency's, or ``num_nodes``, and x the one-hot degree. N may be 0;
-    - optional: ``y`` or ``labels``, the graph's class, a single number 0 … C − 1. Either all files
+    - nodes: `x` [N, F], or CSR parts prefixed by `attr_`, with the same F in every file; or in
+      no file: then N is the adjacency's, or `num_nodes`, and x the one-hot degree. N may be 0;
+    - optional: `y` or `labels`, the graph's class, a single number 0 … C − 1. Either all files
       have one, or none.
 
     Args:
       path: of the folder.
-      features: ``"auto"``: those in the files if any; ``"degree"``: the one-hot degree in any case.
-      max_degree: see ``graph_sets.degree_features``.
+      features: `"auto"`: those in the files if any; `"degree"`: the one-hot degree in any case.
+      max_degree: see `raw.degree_features`.
       undirected: store every edge in both directions.
 
     Raises:
       InputError: in one line, which file and what is wrong with it.
     """
     folder = Path(path).expanduser()
-    if features not in FEATURES:
+    if features not in _FEATURES:
         raise InputError(
-            f"unknown features {features!r} of graph files; expected one of: {', '.join(FEATURES)}"
+            f"unknown features {features!r} of graph files; expected one of: {', '.join(_FEATURES)}"
         )
     if not folder.is_dir():
         raise InputError(f"{folder}: must be a folder of .npz files, found none; check the path")
@@ -73,7 +73,7 @@ def read_graph_folder(
     paths = sorted(p for p in folder.glob("*.npz") if not p.name.startswith("."))
     if not paths:
         raise InputError(f"{folder}: must hold .npz files, one per graph, found none; add them")
-    try:
+    with reading(folder):
         files = {p.name: _read_file(p, features, undirected) for p in paths}
         given = _all_or_none({name: f.has_features for name, f in files.items()}, "features x")
         labelled = _all_or_none({name: f.label is not None for name, f in files.items()}, "a y")
@@ -89,12 +89,10 @@ def read_graph_folder(
             features="given" if given else "degree",
             ids=np.array([p.stem for p in paths]),
         )
-    except InputError as error:
-        raise InputError(f"{folder}: {error}") from error
 
 
 def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
-    try:
+    with reading(path.name):
         keys = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "num_nodes")
         arrays = load_arrays(path, keys)
         edges = read_edges(arrays)
@@ -109,18 +107,16 @@ def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
             undirected=undirected,
         )
         return GraphFile(graph, x is not None, _label(arrays))
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
 
 
 def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | None) -> int:
-    """Number of nodes, which features, adjacency and ``num_nodes`` must agree on.
+    """Number of nodes, which features, adjacency and `num_nodes` must agree on.
 
     It is not guessed from the edges: the last nodes may have none.
     """
-    told = {} if rows is None else {"the adjacency": rows}
+    counts = {} if rows is None else {"the adjacency": rows}
     if x is not None:
-        told["the features"] = len(np.atleast_1d(x))
+        counts["the features"] = len(np.atleast_1d(x))
     if "num_nodes" in arrays:
         value = arrays["num_nodes"]
         if value.size != 1 or value.dtype.kind not in "iu" or value.item() < 0:
@@ -128,16 +124,16 @@ def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | 
                 f"num_nodes must be one integer, 0 or more, found {value.ravel()[:3].tolist()}; "
                 "save the number of nodes"
             )
-        told["num_nodes"] = value.item()
-    if not told:
+        counts["num_nodes"] = value.item()
+    if not counts:
         raise InputError(
             "the number of nodes must be told, found neither x nor an adjacency nor num_nodes; add "
             "num_nodes"
         )
-    if len(set(told.values())) > 1:
-        found = ", ".join(f"{count} by {source}" for source, count in told.items())
-        raise InputError(f"the number of nodes must be one, found {found}; check the file")
-    return next(iter(told.values()))
+    if len(set(counts.values())) > 1:
+        differing = ", ".join(f"{count} by {source}" for source, count in counts.items())
+        raise InputError(f"the number of nodes must be one, found {differing}; check the file")
+    return next(iter(counts.values()))
 
 
 def _label(arrays: dict[str, np.ndarray]) -> np.ndarray | None:

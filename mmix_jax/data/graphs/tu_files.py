@@ -1,11 +1,11 @@
 """The text files of a set of graphs in TUDataset's format, read from a zip or a folder.
 
-``NAME_A.txt`` lists the edges of all graphs, two node numbers a line; line i of
-``NAME_graph_indicator.txt`` is the graph of node i, line g of ``NAME_graph_labels.txt`` the class
-of graph g; ``NAME_node_labels.txt`` and ``NAME_node_attributes.txt``, where a set has them, hold
+`NAME_A.txt` lists the edges of all graphs, two node numbers a line; line i of
+`NAME_graph_indicator.txt` is the graph of node i, line g of `NAME_graph_labels.txt` the class
+of graph g; `NAME_node_labels.txt` and `NAME_node_attributes.txt`, where a set has them, hold
 a line per node. Nodes and graphs count from 1. Edge labels and the rest are not read.
 
-Archives differ: a member may be ``NAME/NAME_A.txt``, ``NAME//NAME_A.txt`` or ``NAME_A.txt``. An
+Archives differ: a member may be `NAME/NAME_A.txt`, `NAME//NAME_A.txt` or `NAME_A.txt`. An
 edge may be listed once, in both directions, or twice. Classes may be −1 and 1, or 1 … C.
 
 Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs",
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.store.archives import safe_members
+from mmix_jax.data.store.containers import check_members
 from mmix_jax.errors import InputError
 
 REQUIRED = ("A", "graph_indicator", "graph_labels")
@@ -38,13 +38,12 @@ class TextFile(NamedTuple):
 class TUParts(NamedTuple):
     """What the files of a set say, checked; M graphs with N nodes in all, counted from 0.
 
-    Fields:
-      first_node: of every graph, and N at the end, int64 [M + 1]; see ``graph_sets.cut_graph``.
-      senders: one end of every listed edge, int64 [E].
-      receivers: the other end, in the same graph, int64 [E].
-      labels: class of every graph, 0 … C − 1 in the order of the numbers in the file, int64 [M].
-      node_labels: integers as in the file, int64 [N, K] (K is nearly always 1), or None.
-      node_attributes: finite, float64 [N, A], or None.
+    first_node: of every graph, and N at the end, int64 [M + 1]; see `tudataset.cut_graph`.
+    senders: one end of every listed edge, int64 [E].
+    receivers: the other end, in the same graph, int64 [E].
+    labels: class of every graph, 0 … C − 1 in the order of the numbers in the file, int64 [M].
+    node_labels: integers as in the file, int64 [N, K] (K is nearly always 1), or None.
+    node_attributes: finite, float64 [N, A], or None.
     """
 
     first_node: np.ndarray
@@ -56,7 +55,7 @@ class TUParts(NamedTuple):
 
 
 def read_texts(source: Path, name: str) -> dict[str, TextFile]:
-    """The files of set ``name`` in a zip or a folder, by part; nothing is unpacked or parsed.
+    """The files of set `name` in a zip or a folder, by part; nothing is unpacked or parsed.
 
     Raises:
       InputError: the source cannot be read, or lacks a required file or has it twice.
@@ -123,7 +122,7 @@ def _read_zip(source: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
     contents = {}
     try:
         with zipfile.ZipFile(source) as archive:
-            safe_members(archive)
+            check_members(archive)
             for member in archive.infolist():
                 # Windows' rule knows both separators; some archives were packed there.
                 part = wanted.get(PureWindowsPath(member.filename).name)

@@ -1,13 +1,14 @@
 """Sets of labelled graphs in TUDataset's format, by name: found, checked, given features.
 
 Any set of the collection loads by its official name. Those of the paper have names as configs
-write them, ``mutag`` for ``MUTAG``, and are compared with pinned sums and published statistics.
+write them, `mutag` for `MUTAG`, and are compared with pinned sums and published statistics.
 
 Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs",
 2020; https://chrsmrrs.github.io/datasets.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -16,40 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mmix_jax.data.graphs.graph_sets import (
-    MAX_DEGREE,
-    cut_graph,
-    degree_features,
-    one_hot,
-    standardise,
-)
+from mmix_jax.data.graphs import FEATURES, OFFICIAL
 from mmix_jax.data.graphs.tu_files import TextFile, TUParts, parse_texts, read_texts
-from mmix_jax.data.statistics import check_statistics, measure_graphs
-from mmix_jax.data.store.checksums import TU_TEXTS, RemoteFile
-from mmix_jax.data.store.files import require_files, search_folders
+from mmix_jax.data.raw import MAX_DEGREE, degree_features, one_hot
+from mmix_jax.data.statistics import PUBLISHED, check_statistics, graph_statistics
+from mmix_jax.data.store.checksums import RemoteFile
+from mmix_jax.data.store.files import reading, require_files, search_folders
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph, make_graph
 
 BASE_URL = "https://www.chrsmrrs.com/graphkerneldatasets/"
-OFFICIAL = {
-    "mutag": "MUTAG",
-    "ptc_mr": "PTC_MR",
-    "imdb_binary": "IMDB-BINARY",
-    "imdb_multi": "IMDB-MULTI",
-    "reddit_binary": "REDDIT-BINARY",
-    "coil_del": "COIL-DEL",
-}
-NAMES = tuple(OFFICIAL)
-FEATURES = (
-    "auto",
-    "labels",
-    "attributes",
-    "labels+attributes",
-    "labels+degree",
-    "attributes+degree",
-    "degree",
-)
 
 _log = logging.getLogger(__name__)
 
@@ -64,15 +42,15 @@ def load_tudataset(
 ) -> GraphDataset:
     """A set of the collection, from disk or downloaded.
 
-    A set of ``NAMES`` must have its published statistics. Its files are packed anew now and then:
+    A set of `OFFICIAL` must have its published statistics. Its files are packed anew now and then:
     where only their sums differ, a warning is logged.
 
     Args:
-      name: one of ``NAMES``, or the official name of any set, ``"PROTEINS"``.
-      data_dir: holds ``<official name>.zip``, or a folder of that name with the text files, in
-        ``tu/`` or directly; see ``files.search_folders``.
-      features: see ``read_tudataset``.
-      max_degree: see ``graph_sets.degree_features``.
+      name: one of `OFFICIAL`, or the official name of any set, `"PROTEINS"`.
+      data_dir: holds `<official name>.zip`, or a folder of that name with the text files, in
+        `tu/` or directly; see `files.search_folders`.
+      features: see `read_tudataset`.
+      max_degree: see `raw.degree_features`.
       base_url: where the zip is downloaded from if missing.
 
     Raises:
@@ -88,7 +66,7 @@ def load_tudataset(
     union = _structure(parts)
     if known is not None:
         _check_known(known, parts, union)
-        _compare_sums(texts, official, source)
+        _compare_sums(texts, known, official, source)
     return _dataset(known or official, parts, union, features, max_degree)
 
 
@@ -99,19 +77,19 @@ def read_tudataset(
     features: str = "auto",
     max_degree: int = MAX_DEGREE,
 ) -> GraphDataset:
-    """Reads set ``name`` in a zip or a folder, whatever set it is: no sums, no statistics.
+    """Read set `name` in a zip or a folder, whatever set it is: no sums, no statistics.
 
     Node features x:
 
-    - ``"labels"``: the node's label, one-hot in the order of the numbers in the file;
-    - ``"attributes"``: its attributes, each standardised over all nodes of the set;
-    - ``"degree"``: its number of neighbours, one-hot; see ``graph_sets.degree_features``;
-    - two of them with a plus, in this order: ``"labels+attributes"``, ``"labels+degree"``,
-      ``"attributes+degree"``;
-    - ``"auto"``: the first of labels, attributes and degree that the set has.
+    - `"labels"`: the node's label, one-hot in the order of the numbers in the file;
+    - `"attributes"`: its attributes, each standardised over all nodes of the set;
+    - `"degree"`: its number of neighbours, one-hot; see `raw.degree_features`;
+    - two of them with a plus, in this order: `"labels+attributes"`, `"labels+degree"`,
+      `"attributes+degree"`;
+    - `"auto"`: the first of labels, attributes and degree that the set has.
 
     Args:
-      source: holds ``<name>_A.txt`` and the others; see ``tu_files``.
+      source: holds `<name>_A.txt` and the others; see `tu_files`.
       name: as in the names of the files.
       features: see above.
       max_degree: all degrees from here on share a column.
@@ -148,7 +126,7 @@ def find_source(
             raise
         raise InputError(
             f"{error}; or, if no set of TUDataset was meant by {official!r}, name one of: "
-            f"{', '.join(NAMES)}"
+            f"{', '.join(OFFICIAL)}"
         ) from error
 
 
@@ -156,8 +134,8 @@ def _check_name(name: str) -> None:
     # The name becomes part of paths and of an address.
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
         raise InputError(
-            f"unknown set of graphs {name!r}; expected one of: {', '.join(NAMES)}, or the official "
-            "name of a TUDataset"
+            f"unknown set of graphs {name!r}; expected one of: {', '.join(OFFICIAL)}, or the "
+            "official name of a TUDataset"
         )
 
 
@@ -175,24 +153,25 @@ def _structure(parts: TUParts) -> Graph:
 
 
 def _check_known(name: str, parts: TUParts, union: Graph) -> None:
-    """Compares a set with its published statistics."""
+    """Compare a set with its published statistics."""
     labels, attributes = parts.node_labels, parts.node_attributes
-    found = measure_graphs(
+    statistics = graph_statistics(
         union,
         parts.labels,
         num_node_labels=0 if labels is None else sum(np.unique(c).size for c in labels.T),
         num_attributes=0 if attributes is None else attributes.shape[1],
     )
-    check_statistics(name, found)
+    check_statistics(name, statistics)
 
 
-def _compare_sums(texts: Mapping[str, TextFile], official: str, source: Path) -> None:
-    """Logs which files are not byte for byte as published; where all are, nothing."""
-    sums = TU_TEXTS[official]
+def _compare_sums(texts: Mapping[str, TextFile], name: str, official: str, source: Path) -> None:
+    """Log which files are not byte for byte as published; where all are, nothing."""
+    pinned = PUBLISHED[name]["files"]
+    contents = {f"{official}_{part}.txt": text.content for part, text in texts.items()}
     differing = [
-        f"{official}_{part}.txt"
-        for part, text in texts.items()
-        if part in sums and hashlib.sha256(text.content).hexdigest() != sums[part]
+        file
+        for file, content in contents.items()
+        if file in pinned and hashlib.sha256(content).hexdigest() != pinned[file]["sha256"]
     ]
     if differing:
         _log.warning(
@@ -209,19 +188,20 @@ def _dataset(
     """The graphs one by one, with the features asked for."""
     features = _choose(features, name, parts)
     blocks = []
-    for kind in features.split("+"):
-        if kind == "labels" and parts.node_labels is not None:
-            blocks += [_one_hot_labels(column) for column in parts.node_labels.T]
-        elif kind == "attributes" and parts.node_attributes is not None:
-            blocks.append(standardise(parts.node_attributes))
-        else:
-            blocks.append(degree_features(union, max_degree=max_degree))
-    graphs = cut_graph(union._replace(x=np.concatenate(blocks, axis=1)), parts.first_node)
-    return make_graph_dataset(name, graphs, parts.labels, features=features)
+    with reading():
+        for kind in features.split("+"):
+            if kind == "labels" and parts.node_labels is not None:
+                blocks += [_one_hot_labels(column) for column in parts.node_labels.T]
+            elif kind == "attributes" and parts.node_attributes is not None:
+                blocks.append(standardise(parts.node_attributes))
+            else:
+                blocks.append(degree_features(union, max_degree=max_degree))
+        graphs = cut_graph(union._replace(x=np.concatenate(blocks, axis=1)), parts.first_node)
+        return make_graph_dataset(name, graphs, parts.labels, features=features)
 
 
 def _choose(features: str, name: str, parts: TUParts) -> str:
-    """The features that ``features`` means for this set; it has what they are made of."""
+    """The features that `features` means for this set; it has what they are made of."""
     given = {"labels": parts.node_labels, "attributes": parts.node_attributes}
     kinds = {kind for kind, rows in given.items() if rows is not None} | {"degree"}
     if features == "auto":
@@ -238,3 +218,40 @@ def _choose(features: str, name: str, parts: TUParts) -> str:
 def _one_hot_labels(labels: np.ndarray) -> np.ndarray:
     values, codes = np.unique(labels, return_inverse=True)
     return one_hot(codes, values.size)
+
+
+def cut_graph(union: Graph, first_node: np.ndarray) -> tuple[Graph, ...]:
+    """The graphs that lie one behind the other in `union`, as views of its arrays.
+
+    `union` has no edge between two of them. Its edges are sorted by receiver: those of a graph
+    lie together, and stay in order.
+
+    Args:
+      union: M graphs, the nodes of each in one run.
+      first_node: integers [M + 1] that never fall, from 0 to N: graph i holds the nodes
+        `first_node[i]` … `first_node[i + 1]` − 1, none if the two are equal.
+    """
+    first_edge = np.searchsorted(union.receivers, first_node)
+    shift = np.repeat(first_node[:-1], np.diff(first_edge)).astype(np.int32)
+    senders, receivers = union.senders - shift, union.receivers - shift
+    nodes = itertools.pairwise(first_node.tolist())
+    edges = itertools.pairwise(first_edge.tolist())
+    return tuple(
+        Graph(union.x[n:m], senders[e:f], receivers[e:f], union.edge_weight[e:f])
+        for (n, m), (e, f) in zip(nodes, edges, strict=True)
+    )
+
+
+def standardise(values: np.ndarray) -> np.ndarray:
+    """Columns of finite numbers [N, A] with mean 0 and standard deviation 1, float32.
+
+    A constant column becomes 0.
+    """
+    values = values.astype(np.float64)
+    constant = values.min(axis=0) == values.max(axis=0)
+    # By its largest magnitude first: squares of huge numbers would overflow.
+    largest = np.where(constant, 1.0, np.abs(values).max(axis=0))
+    values /= largest[None, :]
+    values -= values.mean(axis=0)[None, :]
+    values /= np.where(constant, 1.0, values.std(axis=0))[None, :]
+    return np.where(constant[None, :], 0.0, values).astype(np.float32)

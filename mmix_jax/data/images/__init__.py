@@ -1,1 +1,12 @@
-"""Sets of images: CIFAR, folders of one's own, and images made by formula."""
+"""Sets of images: CIFAR's files, folders and archives of one's own, digits, generated ones."""
+
+# By name: module and function that load it, imported when they are used, and those arguments of
+# `catalog.load_images` that the function takes.
+IMAGE_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "cifar10": ("cifar.load_cifar", ("name", "data_dir")),
+    "cifar100": ("cifar.load_cifar", ("name", "data_dir")),
+    "digits": ("digit_images.load_digit_images", ()),
+    "generated": ("generated_images.load_generated_images", ()),
+    "image_folder": ("image_folder.read_image_folder", ("path", "size")),
+}
+IMAGE_DATASETS = tuple(IMAGE_LOADERS)

@@ -3,7 +3,7 @@
 A file in binary form is rows of 1 + 3,072 bytes, CIFAR-100's 2 + 3,072: the label (the coarse one,
 then the fine one) and the red, the green and the blue pixels, each 32 × 32 row by row. In Python
 form the same rows are an array in a dictionary, pickled by Python 2. For prepared ones see
-``prepared_images``.
+`prepared_images`.
 
 Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009;
 https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -27,7 +27,7 @@ from mmix_jax.data.images.cifar_source import (
     search_places,
 )
 from mmix_jax.data.images.prepared_images import find_prepared, read_prepared, write_prepared
-from mmix_jax.data.statistics import check_statistics, measure_images
+from mmix_jax.data.statistics import check_statistics, image_statistics
 from mmix_jax.data.store.containers import open_container
 from mmix_jax.data.store.unpickle import read_pickle
 from mmix_jax.data.types import ImageDataset, make_image_dataset
@@ -40,14 +40,13 @@ NUM_PIXELS = 3 * 32 * 32
 class Labels(NamedTuple):
     """Where a set's labels and their names are.
 
-    Fields:
-      num_classes: labels are 0 … num_classes − 1.
-      num_columns: bytes before a row's pixels, binary form.
-      column: the label among them.
-      key: of the labels, Python form.
-      names_text: the file of the classes' names, binary form.
-      names_pickle: the same, Python form.
-      names_key: of the names therein.
+    num_classes: labels are 0 … num_classes − 1.
+    num_columns: bytes before a row's pixels, binary form.
+    column: the label among them.
+    key: of the labels, Python form.
+    names_text: the file of the classes' names, binary form.
+    names_pickle: the same, Python form.
+    names_key: of the names therein.
     """
 
     num_classes: int
@@ -73,11 +72,10 @@ LABELS = {
 class Files(NamedTuple):
     """The files of a set in one form.
 
-    Fields:
-      source: the archive or folder they are from.
-      form: theirs.
-      labels: those wanted.
-      contents: by file name, without folders.
+    source: the archive or folder they are from.
+    form: theirs.
+    labels: those wanted.
+    contents: by file name, without folders.
     """
 
     source: Path
@@ -99,12 +97,12 @@ def load_cifar(
     """50,000 training and 10,000 test images of 32 × 32, from disk or downloaded.
 
     Args:
-      name: ``"cifar10"``, ``"cifar100"``, or ``"cifar100_coarse"``: the same images in 20 classes.
+      name: `"cifar10"`, `"cifar100"`, or `"cifar100_coarse"`: the same images in 20 classes.
       data_dir: holds an original archive, of binary or Python form, the folder it unpacks to, or
-        ``cifar10/<version>/`` as tensorflow-datasets prepares it in array_record format, in
-        ``images/``, ``cifar/`` or directly; see ``files.search_folders``. Originals come first.
+        `cifar10/<version>/` as tensorflow-datasets prepares it in array_record format, in
+        `images/`, `cifar/` or directly; see `files.search_folders`. Originals come first.
       base_url: where the archive is downloaded from if missing, in either form; by default
-        ``$MMIX_CIFAR_URL``, or else the source and then its mirror.
+        `$MMIX_CIFAR_URL`, or else the source and then its mirror.
 
     Raises:
       InputError: unknown name, or the set is missing, damaged or another one.
@@ -117,7 +115,7 @@ def load_cifar(
     else:
         source = source or find_source(name, data_dir=data_dir, base_url=base_url)
         dataset = read_cifar(source, name)
-    check_statistics(name, measure_images(dataset))
+    check_statistics(name, image_statistics(dataset))
     return dataset
 
 
@@ -128,29 +126,29 @@ def prepare_cifar(
     data_dir: str | os.PathLike | None = None,
     base_url: str | None = None,
 ) -> Path:
-    """Prepares a set as ``folder/name/version``, which tensorflow-datasets reads; returns that.
+    """Prepare a set as `folder/name/version`, which tensorflow-datasets reads; returns that.
 
     Args:
-      name: ``"cifar10"``, or ``"cifar100"`` with the labels of both kinds.
+      name: `"cifar10"`, or `"cifar100"` with the labels of both kinds.
       folder: created where missing.
-      data_dir: where the original is found, as in ``load_cifar``.
+      data_dir: where the original is found, as in `load_cifar`.
       base_url: where it is downloaded from, the same.
 
     Raises:
-      InputError: as ``load_cifar``, or the folder cannot be written.
+      InputError: as `load_cifar`, or the folder cannot be written.
     """
     source = find_source(name, data_dir=data_dir, base_url=base_url)
     name = name.removesuffix("_coarse")
-    features = {"label": name} | ({"coarse_label": "cifar100_coarse"} if name == "cifar100" else {})
-    labelled = {feature: read_cifar(source, labels) for feature, labels in features.items()}
+    names = {"label": name} | ({"coarse_label": "cifar100_coarse"} if name == "cifar100" else {})
+    labelled = {kind: read_cifar(source, of) for kind, of in names.items()}
     for dataset in labelled.values():
-        check_statistics(dataset.name, measure_images(dataset))
+        check_statistics(dataset.name, image_statistics(dataset))
     homepage = f"{BASE_URL}cifar.html"
     return write_prepared(labelled, name, Path(folder).expanduser(), homepage=homepage)
 
 
 def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
-    """Reads an archive or unpacked folder of either form: no sums, no statistics.
+    """Read an archive or unpacked folder of either form: no sums, no statistics.
 
     Raises:
       InputError: a file is missing, damaged or another set's.

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from mmix_jax.data.store.checksums import CIFAR, RemoteFile, check_sha256
-from mmix_jax.data.store.download import DownloadFailed, download, probe
-from mmix_jax.data.store.files import cache_folder, search_folders
+from mmix_jax.data.statistics import PUBLISHED
+from mmix_jax.data.store.checksums import RemoteFile, check_sha256
+from mmix_jax.data.store.download import DownloadFailed, download_first
+from mmix_jax.data.store.files import cache_folder, missing_line, search_folders
 from mmix_jax.errors import InputError
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
@@ -18,12 +19,11 @@ PLACES = ("images", "cifar", ".")
 class Form(NamedTuple):
     """One of the forms in which a set is published.
 
-    Fields:
-      archive: file name.
-      folder: what it unpacks to.
-      train: files of training images in it, in order.
-      test: the file of test images.
-      pickled: whether it is the Python form.
+    archive: file name.
+    folder: what it unpacks to.
+    train: files of training images in it, in order.
+    test: the file of test images.
+    pickled: whether it is the Python form.
     """
 
     archive: str
@@ -58,9 +58,9 @@ def find_source(
     """The archive, its sum checked, or unpacked folder first found; else downloaded.
 
     Args:
-      name: one of ``FORMS``.
-      data_dir: see ``files.search_folders``.
-      base_url: where an archive of either form is; by default ``$MMIX_CIFAR_URL``, or else the
+      name: one of `FORMS`.
+      data_dir: see `files.search_folders`.
+      base_url: where an archive of either form is; by default `$MMIX_CIFAR_URL`, or else the
         source and then its mirror.
 
     Raises:
@@ -75,7 +75,7 @@ def find_original(name: str, data_dir: str | os.PathLike | None = None) -> Path 
     for place in search_places(data_dir):
         for form in FORMS[name]:
             if (place / form.archive).is_file():
-                check_sha256(place / form.archive, _remote(form, BASE_URL))
+                check_sha256(place / form.archive, _remote(name, form, BASE_URL))
                 return place / form.archive
             if (place / form.folder / form.test).is_file():
                 return place / form.folder
@@ -83,36 +83,27 @@ def find_original(name: str, data_dir: str | os.PathLike | None = None) -> Path 
 
 
 def check_name(name: str) -> None:
-    """Raises InputError for a name that is not in ``FORMS``."""
+    """Raise InputError for a name that is not in `FORMS`."""
     if name not in FORMS:
         raise InputError(f"unknown CIFAR set {name!r}; expected one of: {', '.join(FORMS)}")
 
 
 def search_places(data_dir: str | os.PathLike | None = None) -> list[Path]:
-    """Folders in the order of search: ``PLACES`` in each of ``files.search_folders``."""
+    """Folders in the order of search: `PLACES` in each of `files.search_folders`."""
     return [folder / place for folder in search_folders(data_dir) for place in PLACES]
 
 
-def _remote(form: Form, base_url: str) -> RemoteFile:
-    url = f"{base_url.rstrip('/')}/{form.archive}"
-    return RemoteFile(f"images/{form.archive}", url, *CIFAR[form.archive])
+def _remote(name: str, form: Form, base_url: str) -> RemoteFile:
+    pinned = PUBLISHED[name.removesuffix("_coarse")]["files"][form.archive]
+    return RemoteFile(f"images/{form.archive}", f"{base_url.rstrip('/')}/{form.archive}", **pinned)
 
 
 def _download(name: str, data_dir: str | os.PathLike | None, base_url: str | None) -> Path:
     """The archive in the cache, from the first address that gives it whole."""
     given = base_url or os.environ.get("MMIX_CIFAR_URL")
     addresses = (given, given) if given else (BASE_URL, MIRROR_URL)
-    files = [_remote(form, url) for form, url in zip(FORMS[name], addresses, strict=True)]
-    reasons = []
-    for file in files:
-        try:
-            probe(file.url, seconds=4.5)  # ten seconds for both
-            return download([file], cache_folder())[file.path]
-        except DownloadFailed as error:
-            reasons.append(str(error) if file.url in str(error) else f"{file.url}: {error}")
-    folders = search_folders(data_dir)
-    raise InputError(
-        f"data file {files[0].path} is in none of {', '.join(map(str, folders))}, and downloading "
-        f"failed: {', '.join(reasons)}; get it from {files[0].url} and put it at "
-        f"{folders[0] / files[0].path}"
-    )
+    files = [_remote(name, form, url) for form, url in zip(FORMS[name], addresses, strict=True)]
+    try:
+        return download_first(files, cache_folder())
+    except DownloadFailed as error:
+        raise InputError(missing_line(files[:1], data_dir, error)) from error

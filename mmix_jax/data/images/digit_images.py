@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mmix_jax.data.statistics import check_statistics, measure_images
+from mmix_jax.data.splits import stratified_test
+from mmix_jax.data.statistics import check_statistics, image_statistics
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 
 NUM_TEST = 500
@@ -31,25 +32,5 @@ def load_digit_images() -> ImageDataset:
         labels[test],
         classes=[str(digit) for digit in range(10)],
     )
-    check_statistics("digits", measure_images(dataset))
+    check_statistics("digits", image_statistics(dataset))
     return dataset
-
-
-def stratified_test(labels: np.ndarray, num_test: int, *, seed: int) -> np.ndarray:
-    """Indices of test items, rising: of every class its share of them all, rounded.
-
-    Shares are rounded down; what then lacks goes to the classes that lost most by it, of equal
-    ones to the first.
-
-    Args:
-      labels: classes 0 … K − 1, [N].
-      num_test: how many, at most N.
-      seed: which of a class they are.
-    """
-    sizes = np.bincount(labels)
-    counts, lost = np.divmod(sizes * num_test, labels.size)
-    counts[np.argsort(-lost, kind="stable")[: num_test - counts.sum()]] += 1
-    # RandomState, not default_rng: NumPy promises that its numbers never change.
-    order = np.random.RandomState(seed).permutation(labels.size)
-    chosen = [order[labels[order] == c][:count] for c, count in enumerate(counts)]
-    return np.sort(np.concatenate(chosen))

@@ -18,6 +18,7 @@ import numpy as np
 from mmix_jax.data.store.cache import cached_array
 from mmix_jax.data.store.checksums import sha256_of
 from mmix_jax.data.store.containers import ARCHIVES, open_container
+from mmix_jax.data.store.files import reading
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 
@@ -31,10 +32,9 @@ _log = logging.getLogger(__name__)
 class Layout(NamedTuple):
     """Which image belongs where.
 
-    Fields:
-      rows: indices of each part's images, int64, by part; ``"train"`` is always there.
-      labels: their classes, by part; empty without classes.
-      classes: names, sorted; () without.
+    rows: indices of each part's images, int64, by part; `"train"` is always there.
+    labels: their classes, by part; empty without classes.
+    classes: names, sorted; () without.
     """
 
     rows: dict[str, np.ndarray]
@@ -45,16 +45,16 @@ class Layout(NamedTuple):
 def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDataset:
     """Images of your own as RGB of one size, in the order of their names.
 
-    A class is a sub-folder, its number its place in sorted order; ``train/`` and ``test/`` may
+    A class is a sub-folder, its number its place in sorted order; `train/` and `test/` may
     stand above the classes (without them all images are for training), and folders that all
     images share, like an archive's own, above those. Images without class folders have no labels.
-    Read are files that end in ``ENDINGS``; hidden ones, and those in hidden folders, are left out.
+    Read are files that end in `ENDINGS`; hidden ones, and those in hidden folders, are left out.
 
     An image is turned upright as its camera says, resized once so that its shorter side fits, and
     its middle is cut out. What is transparent becomes white.
 
     Args:
-      path: of the folder, or of an archive that ends in one of ``containers.ARCHIVES``.
+      path: of the folder, or of an archive that ends in one of `containers.ARCHIVES`.
       size: height and width.
 
     Raises:
@@ -67,10 +67,8 @@ def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDatase
     names = cached_array("images", settings, [], lambda: np.array(list_images(source))).tolist()
     if source.is_dir():
         _refuse_one_class(source, names)
-    try:
+    with reading(source):
         layout = arrange(names)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
     pixels = cached_array(
         "images",
         settings | {"size": size, "pillow": _pillow_version()},
@@ -107,7 +105,7 @@ def list_images(source: Path) -> list[str]:
 
 
 def arrange(names: Sequence[str]) -> Layout:
-    """Parts and classes as the folders in the names tell them; see ``read_image_folder``.
+    """Parts and classes as the folders in the names tell them; see `read_image_folder`.
 
     Raises:
       InputError: images lie at different depths, a part lacks a class, or there is no training

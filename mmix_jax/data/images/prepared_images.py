@@ -1,7 +1,7 @@
-"""Sets of images as tensorflow-datasets prepares them: shards of records in ``<name>/<version>/``.
+"""Sets of images as tensorflow-datasets prepares them: shards of records in `<name>/<version>/`.
 
 Ours are written and read in its array_record format, the one that needs no TensorFlow, with the
-features of its own builders: ``image`` (PNG), ``label``, ``id`` and more labels. Theirs, prepared
+fields of its own builders: `image` (PNG), `label`, `id` and more labels. Theirs, prepared
 in that format, are read the same way.
 """
 
@@ -29,34 +29,34 @@ _log = logging.getLogger(__name__)
 
 
 def find_prepared(name: str, folders: Iterable[Path]) -> Path | None:
-    """``<name>/<version>`` in the first folder that has one; None if none has.
+    """`<name>/<version>` in the first folder that has one; None if none has.
 
     Of several versions the newest is taken, among those in array_record format if there is one.
 
     Raises:
-      InputError: a ``dataset_info.json`` is damaged.
+      InputError: a `dataset_info.json` is damaged.
     """
     for folder in folders:
-        found = [
+        versions = [
             info.parent
             for info in (folder / name).glob("*/dataset_info.json")
             if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
         ]
-        if found:
-            return max(found, key=lambda path: (FORMAT in _formats(path), _version(path)))
+        if versions:
+            return max(versions, key=lambda path: (FORMAT in _formats(path), _version(path)))
     return None
 
 
 def read_prepared(folder: Path, name: str, *, label: str = "label") -> ImageDataset:
-    """Images in the order in which they are stored, with the labels of one feature.
+    """Images in the order in which they are stored, with the labels of one field.
 
     Args:
       folder: that of a version.
       name: the data set's, for reports.
-      label: a feature of kind ``ClassLabel``; its names become the classes.
+      label: a field of kind `ClassLabel`; its names become the classes.
 
     Raises:
-      InputError: not in array_record format, or files are missing, damaged or of other features.
+      InputError: not in array_record format, or files are missing, damaged or of other fields.
     """
     formats = _formats(folder)
     if FORMAT not in formats:
@@ -85,17 +85,17 @@ def read_prepared(folder: Path, name: str, *, label: str = "label") -> ImageData
 def write_prepared(
     labelled: Mapping[str, ImageDataset], name: str, folder: Path, *, homepage: str
 ) -> Path:
-    """Prepares a set by a builder of tensorflow-datasets, in array_record format.
+    """Prepare a set by a builder of tensorflow-datasets, in array_record format.
 
     Args:
-      labelled: by feature, the labels to write and the names of their classes: ``"label"`` and
+      labelled: by field, the labels to write and the names of their classes: `"label"` and
         others, all of the same images, which keep their order.
-      name: of the folder in ``folder``.
+      name: of the folder in `folder`.
       folder: created where missing; nothing is done where it holds this set already.
       homepage: where the images are from.
 
     Returns:
-      ``folder/name/version``.
+      `folder/name/version`.
 
     Raises:
       InputError: the folder cannot be written, or holds a damaged one.
@@ -136,16 +136,16 @@ def _make_builder(
         VERSION = tfds.core.Version(WRITTEN_VERSION)
 
         def _info(self):
-            features = {
+            fields = {
                 "id": tfds.features.Text(),
                 "image": tfds.features.Image(shape=images.train.shape[1:], encoding_format="png"),
             }
             for key, dataset in labelled.items():
-                features[key] = tfds.features.ClassLabel(names=list(dataset.classes))
+                fields[key] = tfds.features.ClassLabel(names=list(dataset.classes))
             return tfds.core.DatasetInfo(
                 builder=self,
                 description=f"{set_name}, from its original files in their order.",
-                features=tfds.features.FeaturesDict(features),
+                features=tfds.features.FeaturesDict(fields),
                 supervised_keys=("image", "label"),
                 homepage=homepage,
                 disable_shuffling=True,

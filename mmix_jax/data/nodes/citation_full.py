@@ -1,8 +1,8 @@
-"""DBLP and the other CitationFull sets, from the ``.npz`` files of graph2gauss.
+"""DBLP and the other CitationFull sets, from the `.npz` files of graph2gauss.
 
 A file holds a sparse adjacency and sparse features as CSR parts, the classes, and dictionaries of
-names as pickled objects. Two spellings of the CSR parts are in use: ``adj_data`` and
-``adj_matrix.data``. The files come without a split.
+names as pickled objects. Two spellings of the CSR parts are in use: `adj_data` and
+`adj_matrix.data`. The files come without a split.
 
 Source: Bojchevski and Günnemann, "Deep Gaussian Embedding of Graphs: Unsupervised Inductive
 Learning via Ranking", ICLR 2018; https://github.com/abojchevski/graph2gauss.
@@ -14,30 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from mmix_jax.data.nodes.npz_files import (
+from mmix_jax.data.raw import RawGraph, check_raw
+from mmix_jax.data.statistics import EXPECTED, PUBLISHED, check_statistics, node_statistics
+from mmix_jax.data.store.checksums import RemoteFile, check_recorded, record_sha256
+from mmix_jax.data.store.files import cache_folder, reading, require_files
+from mmix_jax.data.store.npz_files import (
     SPARSE_FEATURE_KEYS,
     load_arrays,
     load_objects,
     read_edges,
     read_features,
 )
-from mmix_jax.data.nodes.raw import RawGraph, check_raw
-from mmix_jax.data.splits import check_split_name
-from mmix_jax.data.statistics import EXPECTED, check_statistics, measure
-from mmix_jax.data.store.checksums import RemoteFile, check_recorded, record_sha256
-from mmix_jax.data.store.files import cache_folder, require_files
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 
 BASE_URL = "https://github.com/abojchevski/graph2gauss/raw/master/data/"
-FILES = {
-    "dblp": "dblp.npz",
-    "cora_full": "cora.npz",
-    "cora_ml": "cora_ml.npz",
-    "citeseer_full": "citeseer.npz",
-    "pubmed_full": "pubmed.npz",
-}
-NAMES = tuple(FILES)
 
 _ADJACENCY_KEYS = tuple(key.replace("attr_", "adj_") for key in SPARSE_FEATURE_KEYS)
 _KEYS = (*_ADJACENCY_KEYS, *SPARSE_FEATURE_KEYS, "labels")
@@ -58,17 +49,16 @@ def load_citation_full(
     beside it and must stay the same.
 
     Args:
-      name: one of ``NAMES``.
-      data_dir: holds the file in ``citation_full/`` or directly; see ``files.search_folders``.
-      split: ``"default"`` and ``"random"`` are 10/10/80; there is no ``"public"`` one.
+      name: of the set.
+      data_dir: holds the file in `citation_full/` or directly; see `files.search_folders`.
+      split: `"default"` and `"random"` are 10/10/80; there is no `"public"` one.
       split_seed: seed of the split.
       base_url: where the file is downloaded from if missing.
 
     Raises:
-      InputError: unknown name, no such split, or the file is missing, damaged or another set's.
+      InputError: no such split, or the file is missing, damaged or another set's.
     """
     file = remote_file(name, base_url=base_url)
-    check_split_name(split)
     if split == "public":
         raise InputError(
             f"{name} comes without a split, found split 'public'; use 'random', which is 10/10/80"
@@ -77,10 +67,8 @@ def load_citation_full(
     downloaded = path.is_relative_to(cache_folder())
     if downloaded:
         check_recorded(path)
-    try:
+    with reading(path):
         dataset = _read(path, name, split=split, split_seed=split_seed)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
     if downloaded:
         record_sha256(path)
     return dataset
@@ -88,9 +76,8 @@ def load_citation_full(
 
 def remote_file(name: str, *, base_url: str = BASE_URL) -> RemoteFile:
     """A set's only file; it has no pinned sum."""
-    if name not in FILES:
-        raise InputError(f"unknown CitationFull set {name!r}; expected one of: {', '.join(NAMES)}")
-    return RemoteFile(f"citation_full/{FILES[name]}", base_url + FILES[name])
+    (file,) = PUBLISHED[name]["files"]
+    return RemoteFile(f"citation_full/{file}", base_url + file)
 
 
 def _read(path: Path, name: str, *, split: str, split_seed: int) -> NodeDataset:
@@ -107,13 +94,13 @@ def _read(path: Path, name: str, *, split: str, split_seed: int) -> NodeDataset:
         ids=_names(load_objects(path, "idx_to_node"), x.shape[0]),
     )
     dataset = check_raw(name, raw, split=split, split_seed=split_seed)
-    found = measure(
+    statistics = node_statistics(
         dataset,
         list_entries=edges.senders.size,
         self_loops=int(np.sum(edges.senders == edges.receivers)),
         zero_rows=int(np.sum(~x.any(axis=1))),
     )
-    check_statistics(name, found)
+    check_statistics(name, statistics)
     return dataset
 
 
@@ -149,10 +136,10 @@ def _check_shapes(arrays: dict[str, np.ndarray], name: str) -> None:
         "attr_shape": [wanted.num_nodes, wanted.num_features],
     }
     for key, shape in shapes.items():
-        found = arrays[key].tolist()
-        if found != shape:
+        given = arrays[key].tolist()
+        if given != shape:
             raise InputError(
-                f"{name} must have {key} {shape}, found {found!s:.60}: swapped or damaged file; "
+                f"{name} must have {key} {shape}, found {given!s:.60}: swapped or damaged file; "
                 "get the original file again"
             )
 

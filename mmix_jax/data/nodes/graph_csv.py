@@ -1,4 +1,4 @@
-"""Your own graph from tables: ``edges.csv`` and, beside it, ``nodes.csv`` or ``nodes.npy``."""
+"""Your own graph from tables: `edges.csv` and, beside it, `nodes.csv` or `nodes.npy`."""
 
 import collections
 import csv
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmix_jax.data.nodes.raw import MASKS, RawGraph
+from mmix_jax.data.raw import RawGraph
+from mmix_jax.data.splits import MASKS
 from mmix_jax.errors import InputError
 
 _EDGE_HEADERS = (["source", "target"], ["source", "target", "weight"])
@@ -19,12 +20,12 @@ Row = tuple[int, list[str]]  # line number and stripped cells
 def read_csv_graph(edges: Path) -> RawGraph:
     """The parts of a graph in tables.
 
-    - ``edges.csv`` (this name or yours): ``source,target`` or ``source,target,weight`` per line,
+    - `edges.csv` (this name or yours): `source,target` or `source,target,weight` per line,
       with or without just that header.
-    - ``nodes.csv`` in the same folder: a node per line, its id (any text) and its features. With a
-      header, a column ``label`` holds classes (empty or −1: unknown) and columns ``train_mask``,
-      ``val_mask``, ``test_mask`` hold 0 or 1. Without a header, all columns are features.
-    - or ``nodes.npy`` there: features [N, F]; ids are then 0 … N − 1.
+    - `nodes.csv` in the same folder: a node per line, its id (any text) and its features. With a
+      header, a column `label` holds classes (empty or −1: unknown) and columns `train_mask`,
+      `val_mask`, `test_mask` hold 0 or 1. Without a header, all columns are features.
+    - or `nodes.npy` there: features [N, F]; ids are then 0 … N − 1.
 
     Commas separate, the text is UTF-8, empty lines count for nothing.
 
@@ -61,8 +62,8 @@ def _read_nodes(folder: Path) -> RawGraph:
     """Everything but the edges."""
     table, array = folder / "nodes.csv", folder / "nodes.npy"
     if table.is_file() == array.is_file():
-        found = "both" if table.is_file() else "neither"
-        raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {found}; add one")
+        which = "both" if table.is_file() else "neither"
+        raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {which}; add one")
     if table.is_file():
         return _read_node_table(table)
     try:

@@ -1,17 +1,19 @@
-"""Your own graph, from an ``.npz`` file or from CSV tables; nothing in it is executed."""
+"""Your own graph, from an `.npz` file or from CSV tables; nothing in it is executed."""
 
 import os
 from pathlib import Path
 
 from mmix_jax.data.nodes.graph_csv import read_csv_graph
-from mmix_jax.data.nodes.npz_files import (
+from mmix_jax.data.raw import RawGraph, check_raw
+from mmix_jax.data.splits import MASKS
+from mmix_jax.data.store.files import reading
+from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
     SPARSE_FEATURE_KEYS,
     load_arrays,
     read_edges,
     read_features,
 )
-from mmix_jax.data.nodes.raw import MASKS, RawGraph, check_raw
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 
@@ -28,21 +30,21 @@ def read_graph_file(
 ) -> NodeDataset:
     """A graph of your own.
 
-    Keys of an ``.npz`` file (arrays of numbers or strings; pickled objects are refused):
+    Keys of an `.npz` file (arrays of numbers or strings; pickled objects are refused):
 
-    - edges: ``edge_index`` [2, E] (sources above targets, counted from 0), with ``edge_weight``
-      [E] if there are weights; or the parts ``data indices indptr shape`` of a SciPy CSR
-      adjacency, as ``scipy.sparse.save_npz`` writes them or prefixed by ``adj_``;
-    - features: ``x`` [N, F], or CSR parts prefixed by ``attr_``;
-    - optional: ``y`` or ``labels`` [N], −1 where unknown; ``train_mask``, ``val_mask`` and
-      ``test_mask`` [N], all three or none; ``ids`` [N].
+    - edges: `edge_index` [2, E] (sources above targets, counted from 0), with `edge_weight`
+      [E] if there are weights; or the parts `data indices indptr shape` of a SciPy CSR
+      adjacency, as `scipy.sparse.save_npz` writes them or prefixed by `adj_`;
+    - features: `x` [N, F], or CSR parts prefixed by `attr_`;
+    - optional: `y` or `labels` [N], −1 where unknown; `train_mask`, `val_mask` and
+      `test_mask` [N], all three or none; `ids` [N].
 
-    A folder, or its ``edges.csv``, holds tables instead: see ``custom_csv.read_csv_graph``.
-    Without masks the split is 10/10/80 by ``split_seed``; without labels there is none.
+    A folder, or its `edges.csv`, holds tables instead: see `graph_csv.read_csv_graph`.
+    Without masks the split is 10/10/80 by `split_seed`; without labels there is none.
 
     Args:
       path: the file or folder.
-      split: see ``types.make_dataset``; masks are the public split.
+      split: see `types.make_dataset`; masks are the public split.
       split_seed: seed of a random split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
@@ -56,17 +58,8 @@ def read_graph_file(
     # The tables of a folder are known by its name, a file by its own.
     source = path.resolve()
     name = source.parent.name if source.suffix == ".csv" else source.stem
-    try:
-        return check_raw(
-            name,
-            _read(path),
-            split=split,
-            split_seed=split_seed,
-            undirected=undirected,
-            bag_of_words=bag_of_words,
-        )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    with reading(path):
+        return check_raw(name, _read(path), split, split_seed, undirected, bag_of_words)
 
 
 def _read(path: Path) -> RawGraph:
@@ -83,7 +76,7 @@ def _read(path: Path) -> RawGraph:
 
 
 def read_npz_graph(path: Path) -> RawGraph:
-    """The parts of a graph in an ``.npz`` file; see ``read_graph_file`` for its keys."""
+    """The parts of a graph in an `.npz` file; see `read_graph_file` for its keys."""
     arrays = load_arrays(path, _KEYS)
     edges = read_edges(arrays)
     x = read_features(arrays)

@@ -1,6 +1,6 @@
 """PPI: proteins of 24 human tissues with 121 labels each, trained on 20 graphs, tested on 2 others.
 
-For the forms of its files, and its sources, see ``ppi_forms``.
+For the forms of its files, and its sources, see `ppi_forms`.
 """
 
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmix_jax.data.nodes.inductive import make_inductive_dataset
 from mmix_jax.data.nodes.ppi_files import FORMS, GRAPHSAGE, PER_SPLIT
 from mmix_jax.data.nodes.ppi_forms import PPIParts, read_parts
-from mmix_jax.data.statistics import check_statistics, measure
-from mmix_jax.data.store.checksums import PPI, RemoteFile
-from mmix_jax.data.store.download import DownloadFailed, download, probe
-from mmix_jax.data.store.files import cache_folder, search_folders
+from mmix_jax.data.splits import validate_split
+from mmix_jax.data.statistics import PUBLISHED, check_statistics, node_statistics
+from mmix_jax.data.store.checksums import RemoteFile
+from mmix_jax.data.store.download import DownloadFailed, download_first
+from mmix_jax.data.store.files import cache_folder, reading, search_folders
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split, make_graph
@@ -31,19 +31,17 @@ def load_ppi(
     """PPI from disk or downloaded, with its published statistics.
 
     Args:
-      data_dir: holds the files of one form, or ``ppi.zip``, in ``ppi/`` or directly; see
-        ``files.search_folders``.
-      base_url: where ``ppi.zip`` of either form is; by default DGL's address, then GraphSAGE's.
+      data_dir: holds the files of one form, or `ppi.zip`, in `ppi/` or directly; see
+        `files.search_folders`.
+      base_url: where `ppi.zip` of either form is; by default DGL's address, then GraphSAGE's.
 
     Raises:
       InputError: the files are nowhere and cannot be downloaded, or are damaged or another set's.
     """
     source = find_source(data_dir=data_dir, base_url=base_url)
     dataset = read_ppi(source)._replace(name="ppi")
-    try:
-        check_statistics("ppi", measure(dataset))
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+    with reading(source):
+        check_statistics("ppi", node_statistics(dataset))
     return dataset
 
 
@@ -54,7 +52,7 @@ def read_ppi(path: str | os.PathLike) -> NodeDataset:
     Features are as in the files.
 
     Args:
-      path: a folder, zip or tar with the files, see ``ppi_forms``.
+      path: a folder, zip or tar with the files, see `ppi_forms`.
 
     Raises:
       InputError: in one line, which file is missing or what is wrong with it.
@@ -62,10 +60,8 @@ def read_ppi(path: str | os.PathLike) -> NodeDataset:
     source = Path(path).expanduser()
     parts = read_parts(source)
     name = source.resolve().name
-    try:
+    with reading(source):
         return _to_dataset(name if source.is_dir() else name.partition(".")[0], parts)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
 
 
 def find_source(*, data_dir: str | os.PathLike | None = None, base_url: str | None = None) -> Path:
@@ -91,20 +87,17 @@ def _download(folders: list[Path], base_url: str | None) -> Path:
     """The archive in the cache, from the first address that gives it."""
     addresses = (base_url,) if base_url else (BASE_URL, SECOND_URL)
     urls = [f"{address.rstrip('/')}/{ARCHIVE}" for address in addresses]
-    reasons = []
-    for url in urls:
-        file = RemoteFile(f"ppi/{ARCHIVE}", url, *PPI.get(url, (None, None)))
-        try:
-            probe(url, seconds=4.5)  # ten seconds for both
-            return download([file], cache_folder())[file.path]
-        except DownloadFailed as error:
-            reasons.append(str(error) if url in str(error) else f"{url}: {error}")
-    raise InputError(
-        f"PPI's files ({PER_SPLIT[0]} and {len(PER_SPLIT) - 1} more, or {GRAPHSAGE[0]} and "
-        f"{len(GRAPHSAGE) - 1} more, or {ARCHIVE}) are in none of {', '.join(map(str, folders))}, "
-        f"and downloading failed: {', '.join(reasons)}; get it from {' or '.join(urls)} and put it "
-        f"at {folders[0] / 'ppi' / ARCHIVE}"
-    )
+    pinned = PUBLISHED["ppi"]["files"]
+    files = [RemoteFile(f"ppi/{ARCHIVE}", url, **pinned.get(url, {})) for url in urls]
+    try:
+        return download_first(files, cache_folder())
+    except DownloadFailed as error:
+        raise InputError(
+            f"PPI's files ({PER_SPLIT[0]} and {len(PER_SPLIT) - 1} more, or {GRAPHSAGE[0]} and "
+            f"{len(GRAPHSAGE) - 1} more, or {ARCHIVE}) are in none of "
+            f"{', '.join(map(str, folders))}, and downloading failed: {error}; get it from "
+            f"{' or '.join(urls)} and put it at {folders[0] / 'ppi' / ARCHIVE}"
+        ) from error
 
 
 def _to_dataset(name: str, parts: PPIParts) -> NodeDataset:
@@ -114,10 +107,8 @@ def _to_dataset(name: str, parts: PPIParts) -> NodeDataset:
     part, key = parts.part[order], parts.graph[order]
     is_first = (np.diff(part) != 0) | (np.diff(key) != 0)
     split = Split(*(np.flatnonzero(part == number).astype(np.int32) for number in range(3)))
-    return make_inductive_dataset(
-        name,
-        make_graph(parts.x[order], place[parts.senders], place[parts.receivers]),
-        parts.labels[order],
-        graph_index=np.cumsum(np.append(False, is_first)),
-        split=split,
-    )
+    graph = make_graph(parts.x[order], place[parts.senders], place[parts.receivers])
+    labels = parts.labels[order]
+    validate_split(split, labels, graph.num_nodes)
+    node_graph = np.cumsum(np.append(False, is_first), dtype=np.int32)
+    return NodeDataset(name, graph, labels, labels.shape[1], split, None, False, node_graph)

@@ -1,6 +1,6 @@
 """The files of PPI in the two forms in which it is published, found and parsed, not yet compared.
 
-For the forms see ``ppi_forms``. Nothing is unpacked to disk, and no pickled object is loaded.
+For the forms see `ppi_forms`. Nothing is unpacked to disk, and no pickled object is loaded.
 """
 
 import contextlib
@@ -26,10 +26,9 @@ FORMS = (PER_SPLIT, GRAPHSAGE)
 class Files(NamedTuple):
     """The files of one form.
 
-    Fields:
-      source: the archive or folder they are from.
-      form: one of ``FORMS``.
-      contents: by file name, without folders.
+    source: the archive or folder they are from.
+    form: one of `FORMS`.
+    contents: by file name, without folders.
     """
 
     source: Path
@@ -126,7 +125,7 @@ def read_files(source: Path) -> Files:
 
 
 def _share(place: Mapping[str, str], form: Sequence[str]) -> float:
-    """How much of a form lies in a place; of equals, ``max`` takes the first."""
+    """How much of a form lies in a place; of equals, `max` takes the first."""
     return sum(file in place for file in form) / len(form)
 
 

@@ -1,12 +1,12 @@
 """The two forms in which PPI is published, brought to one.
 
-Per split, as DGL publishes it, for each of ``train``, ``valid`` and ``test``: ``<part>_graph.json``
-(node-link JSON as NetworkX writes it), ``<part>_feats.npy`` [n, F], ``<part>_labels.npy`` [n, L]
-of 0 and 1, and ``<part>_graph_id.npy`` [n], the graph of each node, never falling.
+Per split, as DGL publishes it, for each of `train`, `valid` and `test`: `<part>_graph.json`
+(node-link JSON as NetworkX writes it), `<part>_feats.npy` [n, F], `<part>_labels.npy` [n, L]
+of 0 and 1, and `<part>_graph_id.npy` [n], the graph of each node, never falling.
 
-GraphSAGE's: ``ppi-G.json`` (node-link JSON of all graphs; every node has ``val`` and ``test``, true
-or false), ``ppi-feats.npy`` [N, F], ``ppi-id_map.json`` (node to row of features) and
-``ppi-class_map.json`` (node to its list of 0 and 1). It does not say which graph a node is of. As
+GraphSAGE's: `ppi-G.json` (node-link JSON of all graphs; every node has `val` and `test`, true
+or false), `ppi-feats.npy` [N, F], `ppi-id_map.json` (node to row of features) and
+`ppi-class_map.json` (node to its list of 0 and 1). It does not say which graph a node is of. As
 GAT's authors did to make the other form from it: a connected component of three nodes or more is a
 graph, in the order of first nodes; smaller ones go to the first graph of their part. PPI's
 24 graphs come out the same in both forms, node by node; its features do not: GraphSAGE's are 0 and
@@ -26,7 +26,6 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from mmix_jax.data.nodes.inductive import check_label_matrix
 from mmix_jax.data.nodes.ppi_files import GRAPHSAGE, KINDS, PER_SPLIT, Files, read_files
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split
@@ -37,13 +36,12 @@ _MIN_NODES = 3  # of a connected component that is a graph of its own
 class PPIParts(NamedTuple):
     """What the files of either form hold, checked against each other.
 
-    Fields:
-      x: node features, numbers [N, F].
-      labels: 0 or 1, uint8 [N, L].
-      senders: one end of every listed link, int64 [E]; self-loops included.
-      receivers: the other end, in the same graph, int64 [E].
-      part: 0, 1, 2 for training, validation and test, int64 [N].
-      graph: the node's graph, numbered in order in each part, with gaps, int64 [N].
+    x: node features, numbers [N, F].
+    labels: 0 or 1, uint8 [N, L].
+    senders: one end of every listed link, int64 [E]; self-loops included.
+    receivers: the other end, in the same graph, int64 [E].
+    part: 0, 1, 2 for training, validation and test, int64 [N].
+    graph: the node's graph, numbered in order in each part, with gaps, int64 [N].
     """
 
     x: np.ndarray
@@ -55,7 +53,7 @@ class PPIParts(NamedTuple):
 
 
 def read_parts(source: Path) -> PPIParts:
-    """Reads a folder or archive of either form, see ``ppi_files.read_files``.
+    """Read a folder or archive of either form, see `ppi_files.read_files`.
 
     Raises:
       InputError: in one line, which file is missing, damaged or badly formed.
@@ -94,8 +92,8 @@ def _read_graph_id(files: Files, file: str, num_nodes: int) -> np.ndarray:
         raise files.fault(file, "whole numbers of graphs", f"dtype {index.dtype}")
     falls = np.flatnonzero(index[1:] < index[:-1])
     if falls.size:
-        found = f"{index[falls[0] + 1]} after {index[falls[0]]}"
-        raise files.fault(file, "numbers of graphs that never fall", found)
+        fall = f"{index[falls[0] + 1]} after {index[falls[0]]}"
+        raise files.fault(file, "numbers of graphs that never fall", fall)
     return index.astype(np.int64)
 
 
@@ -139,12 +137,21 @@ def _read_features(files: Files, file: str, num_nodes: int) -> np.ndarray:
     return x
 
 
-def _check_labels(files: Files, file: str, labels: Any, num_nodes: int) -> np.ndarray:
-    """Labels as uint8 [N, L]."""
-    try:
-        return check_label_matrix(labels, num_nodes)
-    except InputError as error:
-        raise InputError(f"{file} in {files.source}: {error}") from error
+def _check_labels(files: Files, file: str, labels: np.ndarray, num_nodes: int) -> np.ndarray:
+    """Labels 0 or 1 of every node as uint8 [N, L]; L is 1 or more."""
+    if labels.ndim != 2 or labels.shape[0] != num_nodes or labels.shape[1] == 0:
+        raise InputError(
+            f"{file} in {files.source}: labels must be a matrix with a row for each of "
+            f"{num_nodes} nodes and a column or more, found shape {labels.shape}; give 0 or 1 for "
+            "every node and label"
+        )
+    wrong = (labels != 0) & (labels != 1)
+    if wrong.any():
+        raise InputError(
+            f"{file} in {files.source}: labels of a matrix must be 0 or 1, found "
+            f"{labels[wrong][0]}; mark the labels that a node has by 1"
+        )
+    return labels.astype(np.uint8)
 
 
 def _read_marks(files: Files, file: str, nodes: list[dict[str, Any]]) -> np.ndarray:
@@ -152,8 +159,8 @@ def _read_marks(files: Files, file: str, nodes: list[dict[str, Any]]) -> np.ndar
     marks = [(node.get("val"), node.get("test")) for node in nodes]
     wrong = [row for row in marks if any(type(mark) is not bool for mark in row) or all(row)]
     if wrong:
-        found = "val {} and test {}".format(*(json.dumps(mark) for mark in wrong[0]))
-        raise files.fault(file, "nodes whose val and test are false, or one of them true", found)
+        first = "val {} and test {}".format(*(json.dumps(mark) for mark in wrong[0]))
+        raise files.fault(file, "nodes whose val and test are false, or one of them true", first)
     valid, test = np.array(marks, np.int64).reshape(-1, 2).T
     return valid + 2 * test
 
@@ -183,8 +190,8 @@ def _check_within(files: Files, file: str, ends: np.ndarray, groups: np.ndarray,
     between = np.flatnonzero(groups[ends[0]] != groups[ends[1]])
     if between.size:
         source, target = ends[:, between[0]]
-        found = f"one between node {source} and node {target}, which are in two"
-        raise files.fault(file, f"links within one {what} each", found)
+        link = f"one between node {source} and node {target}, which are in two"
+        raise files.fault(file, f"links within one {what} each", link)
 
 
 def _components(ends: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class SyntheticGraph(NamedTuple):
 
 
 def load_synthetic_graph(
-    shape: SyntheticGraph | None = None, *, split: str = "default", split_seed: int = 0
+    synthetic: SyntheticGraph | None = None, *, split: str = "default", split_seed: int = 0
 ) -> NodeDataset:
     """N nodes of C classes; seven edges in ten are drawn within a class, the others anywhere.
 
@@ -41,15 +41,16 @@ def load_synthetic_graph(
     graph itself is that of sorting its edges, about 80 bytes for each stored one.
 
     Args:
-      shape: sizes and seed; None means the defaults.
-      split: ``"default"``: 20 training nodes per class, 500 (or N / 4) for validation, 10,000 of
-        the rest (or all) for tests; ``"random"``: 10/10/80.
+      synthetic: sizes and seed; None means the defaults.
+      split: `"default"`: 20 training nodes per class, 500 (or N / 4) for validation, 10,000 of
+        the rest (or all) for tests; `"random"`: 10/10/80.
       split_seed: of either split.
 
     Raises:
-      InputError: a size is out of range, or the split is unknown or ``"public"``.
+      InputError: a size is out of range.
+      ValueError: the split is unknown or `"public"`.
     """
-    shape = SyntheticGraph() if shape is None else shape
+    shape = SyntheticGraph() if synthetic is None else synthetic
     _check(shape)
     draw = np.random.default_rng(shape.seed)
     labels = draw.permutation(np.arange(shape.num_nodes, dtype=np.int32) % shape.num_classes)

@@ -32,11 +32,11 @@ def cached_array(
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        found = compute()
+        array = compute()
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.tmp.npy")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(temporary, found, allow_pickle=False)
+        np.save(temporary, array, allow_pickle=False)
         os.replace(temporary, path)
     except OSError as error:
         _log.warning(
@@ -44,4 +44,4 @@ def cached_array(
             path.parent,
             error.strerror,
         )
-    return found
+    return array

@@ -26,6 +26,7 @@ from mmix_jax.errors import InputError
 _CONNECT_SECONDS = 5.0  # for each step of the first request
 _PROBE_SECONDS = 8.0  # for all of it, the look-up of the name included
 _WATCH_SECONDS = 0.2
+_STALL_SECONDS = 30.0  # without data, after which a download is given up
 
 _log = logging.getLogger(__name__)
 
@@ -34,18 +35,15 @@ class DownloadFailed(Exception):
     """A file could not be downloaded; the message is one line saying why."""
 
 
-def download(
-    files: Sequence[RemoteFile], folder: Path, *, stall_seconds: float = 30.0
-) -> dict[str, Path]:
-    """Downloads files to ``folder / file.path``.
+def download(files: Sequence[RemoteFile], folder: Path) -> dict[str, Path]:
+    """Download files to `folder / file.path`.
 
     Args:
       files: what to get; pinned sums are checked before a file is put in place.
       folder: created where missing.
-      stall_seconds: gives up when no data arrives for so long.
 
     Returns:
-      Where each lies, by ``file.path``.
+      Where each lies, by `file.path`.
 
     Raises:
       DownloadFailed: nothing answers (within ten seconds), the server refuses, the download
@@ -56,14 +54,31 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as staging:
-            staged = _run_fetch(files, Path(staging), stall_seconds)
+            staged = _run_fetch(files, Path(staging))
             return {file.path: _put(staged[file.url], folder, file) for file in files}
     except OSError as error:
         raise DownloadFailed(f"cannot write to {folder} ({error.strerror})") from error
 
 
+def download_first(files: Sequence[RemoteFile], folder: Path) -> Path:
+    """Where the first that comes whole lies, of one data set's files at several addresses.
+
+    Raises:
+      DownloadFailed: none comes; the line says why, by address. With two silent addresses that
+        takes less than ten seconds.
+    """
+    reasons = []
+    for file in files:
+        try:
+            probe(file.url, seconds=4.5)
+            return download([file], folder)[file.path]
+        except DownloadFailed as error:
+            reasons.append(str(error) if file.url in str(error) else f"{file.url}: {error}")
+    raise DownloadFailed(", ".join(reasons))
+
+
 def probe(url: str, *, seconds: float = _PROBE_SECONDS) -> None:
-    """Asks an address for one byte.
+    """Ask an address for one byte.
 
     Raises:
       DownloadFailed: no answer in time, or an answer other than success.
@@ -92,7 +107,7 @@ def _first_byte(url: str) -> str | None:
         return str(error) or type(error).__name__
 
 
-def _run_fetch(files: Sequence[RemoteFile], staging: Path, stall_seconds: float) -> dict[str, Path]:
+def _run_fetch(files: Sequence[RemoteFile], staging: Path) -> dict[str, Path]:
     """Where the download manager's process put the file of each URL."""
     request = {
         "folder": str(staging),
@@ -112,7 +127,7 @@ def _run_fetch(files: Sequence[RemoteFile], staging: Path, stall_seconds: float)
         text=True,
     ) as process:
         try:
-            answer = _watch(process, json.dumps(request), staging, stall_seconds)
+            answer = _watch(process, json.dumps(request), staging)
         finally:
             process.kill()
     if answer.get("error"):
@@ -120,10 +135,8 @@ def _run_fetch(files: Sequence[RemoteFile], staging: Path, stall_seconds: float)
     return {url: Path(path) for url, path in answer["paths"].items()}
 
 
-def _watch(
-    process: subprocess.Popen, request: str | None, staging: Path, stall_seconds: float
-) -> dict:
-    """The process's answer; gives up when its folder has not grown for ``stall_seconds``."""
+def _watch(process: subprocess.Popen, request: str | None, staging: Path) -> dict:
+    """The process's answer; given up when its folder has not grown for `_STALL_SECONDS`."""
     size, last_growth = 0, time.monotonic()
     while True:
         try:
@@ -134,8 +147,8 @@ def _watch(
             now, grown = time.monotonic(), _bytes_in(staging)
             if grown != size:
                 size, last_growth = grown, now
-            elif now - last_growth > stall_seconds:
-                raise DownloadFailed(f"no data arrived for {stall_seconds:g} s") from None
+            elif now - last_growth > _STALL_SECONDS:
+                raise DownloadFailed(f"no data arrived for {_STALL_SECONDS:g} s") from None
     try:
         return json.loads(answer.splitlines()[-1])
     except (ValueError, IndexError):
@@ -154,7 +167,7 @@ def _bytes_in(folder: Path) -> int:
 
 
 def _put(staged: Path, folder: Path, file: RemoteFile) -> Path:
-    """Moves a complete file to its place in one step."""
+    """Move a complete file to its place in one step."""
     try:
         check_sha256(staged, file)  # the manager checks only files whose size is pinned too
     except InputError:

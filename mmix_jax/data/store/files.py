@@ -1,7 +1,8 @@
 """Finds data files on disk, checks them against pinned sums, has missing ones downloaded."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmix_jax.data.store.checksums import RemoteFile, check_sha256
@@ -9,17 +10,30 @@ from mmix_jax.data.store.download import DownloadFailed, download
 from mmix_jax.errors import InputError
 
 
+@contextlib.contextmanager
+def reading(source: object = "") -> Iterator[None]:
+    """A ValueError inside is bad input: of a file, or of a config that asks for a data set.
+
+    Raises:
+      InputError: in its place, beginning with `source` where there is one.
+    """
+    try:
+        yield
+    except (InputError, ValueError) as error:
+        raise InputError(f"{source}: {error}" if source else str(error)) from error
+
+
 def cache_folder() -> Path:
-    """Where downloads are kept: ``$XDG_CACHE_HOME/mmix_jax``, by default ``~/.cache/mmix_jax``."""
+    """Where downloads are kept: `$XDG_CACHE_HOME/mmix_jax`, by default `~/.cache/mmix_jax`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mmix_jax"
 
 
 def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
-    """Folders in the order of search: ``data_dir``, ``$MMIX_DATA_DIR``, the cache.
+    """Folders in the order of search: `data_dir`, `$MMIX_DATA_DIR`, the cache.
 
     Raises:
-      InputError: ``data_dir`` or ``$MMIX_DATA_DIR`` is given and is no folder.
+      InputError: `data_dir` or `$MMIX_DATA_DIR` is given and is no folder.
     """
     named = {"data_dir": data_dir, "MMIX_DATA_DIR": os.environ.get("MMIX_DATA_DIR")}
     folders = []
@@ -36,7 +50,7 @@ def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
 
 
 def find_file(path: str, data_dir: str | os.PathLike | None = None) -> Path | None:
-    """The first ``folder/path``, or else ``folder/name``, that exists; None if there is none."""
+    """The first `folder/path`, or else `folder/name`, that exists; None if there is none."""
     for folder in search_folders(data_dir):
         for candidate in (folder / path, folder / Path(path).name):
             if candidate.is_file():
@@ -45,38 +59,38 @@ def find_file(path: str, data_dir: str | os.PathLike | None = None) -> Path | No
 
 
 def require_files(
-    files: Sequence[RemoteFile],
-    *,
-    data_dir: str | os.PathLike | None = None,
-    stall_seconds: float = 30.0,
+    files: Sequence[RemoteFile], *, data_dir: str | os.PathLike | None = None
 ) -> list[Path]:
     """Paths of all files, in order: found on disk, or downloaded into the cache.
 
     Args:
       files: what is needed.
-      data_dir: searched first; see ``search_folders``.
-      stall_seconds: a download that brings no data for so long is given up. (Where not even a
-        first answer comes, that takes less than ten seconds.)
+      data_dir: searched first; see `search_folders`.
 
     Raises:
       InputError: a file differs from its pinned sum, or cannot be had; the line names the
         file, the folders searched, the address and the place to put it.
     """
-    found = {file.path: find_file(file.path, data_dir) for file in files}
+    paths = {file.path: find_file(file.path, data_dir) for file in files}
+    missing = []
     for file in files:
-        path = found[file.path]
-        if path is not None:
+        path = paths[file.path]
+        if path is None:
+            missing.append(file)
+        else:
             check_sha256(path, file)
-    missing = [file for file in files if found[file.path] is None]
     if missing:
         try:
-            found |= download(missing, cache_folder(), stall_seconds=stall_seconds)
+            paths |= download(missing, cache_folder())
         except DownloadFailed as error:
-            raise InputError(_missing_line(missing, data_dir, error)) from error
-    return [path for path in found.values() if path is not None]
+            raise InputError(missing_line(missing, data_dir, error)) from error
+    return [path for path in paths.values() if path is not None]
 
 
-def _missing_line(missing: Sequence[RemoteFile], data_dir, reason: Exception) -> str:
+def missing_line(
+    missing: Sequence[RemoteFile], data_dir: str | os.PathLike | None, reason: Exception
+) -> str:
+    """What to say of files that are nowhere: where they were looked for, and where to get them."""
     folders = search_folders(data_dir)
     others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
     return (

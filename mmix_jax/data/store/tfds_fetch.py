@@ -1,8 +1,8 @@
-"""A process of its own that downloads through tensorflow-datasets; started by ``download``.
+"""A process of its own that downloads through tensorflow-datasets; started by `download`.
 
-Reads one JSON object from standard input (``folder``, ``progress`` and ``files``, each with
-``url``, ``name`` and, where pinned, ``sha256`` and ``size``) and writes one to standard output:
-``{"paths": {url: path}}`` or ``{"error": line}``. Imports nothing of this package.
+Reads one JSON object from standard input (`folder`, `progress` and `files`, each with
+`url`, `name` and, where pinned, `sha256` and `size`) and writes one to standard output:
+`{"paths": {url: path}}` or `{"error": line}`. Imports nothing of this package.
 """
 
 import json
@@ -10,10 +10,10 @@ import sys
 
 
 def fetch(folder: str, files: list[dict], *, progress: bool = False) -> dict[str, str]:
-    """Downloads with pinned sums registered; the path of each URL's file in ``folder``.
+    """Download with pinned sums registered; the path of each URL's file in `folder`.
 
     The download manager asks the given addresses only: Google's storage bucket of prepared data
-    sets (``try_download_gcs``) belongs to data set builders, and there is none here.
+    sets (`try_download_gcs`) belongs to data set builders, and there is none here.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core import units

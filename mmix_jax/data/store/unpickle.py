@@ -22,28 +22,27 @@ _SPARSE_MODULES = ("scipy.sparse.{0}", "scipy.sparse._{0}", "scipy.sparse._matri
 _SPARSE_FORMATS = ("csr", "csc")
 
 
-def load_pickle(path: str | os.PathLike, *, encoding: str = "latin1") -> Any:
-    """The object in a pickle file; see ``read_pickle``."""
+def load_pickle(path: str | os.PathLike) -> Any:
+    """The object in a pickle file; see `read_pickle`."""
     with open(path, "rb") as stream:
-        return read_pickle(stream, os.fspath(path), encoding=encoding)
+        return read_pickle(stream, os.fspath(path))
 
 
-def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any:
+def read_pickle(stream: BinaryIO, name: str) -> Any:
     """The object in a pickle of plain values, arrays, or one sparse matrix.
 
     Lists, tuples, dictionaries, numbers and strings are part of the format; beyond them it may
-    hold NumPy arrays, numbers and strings of NumPy's (read as Python's) and ``defaultdict(list)``,
+    hold NumPy arrays, numbers and strings of NumPy's (read as Python's) and `defaultdict(list)`,
     and as a whole be a SciPy CSR or CSC matrix, whose indices are checked.
 
     Args:
       stream: opened in binary mode.
       name: of the file, for errors.
-      encoding: of Python 2 strings; ``"bytes"`` leaves them bytes.
 
     Raises:
       InputError: the pickle names anything else, or is damaged.
     """
-    unpickler = _Unpickler(stream, name, encoding)
+    unpickler = _Unpickler(stream, name)
     try:
         loaded = unpickler.load()
         return _bare(unpickler.sparse_matrix(loaded))
@@ -59,8 +58,8 @@ def read_pickle(stream: BinaryIO, name: str, *, encoding: str = "latin1") -> Any
 class _Unpickler(pickle.Unpickler):
     """Resolves only the names in its own table."""
 
-    def __init__(self, stream: BinaryIO, name: str, encoding: str):
-        super().__init__(stream, encoding=encoding)
+    def __init__(self, stream: BinaryIO, name: str):
+        super().__init__(stream, encoding="latin1")  # of Python 2's strings
         self._name = name
         self._admitted, self._sparse_types = _admitted()
 
@@ -116,7 +115,7 @@ def _admitted() -> tuple[dict[tuple[str, str], Any], dict[type, str]]:
 
 
 class _PickledDtype:
-    """``numpy.dtype``, of whose state the byte order alone is believed.
+    """`numpy.dtype`, of whose state the byte order alone is believed.
 
     NumPy's own takes its flags from the pickle too: an array of objects whose flags say that it is
     none would be filled with bytes of the file, as addresses of objects.
@@ -139,7 +138,7 @@ class _PickledDtype:
 
 
 class _PickledArray(np.ndarray):
-    """An array whose state names its dtype by a ``_PickledDtype``."""
+    """An array whose state names its dtype by a `_PickledDtype`."""
 
     __slots__ = ()
 
@@ -149,7 +148,7 @@ class _PickledArray(np.ndarray):
 
 
 def _empty_array(_subtype: Any, _shape: Any, _typecode: Any) -> _PickledArray:
-    """NumPy's ``_reconstruct``; the state that follows gives shape, dtype and content."""
+    """NumPy's `_reconstruct`; the state that follows gives shape, dtype and content."""
     return _PickledArray(0, np.int8)
 
 
@@ -170,7 +169,7 @@ def _bare(loaded: Any) -> Any:
 
 
 def _scalar(dtype: _PickledDtype, content: bytes | str) -> Any:
-    """NumPy's ``scalar``, for numbers and strings alone: the Python value."""
+    """NumPy's `scalar`, for numbers and strings alone: the Python value."""
     kind = _real(dtype)
     if kind.kind == "O":
         raise TypeError("a scalar is a number or a string, found an object")

@@ -1,6 +1,6 @@
 """The settings of tasks on sets of graphs, and the variants of their configs."""
 
-from mmix_jax.data.graphs.tudataset import FEATURES
+from mmix_jax.data.graphs import FEATURES
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.flat import task_config
 from mmix_jax.experiments.schema import (

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.graphs.graph_sets import degree_features
+from mmix_jax.data.raw import degree_features
 from mmix_jax.data.store.cache import cached_array
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from mmix_jax.data.images.digit_images import stratified_test
+from mmix_jax.data.splits import stratified_test
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.images.inputs import ImageInputs
 from mmix_jax.experiments.images.scores import features_of

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.augment.images import ImageAugmentation
-from mmix_jax.data.images.digit_images import stratified_test
+from mmix_jax.data.splits import stratified_test
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.images.config import ImageConfig

@@ -25,10 +25,10 @@ def normalised_graph(config: NodeConfig, dataset: NodeDataset) -> Graph:
 
 def training_graph(dataset: NodeDataset, graph: Graph) -> Graph:
     """What pretraining sees: all of one graph; of several, those that hold training nodes."""
-    if dataset.graph_index is None or dataset.split is None:
+    if dataset.node_graph is None or dataset.split is None:
         return graph
-    graphs = np.unique(dataset.graph_index[dataset.split.train])
-    seen = np.isin(dataset.graph_index, graphs)
+    graphs = np.unique(dataset.node_graph[dataset.split.train])
+    seen = np.isin(dataset.node_graph, graphs)
     place = np.cumsum(seen, dtype=np.int32) - 1
     edges = seen[graph.senders]  # none joins two graphs
     return Graph(

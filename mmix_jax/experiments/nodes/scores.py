@@ -62,7 +62,7 @@ def part_to_score(config: NodeConfig, dataset: NodeDataset, *, clusters: bool = 
         labels=dataset.labels[nodes],
         split=split,
         ids=None if dataset.ids is None else dataset.ids[nodes],
-        graph_index=None if dataset.graph_index is None else dataset.graph_index[nodes],
+        node_graph=None if dataset.node_graph is None else dataset.node_graph[nodes],
     )
     return Part(nodes, part, None if sample is None else np.searchsorted(nodes, sample))
 
@@ -85,7 +85,7 @@ def check_protocol(config: NodeConfig, dataset: NodeDataset) -> None:
             f"protocol '{config.protocol}' needs one class a node, found several in "
             f"{dataset.name}; use standard"
         )
-    if dataset.graph_index is not None and config.objective == "mvgrl":
+    if dataset.node_graph is not None and config.objective == "mvgrl":
         raise InputError(
             "objective 'mvgrl' has one summary of one graph, found several graphs in "
             f"{dataset.name}; use objective node"
@@ -100,7 +100,7 @@ def _splits(config: NodeConfig, dataset: NodeDataset) -> tuple[list[Split], list
     try:
         reported = [random_split(dataset.labels, seed=seed) for seed in range(config.num_splits)]
         return reported, [random_split(dataset.labels, seed=seed) for seed in _TUNING_SEEDS]
-    except InputError as error:
+    except ValueError as error:
         raise InputError(
             f"protocol 'splits' trains classifiers on a tenth of {dataset.name}'s labelled nodes, "
             f"found too few: {str(error).partition(';')[0]}; use protocol standard"

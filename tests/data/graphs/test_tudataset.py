@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from mmix_jax.data import statistics
-from mmix_jax.data.graphs import tudataset
+from mmix_jax.data.graphs import OFFICIAL
 from mmix_jax.data.graphs.tudataset import find_source, load_tudataset, read_tudataset
-from mmix_jax.data.store.checksums import TU_TEXTS
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import make_graph
 from tests.data.graphs import tu_files
@@ -236,7 +235,7 @@ def imdb_multi(tmp_path):
     """A small set in the form of IMDB-MULTI's files and under its name."""
     parts, graphs = tu_files.random_parts(NUM_GRAPHS, 3)
     tu_files.write_zip(tmp_path, "IMDB-MULTI", parts)
-    return statistics.GraphSetStatistics(
+    return statistics.GraphStatistics(
         num_graphs=NUM_GRAPHS,
         num_nodes=sum(num_nodes for num_nodes, _ in graphs),
         num_edges=sum(len(edges) for _, edges in graphs),
@@ -260,14 +259,14 @@ def test_a_known_set_must_have_its_statistics(imdb_multi, tmp_path, monkeypatch)
             continue
         wrong = (10, 10, 11) if field == "class_sizes" else value + 1
         monkeypatch.setitem(
-            statistics.EXPECTED_GRAPHS, "imdb_multi", imdb_multi._replace(**{field: wrong})
+            statistics.EXPECTED, "imdb_multi", imdb_multi._replace(**{field: wrong})
         )
         with pytest.raises(InputError, match=f"must have {field} "):
             load_tudataset("IMDB-MULTI", data_dir=tmp_path)
 
 
 def test_other_sums_are_warned_of_once(imdb_multi, tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(statistics.EXPECTED_GRAPHS, "imdb_multi", imdb_multi)
+    monkeypatch.setitem(statistics.EXPECTED, "imdb_multi", imdb_multi)
     for name in ("imdb_multi", "IMDB-MULTI"):
         caplog.clear()
         assert load_tudataset(name, data_dir=tmp_path).name == "imdb_multi"
@@ -277,12 +276,14 @@ def test_other_sums_are_warned_of_once(imdb_multi, tmp_path, monkeypatch, caplog
 
 
 def test_every_known_set_is_pinned():
-    assert set(tudataset.OFFICIAL.values()) == TU_TEXTS.keys()
-    assert set(tudataset.NAMES) == statistics.EXPECTED_GRAPHS.keys()
-    for official, sums in TU_TEXTS.items():
-        without = {"A"} if official == "REDDIT-BINARY" else set()
-        assert {"A", "graph_indicator", "graph_labels"} - without <= sums.keys()
-    sums = [value for sums in TU_TEXTS.values() for value in sums.values()]
+    sums = []
+    for name, official in OFFICIAL.items():
+        assert isinstance(statistics.EXPECTED[name], statistics.GraphStatistics)
+        without = {"A"} if name == "reddit_binary" else set()
+        parts = {"A", "graph_indicator", "graph_labels"} - without
+        pinned = statistics.PUBLISHED[name]["files"]
+        assert {f"{official}_{part}.txt" for part in parts} <= pinned.keys()
+        sums += [file["sha256"] for file in pinned.values()]
     assert len(set(sums)) == len(sums)
     assert {len(value) for value in sums} == {64}
 
@@ -299,7 +300,7 @@ def test_every_known_set_is_pinned():
 )
 def test_real_sets_have_the_published_statistics(name, features, width, data_dir, caplog):
     dataset = load_tudataset(name, data_dir=data_dir)
-    wanted = statistics.EXPECTED_GRAPHS[name]
+    wanted = statistics.EXPECTED[name]
     assert (dataset.name, dataset.features) == (name, features)
     assert len(dataset.graphs) == wanted.num_graphs
     assert sum(graph.num_nodes for graph in dataset.graphs) == wanted.num_nodes

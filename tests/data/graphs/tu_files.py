@@ -20,7 +20,7 @@ MINIMAL = {part: TOY[part] for part in ("A", "graph_indicator", "graph_labels")}
 def write_zip(
     folder: pathlib.Path, name: str, parts: Mapping[str, str], *, inside: str | None = None
 ) -> pathlib.Path:
-    """``name.zip``; names inside begin with ``inside``, by default with a double slash."""
+    """`name.zip`; names inside begin with `inside`, by default with a double slash."""
     inside = f"{name}//" if inside is None else inside
     with zipfile.ZipFile(folder / f"{name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{inside}README.txt", "about the set")
@@ -30,7 +30,7 @@ def write_zip(
 
 
 def write_folder(folder: pathlib.Path, name: str, parts: Mapping[str, str]) -> pathlib.Path:
-    """The same files unpacked in ``folder/name``."""
+    """The same files unpacked in `folder/name`."""
     (folder / name).mkdir(parents=True)
     for part, text in parts.items():
         (folder / name / f"{name}_{part}.txt").write_text(text)

@@ -14,7 +14,7 @@ import pytest
 from mmix_jax.data import statistics
 from mmix_jax.data.images.cifar import LABELS, load_cifar, prepare_cifar, read_cifar
 from mmix_jax.data.images.cifar_source import FORMS, find_source
-from mmix_jax.data.store import checksums
+from mmix_jax.data.store.checksums import sha256_of
 from mmix_jax.data.store.unpickle import read_pickle
 from mmix_jax.errors import InputError
 from tests.data.images import cifar_files
@@ -32,19 +32,20 @@ def no_other_folders(tmp_path, monkeypatch):
 def _expect_small(monkeypatch, name):
     num_train, num_test = cifar_files.SIZES[name.removesuffix("_coarse")]
     classes = LABELS[name].num_classes
-    small = statistics.ImageSetStatistics(
+    small = statistics.ImageStatistics(
         num_train=num_train,
         num_test=num_test,
         shape=(32, 32, 3),
         train_sizes=(num_train // classes,) * classes,
         test_sizes=(num_test // classes,) * classes,
     )
-    monkeypatch.setitem(statistics.EXPECTED_IMAGES, name, small)
+    monkeypatch.setitem(statistics.EXPECTED, name, small)
 
 
 def _pin(monkeypatch, archive: pathlib.Path):
-    sum_and_size = (checksums.sha256_of(archive), archive.stat().st_size)
-    monkeypatch.setitem(checksums.CIFAR, archive.name, sum_and_size)
+    pinned = statistics.PUBLISHED["cifar100" if "100" in archive.name else "cifar10"]["files"]
+    new = {"sha256": sha256_of(archive), "size": archive.stat().st_size}
+    monkeypatch.setitem(pinned, archive.name, new)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -122,15 +123,17 @@ def test_statistics_count_every_class(tmp_path, monkeypatch):
 
 
 def test_known_sets_are_pinned_and_have_statistics():
-    assert {form.archive for forms in FORMS.values() for form in forms} == set(checksums.CIFAR)
-    assert {len(value) for value, _ in checksums.CIFAR.values()} == {64}
+    for name in ("cifar10", "cifar100"):
+        pinned = statistics.PUBLISHED[name]["files"]
+        assert {form.archive for form in FORMS[name]} == set(pinned)
+        assert {len(file["sha256"]) for file in pinned.values()} == {64}
     for name in FORMS:
-        expected = statistics.EXPECTED_IMAGES[name]
+        expected = statistics.EXPECTED[name]
         assert sum(expected.train_sizes) == expected.num_train == 50_000
         assert sum(expected.test_sizes) == expected.num_test == 10_000
         assert len(set(expected.train_sizes)) == 1
         assert len(expected.train_sizes) == LABELS[name].num_classes
-    assert statistics.EXPECTED_IMAGES["cifar100"].test_sizes == (100,) * 100
+    assert statistics.EXPECTED["cifar100"].test_sizes == (100,) * 100
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])

@@ -10,8 +10,9 @@ import pytest
 from mmix_jax.data.images import cifar_source
 from mmix_jax.data.images.cifar import read_cifar
 from mmix_jax.data.images.cifar_source import find_source
-from mmix_jax.data.store import checksums
-from mmix_jax.data.store.download import DownloadFailed
+from mmix_jax.data.statistics import PUBLISHED
+from mmix_jax.data.store import download
+from mmix_jax.data.store.checksums import sha256_of
 from mmix_jax.errors import InputError
 from tests.data.images import cifar_files
 
@@ -26,7 +27,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """Serves ``www``; the source and its mirror are folders there."""
+    """Serves `www`; the source and its mirror are folders there."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -51,8 +52,8 @@ def serve(tmp_path, monkeypatch):
 
     def put(folder, name, form):
         archive = cifar_files.write_archive(tmp_path / "www" / folder, name, form)
-        sum_and_size = (checksums.sha256_of(archive), archive.stat().st_size)
-        monkeypatch.setitem(checksums.CIFAR, archive.name, sum_and_size)
+        new = {"sha256": sha256_of(archive), "size": archive.stat().st_size}
+        monkeypatch.setitem(PUBLISHED[name]["files"], archive.name, new)
         return archive
 
     return put
@@ -115,9 +116,9 @@ def test_a_failure_without_an_address_is_told_with_it(server, serve, monkeypatch
     serve("source", "cifar10", "binary")
 
     def stall(files, folder):
-        raise DownloadFailed("no data arrived for 30 s")
+        raise download.DownloadFailed("no data arrived for 30 s")
 
-    monkeypatch.setattr(cifar_source, "download", stall)
+    monkeypatch.setattr(download, "download", stall)
     with pytest.raises(InputError, match=r"binary\.tar\.gz: no data arrived for 30 s, http"):
         find_source("cifar10")
 
@@ -127,9 +128,9 @@ def test_two_silent_addresses_are_given_up_within_ten_seconds(server, monkeypatc
 
     def silent(url, *, seconds):
         waited.append(seconds)
-        raise DownloadFailed(f"{url}: no answer within {seconds:g} s")
+        raise download.DownloadFailed(f"{url}: no answer within {seconds:g} s")
 
-    monkeypatch.setattr(cifar_source, "probe", silent)
+    monkeypatch.setattr(download, "probe", silent)
     with pytest.raises(InputError, match="no answer"):
         find_source("cifar10")
     assert len(waited) == 2 and sum(waited) < 10

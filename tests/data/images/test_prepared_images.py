@@ -184,7 +184,7 @@ def _flip(path):
         (lambda folder: _flip(folder / SHARD), "hash mismatch"),
         (lambda folder: (folder / "features.json").unlink(), "Cannot restore animals"),
         (lambda folder: (folder / "features.json").write_text("{"), "JSONDecodeError"),
-        (lambda folder: (folder / "label.labels.txt").write_text("cat\ndog\n"), "InputError"),
+        (lambda folder: (folder / "label.labels.txt").write_text("cat\ndog\n"), "ValueError"),
         (lambda folder: _edit_info(folder, splits=[]), "KeyError"),
     ],
 )

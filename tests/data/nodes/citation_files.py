@@ -1,11 +1,11 @@
-"""A small set in the form of graph2gauss's ``.npz`` files, and what must come of it."""
+"""A small set in the form of graph2gauss's `.npz` files, and what must come of it."""
 
 import pathlib
 
 import numpy as np
 from scipy import sparse
 
-from mmix_jax.data.statistics import Statistics
+from mmix_jax.data.statistics import NodeStatistics
 
 NUM_NODES, NUM_FEATURES = 40, 6
 FEATURELESS = (3, 17)
@@ -14,7 +14,7 @@ EDGES = [(i, (7 * i + 1) % NUM_NODES) for i in range(NUM_NODES)] + [(1, 0), (5, 
 UNDIRECTED = {(i, j) for a, b in EDGES for i, j in ((a, b), (b, a)) if i != j}
 LABELS = np.arange(NUM_NODES) % 3
 
-STATISTICS = Statistics(
+STATISTICS = NodeStatistics(
     num_nodes=NUM_NODES,
     num_edges=len(UNDIRECTED) // 2,
     num_features=NUM_FEATURES,
@@ -38,7 +38,7 @@ def features() -> np.ndarray:
 
 
 def arrays(spelling: str = "_") -> dict:
-    """The content of a file; ``spelling`` stands between a matrix and its part."""
+    """The content of a file; `spelling` stands between a matrix and its part."""
     senders, receivers = np.array(sorted(set(EDGES))).T
     shape = (NUM_NODES, NUM_NODES)
     matrices = {

@@ -24,7 +24,7 @@ class Written(NamedTuple):
 
 
 def write_planetoid(folder: pathlib.Path, name: str) -> Written:
-    """Eight files ``ind.<name>.*`` as Python 2 would have written them."""
+    """Eight files `ind.<name>.*` as Python 2 would have written them."""
     rng = np.random.RandomState(0)
     test_nodes = np.setdiff1d(np.arange(NUM_ALLX, NUM_NODES), GAPS)
     test_index = rng.permutation(test_nodes)

@@ -19,12 +19,11 @@ PARTS = ("train", "valid", "test")
 class Rows(NamedTuple):
     """The graphs in the order of GraphSAGE's rows.
 
-    Fields:
-      x: 0.0 or 1.0 [N, 8].
-      labels: int64 [N, 5]: label l is there where feature l or l + 3 is.
-      links: every undirected one once, self-loops included, [E, 2].
-      part: 0, 1, 2 for train, valid, test, [N].
-      graph: 0 … 5, [N]; it falls where the three nodes apart begin.
+    x: 0.0 or 1.0 [N, 8].
+    labels: int64 [N, 5]: label l is there where feature l or l + 3 is.
+    links: every undirected one once, self-loops included, [E, 2].
+    part: 0, 1, 2 for train, valid, test, [N].
+    graph: 0 … 5, [N]; it falls where the three nodes apart begin.
     """
 
     x: np.ndarray
@@ -60,7 +59,7 @@ def make_rows(seed: int = 0) -> Rows:
 
 
 def write_graphsage(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
-    """The four files of GraphSAGE's form in ``folder``."""
+    """The four files of GraphSAGE's form in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = make_rows(seed)
     nodes = [
@@ -76,7 +75,7 @@ def write_graphsage(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
 
 
 def write_per_split(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
-    """The twelve files of DGL's form in ``folder``: both directions, a self-loop at every node."""
+    """The twelve files of DGL's form in `folder`: both directions, a self-loop at every node."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = make_rows(seed)
     for number, part in enumerate(PARTS):
@@ -95,7 +94,7 @@ def write_per_split(folder: pathlib.Path, *, seed: int = 0) -> pathlib.Path:
 
 
 def write_zip(folder: pathlib.Path, path: pathlib.Path, *, inside: str = "") -> pathlib.Path:
-    """The files of ``folder`` as a zip at ``path``; their names begin with ``inside``."""
+    """The files of `folder` as a zip at `path`; their names begin with `inside`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as zipped:
         for file in folder.iterdir():

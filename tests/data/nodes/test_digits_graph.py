@@ -5,7 +5,6 @@ import pytest
 
 from mmix_jax.data import statistics
 from mmix_jax.data.nodes.digits_graph import load_digits_graph, nearest_neighbours
-from mmix_jax.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +13,7 @@ def digits():
 
 
 def test_statistics(digits):
-    assert statistics.measure(digits) == statistics.EXPECTED["digits_graph"]
+    assert statistics.node_statistics(digits) == statistics.EXPECTED["digits_graph"]
     assert not digits.bag_of_words
     assert (digits.graph.x.min(), digits.graph.x.max()) == (0.0, 1.0)
 
@@ -31,7 +30,7 @@ def test_split_is_twenty_per_class_and_follows_its_seed(digits):
     np.testing.assert_array_equal(np.bincount(digits.labels[digits.split.train]), [20] * 10)
     other = load_digits_graph(split_seed=1)
     assert not np.array_equal(digits.split.train, other.split.train)
-    with pytest.raises(InputError, match="split 'public' needs a split in the data"):
+    with pytest.raises(ValueError, match="split 'public' needs a split in the data"):
         load_digits_graph(split="public")
 
 

@@ -10,7 +10,7 @@ import pytest
 from mmix_jax.data import load_nodes, read_ppi, statistics
 from mmix_jax.data.nodes import ppi
 from mmix_jax.data.nodes.ppi_files import GRAPHSAGE, PER_SPLIT
-from mmix_jax.data.store.download import DownloadFailed
+from mmix_jax.data.store import download
 from mmix_jax.errors import InputError
 from tests.data.nodes import ppi_files
 
@@ -20,7 +20,7 @@ SPLIT_SIZES = (51, 12, 12)
 
 @pytest.fixture(params=WRITERS)
 def folder(request, tmp_path):
-    """A folder ``mine`` in either form."""
+    """A folder `mine` in either form."""
     return WRITERS[request.param](tmp_path / "mine")
 
 
@@ -45,7 +45,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def _same(found, wanted):
-    for field in ("labels", "graph_index"):
+    for field in ("labels", "node_graph"):
         np.testing.assert_array_equal(getattr(found, field), getattr(wanted, field), strict=True)
     for field in ("graph", "split"):
         for value, other in zip(getattr(found, field), getattr(wanted, field), strict=True):
@@ -60,7 +60,7 @@ def test_nodes_edges_and_graphs_are_as_written(folder):
     np.testing.assert_array_equal(found.graph.x, rows.x[order].astype(np.float32), strict=True)
     np.testing.assert_array_equal(found.labels, rows.labels[order].astype(np.uint8), strict=True)
     index = rows.graph[order].astype(np.int32)
-    np.testing.assert_array_equal(found.graph_index, index, strict=True)
+    np.testing.assert_array_equal(found.node_graph, index, strict=True)
     place = np.argsort(order)
     pairs = [tuple(place[list(link)].tolist()) for link in rows.links if link[0] != link[1]]
     edges = set(zip(found.graph.senders.tolist(), found.graph.receivers.tolist(), strict=True))
@@ -72,8 +72,9 @@ def test_nodes_edges_and_graphs_are_as_written(folder):
 
 
 def test_statistics_of_the_written_graphs(folder):
-    found = statistics.measure(read_ppi(folder))
+    found = statistics.node_statistics(read_ppi(folder))
     assert (found.split_sizes, found.graph_sizes) == (SPLIT_SIZES, ppi_files.NUM_GRAPHS)
+    assert found.class_sizes == tuple(ppi_files.make_rows().labels.sum(axis=0))
     assert found.num_edges == 6 * (12 + 3) + 1  # a ring and chords each, and the pair
 
 
@@ -101,7 +102,7 @@ def test_a_part_of_small_components_is_one_graph(graphsage):
     links = [link for link in ppi_files.make_rows().links.tolist() if link[0] < 63]
     ppi_files.edit(graphsage, "ppi-G.json", lambda g: g | {"links": ppi_files.make_links(links)})
     found = read_ppi(graphsage)
-    assert statistics.measure(found).graph_sizes == (4, 1, 1)
+    assert statistics.node_statistics(found).graph_sizes == (4, 1, 1)
     assert found.graph.num_edges == 2 * (5 * 15 + 1)
 
 
@@ -156,7 +157,7 @@ def test_it_is_searched_for(place, packed, where, tmp_path, cache, monkeypatch):
 def test_other_graphs_are_refused_by_their_statistics(folder, monkeypatch):
     with pytest.raises(InputError, match="mine: ppi must have num_nodes 56944, found 75"):
         ppi.load_ppi(data_dir=folder)
-    found = statistics.measure(read_ppi(folder))
+    found = statistics.node_statistics(read_ppi(folder))
     monkeypatch.setitem(statistics.EXPECTED, "ppi", found)
     _same(load_nodes("ppi", data_dir=folder), read_ppi(folder))
     assert load_nodes("ppi", data_dir=folder).name == "ppi"
@@ -191,17 +192,17 @@ def test_the_second_address_is_asked_where_the_first_fails(graphsage, cache, mon
     def probe(url, *, seconds):
         asked.append((url, seconds))
         if url.startswith(ppi.BASE_URL):
-            raise DownloadFailed("no answer")
+            raise download.DownloadFailed("no answer")
 
-    def download(files, folder):
+    def fetch(files, folder):
         assert [(file.path, file.url, file.size) for file in files] == [
             ("ppi/ppi.zip", "https://snap.stanford.edu/graphsage/ppi.zip", 27_029_260)
         ]
         path = ppi_files.write_zip(graphsage, folder / files[0].path, inside="ppi/")
         return {files[0].path: path}
 
-    monkeypatch.setattr(ppi, "probe", probe)
-    monkeypatch.setattr(ppi, "download", download)
+    monkeypatch.setattr(download, "probe", probe)
+    monkeypatch.setattr(download, "download", fetch)
     assert ppi.find_source() == cache / "ppi" / "ppi.zip"
     assert [url for url, _ in asked] == [
         "https://data.dgl.ai/dataset/ppi.zip",

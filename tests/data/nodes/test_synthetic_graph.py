@@ -60,7 +60,7 @@ def test_the_split_has_few_labels_and_a_seed_of_its_own(drawn):
     assert same(drawn.graph, other.graph) and not same(drawn.split, other.split)
     tenths = load_synthetic_graph(SHAPE, split="random").split
     assert [part.size for part in tenths] == [300, 300, 2400]
-    with pytest.raises(InputError, match="split 'public' needs a split in the data"):
+    with pytest.raises(ValueError, match="split 'public' needs a split in the data"):
         load_synthetic_graph(SHAPE, split="public")
 
 

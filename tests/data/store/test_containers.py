@@ -2,12 +2,13 @@
 
 import io
 import pathlib
+import stat
 import tarfile
 import zipfile
 
 import pytest
 
-from mmix_jax.data.store.containers import open_container
+from mmix_jax.data.store.containers import check_members, open_container
 from mmix_jax.errors import InputError
 
 FILES = {"b/2.txt": b"two", "a/1.txt": b"one", "c.txt": b"three" * 50}
@@ -105,3 +106,62 @@ def test_other_sources_are_told(tmp_path):
             open_container(tmp_path / name),
         ):
             pass
+
+
+# What an archive may hold
+
+GOOD = ("MUTAG/", "MUTAG//MUTAG_A.txt", "a/b..c/d.txt", "..hidden")
+BAD = ("../a", "a/../../b", "/etc/passwd", "a\\..\\..\\b", "C:\\a", "C:a", "\\\\host\\a")
+
+
+def _zip(*members) -> zipfile.ZipFile:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for member in members:
+            archive.writestr(member, "")
+    return zipfile.ZipFile(stream)
+
+
+def _tar(*members) -> tarfile.TarFile:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for member in members:
+            if isinstance(member, str):
+                member = tarfile.TarInfo(member)
+            archive.addfile(member)
+    stream.seek(0)
+    return tarfile.open(fileobj=stream)
+
+
+@pytest.mark.parametrize("pack", [_zip, _tar])
+def test_plain_members_pass(pack):
+    check_members(pack(*GOOD))
+
+
+@pytest.mark.parametrize("pack", [_zip, _tar])
+@pytest.mark.parametrize("name", BAD)
+def test_names_that_leave_the_folder_are_refused(pack, name):
+    with pytest.raises(InputError, match="do not unpack it"):
+        check_members(pack("fine", name))
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+)
+def test_links_and_devices_in_tar_are_refused(kind):
+    member = tarfile.TarInfo("a")
+    member.type, member.linkname = kind, "b"
+    with pytest.raises(InputError, match="a link or device"):
+        check_members(_tar(member))
+
+
+def test_links_in_zip_are_refused():
+    member = zipfile.ZipInfo("a")
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with pytest.raises(InputError, match="a link or device"):
+        check_members(_zip(member))
+
+
+def test_published_archives_pass(data_dir):
+    with zipfile.ZipFile(data_dir / "tu" / "MUTAG.zip") as archive:
+        check_members(archive)

@@ -21,7 +21,7 @@ CONTENT = b"some data\n" * 5000
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves ``contents`` by path; ``stalling`` paths send half and then nothing."""
+    """Serves `contents` by path; `stalling` paths send half and then nothing."""
 
     daemon_threads = True
 
@@ -162,10 +162,11 @@ def test_a_refusing_server_is_told(server, cache):
     assert _left_in(cache) == []
 
 
-def test_a_stalled_download_is_given_up_and_leaves_nothing(server, cache):
+def test_a_stalled_download_is_given_up_and_leaves_nothing(server, cache, monkeypatch):
+    monkeypatch.setattr(download, "_STALL_SECONDS", 3.0)
     server.contents, server.stalling = {"a": CONTENT}, {"a"}
     with pytest.raises(InputError, match="no data arrived for"):
-        require_files([_remote(server, "a")], stall_seconds=3.0)
+        require_files([_remote(server, "a")])
     assert _left_in(cache) == []
 
 

@@ -1,4 +1,4 @@
-"""Arrays of a graph in an ``.npz`` file; nothing in it is executed."""
+"""Arrays of a graph in an `.npz` file; nothing in it is executed."""
 
 import contextlib
 import io
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
-from mmix_jax.data.nodes.raw import edge_ends
 from mmix_jax.data.store.unpickle import read_pickle
 from mmix_jax.errors import InputError
 
@@ -25,11 +25,9 @@ _PLAIN_TYPES = (str, bytes, int, float, bool, type(None))
 class Edges(NamedTuple):
     """The edges of a file, not yet checked against its nodes.
 
-    Fields:
-      senders: [E].
-      receivers: [E].
-      weight: [E] or None.
-      num_nodes: rows of the adjacency; None where the file has ``edge_index``.
+    senders, receivers: [E].
+    weight: [E] or None.
+    num_nodes: rows of the adjacency; None where the file has `edge_index`.
     """
 
     senders: np.ndarray
@@ -53,7 +51,7 @@ def load_objects(path: Path, key: str) -> Any:
     """What an array of objects holds, as lists; without axes, as a dictionary is saved, its item.
 
     Its pickle may hold dictionaries, lists, tuples, strings, numbers and None, and is read by
-    ``unpickle.read_pickle``; NumPy's loading of pickles stays off. An array of numbers or strings
+    `unpickle.read_pickle`; NumPy's loading of pickles stays off. An array of numbers or strings
     is taken too. None where the file has no such key.
 
     Raises:
@@ -65,11 +63,11 @@ def load_objects(path: Path, key: str) -> Any:
         stream = io.BytesIO(archive.zip.read(f"{key}.npy"))  # all of it: its sum is checked
         if _read_dtype(stream).kind != "O":
             return _plain(archive, key).tolist()
-        found = read_pickle(stream, f"key {key!r}")
-        if isinstance(found, np.ndarray):
-            found = found.tolist()
-        _check_plain(found, key)
-        return found
+        objects = read_pickle(stream, f"key {key!r}")
+        if isinstance(objects, np.ndarray):
+            objects = objects.tolist()
+        _check_plain(objects, key)
+        return objects
 
 
 @contextlib.contextmanager
@@ -136,17 +134,17 @@ def _plain(archive, key: str) -> np.ndarray:
 
 
 def read_edges(arrays: Mapping[str, np.ndarray]) -> Edges:
-    """Edges from whichever form the file has; see ``custom.read_graph_file``.
+    """Edges from whichever form the file has; see `graph_file.read_graph_file`.
 
     Raises:
       InputError: no form, several, or a badly formed one.
     """
     forms = [prefix for prefix, keys in _ADJACENCIES.items() if any(k in arrays for k in keys)]
     if len(forms) + ("edge_index" in arrays) != 1:
-        found = ", ".join(arrays) or "no known key"
         raise InputError(
             "edges must be given once, as edge_index or as CSR parts data, indices, indptr, shape "
-            f"(each may be prefixed by adj_), found {found}; see the key names"
+            f"(each may be prefixed by adj_), found {', '.join(arrays) or 'no known key'}; see the "
+            "key names"
         )
     if not forms:
         return Edges(*edge_ends(arrays["edge_index"]), arrays.get("edge_weight"), None)
@@ -169,7 +167,7 @@ def read_edges(arrays: Mapping[str, np.ndarray]) -> Edges:
 
 
 def read_features(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Features from ``x`` or from CSR parts prefixed by ``attr_``; None where the file has neither.
+    """Features from `x` or from CSR parts prefixed by `attr_`; None where the file has neither.
 
     Raises:
       InputError: both, or CSR parts that form no matrix.
@@ -181,6 +179,21 @@ def read_features(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
             "give x with one row per node"
         )
     return _csr(arrays, "attr_").toarray() if is_sparse else arrays.get("x")
+
+
+def edge_ends(edge_index: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Senders and receivers of an `edge_index` [2, E].
+
+    Raises:
+      ValueError: another shape.
+    """
+    edge_index = np.asarray(edge_index)
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(
+            f"edge_index must have shape [2, E], sources above targets, found {edge_index.shape}; "
+            "transpose it"
+        )
+    return edge_index[0], edge_index[1]
 
 
 def _csr(arrays: Mapping[str, np.ndarray], prefix: str) -> sparse.csr_matrix:

@@ -1,0 +1,115 @@
+"""Graphs from anywhere before they are checked, and what they may lack: nodes, or features."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmix_jax.data.splits import split_from_masks
+from mmix_jax.data.types import NodeDataset, make_dataset
+from mmix_jax.graphs.types import Graph, make_graph
+
+MAX_DEGREE = 64
+
+
+class RawGraph(NamedTuple):
+    """The parts of a graph as a file or another library gives them; nothing is checked yet.
+
+    x: node features [N, F].
+    senders, receivers: source and target of every edge [E].
+    edge_weight: [E] or None.
+    labels: [N], −1 where unknown, or None.
+    masks: any of `splits.MASKS`, [N] each.
+    ids: the nodes' names [N] or None.
+    """
+
+    x: ArrayLike
+    senders: ArrayLike
+    receivers: ArrayLike
+    edge_weight: ArrayLike | None = None
+    labels: ArrayLike | None = None
+    masks: Mapping[str, ArrayLike] = MappingProxyType({})
+    ids: ArrayLike | None = None
+
+
+def check_raw(
+    name: str,
+    raw: RawGraph,
+    split: str = "default",
+    split_seed: int = 0,
+    undirected: bool = True,
+    bag_of_words: bool = False,
+) -> NodeDataset:
+    """Check all parts and join them; the masks are the public split.
+
+    Args:
+      name: of the data set.
+      raw: the parts.
+      split, split_seed: see `types.make_dataset`.
+      undirected: store every edge in both directions.
+      bag_of_words: whether features are counts of words, to be normalised by row.
+
+    Raises:
+      ValueError: a part is not as described, or does not fit the others.
+    """
+    graph = make_graph(raw.x, raw.senders, raw.receivers, raw.edge_weight, undirected=undirected)
+    return make_dataset(
+        name,
+        graph,
+        raw.labels,
+        given=split_from_masks(raw.masks, graph.num_nodes),
+        split=split,
+        split_seed=split_seed,
+        ids=raw.ids,
+        bag_of_words=bag_of_words,
+    )
+
+
+def make_graph_or_empty(
+    x: ArrayLike,
+    senders: ArrayLike,
+    receivers: ArrayLike,
+    edge_weight: ArrayLike | None = None,
+    *,
+    undirected: bool = True,
+) -> Graph:
+    """`make_graph`, but a graph without nodes, x [0, F], is legal too: in a set it has its place.
+
+    Raises:
+      ValueError: as `make_graph`; or a graph without nodes has edges.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or x.shape[0] > 0:
+        return make_graph(x, senders, receivers, edge_weight, undirected=undirected)
+    num_edges = max(np.size(senders), np.size(receivers))
+    if num_edges:
+        raise ValueError(
+            f"a graph without nodes must have no edges, found {num_edges}; "
+            "give every node a row of features"
+        )
+    none = np.zeros(0, np.int32)
+    return Graph(np.zeros(x.shape, np.float32), none, none, np.zeros(0, np.float32))
+
+
+def degree_features(graph: Graph, *, max_degree: int = MAX_DEGREE) -> np.ndarray:
+    """Number of neighbours of every node, one-hot: float32 [N, max_degree + 1].
+
+    Column d stands for degree d, the last for `max_degree` and all above. The width does not
+    depend on the graph, so that an encoder takes graphs that it was not trained on.
+
+    Raises:
+      ValueError: `max_degree` is below 1.
+    """
+    if max_degree < 1:
+        raise ValueError(f"max_degree must be 1 or more, found {max_degree}; raise it")
+    degrees = np.bincount(graph.receivers, minlength=graph.num_nodes)
+    return one_hot(np.minimum(degrees, max_degree), max_degree + 1)
+
+
+def one_hot(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Integers [N] in [0, num_classes) as float32 [N, num_classes]."""
+    rows = np.zeros((classes.size, num_classes), np.float32)
+    rows[np.arange(classes.size), classes] = 1
+    return rows

@@ -1,0 +1,161 @@
+"""A PyTorch ResNet-18's weights under the names that they have in this package.
+
+Two namings are known: that of the paper's authors (f.0.weight, …, head g.0.weight, …), and that of
+torchvision (conv1.weight, …).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from mmix_jax.encoders.heads import ProjectionHead
+from mmix_jax.encoders.resnet import ResNet18
+from mmix_jax.errors import InputError
+
+_SHOWN = 6  # names of wrong entries in one line
+_STEM = {
+    "authors": {"conv": "f.0", "norm": "f.1"},
+    "torchvision": {"conv": "conv1", "norm": "bn1"},
+}
+# The authors' encoder is a sequence in which stages follow convolution, norm and ReLU.
+_STAGE = {
+    "authors": lambda stage, block: f"f.{stage + 3}.{block}",
+    "torchvision": lambda stage, block: f"layer{stage + 1}.{block}",
+}
+_BLOCK = {
+    "conv_1": "conv1",
+    "norm_1": "bn1",
+    "conv_2": "conv2",
+    "norm_2": "bn2",
+    "shortcut_conv": "downsample.0",
+    "shortcut_norm": "downsample.1",
+}
+_HEAD = {"hidden": "g.0", "norm": "g.1", "output": "g.3"}
+_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+
+
+class Entry(NamedTuple):
+    """Where a torch entry belongs: (collection, part, modules …, leaf), and its shape in torch."""
+
+    path: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+class Converted(NamedTuple):
+    """`params` and `batch_stats` with parts "encoder" and, if the file has one, "head"; NumPy.
+
+    notes: what was left out, a line each.
+    """
+
+    params: dict[str, Any]
+    batch_stats: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def entry_table(
+    naming: str, *, stages: tuple[int, ...] = (2, 2, 2, 2), width: int = 64
+) -> dict[str, Entry]:
+    """Every entry of a model of three channels, by its torch name; `naming` is one of two.
+
+    `authors` includes the head, `torchvision` has none.
+    """
+    encoder = ResNet18(stages=stages, width=width)
+    key, images = jax.random.key(0), jnp.zeros((1, 32, 32, 3))
+    parts = {"encoder": jax.eval_shape(encoder.init, key, images)}
+    if naming == "authors":
+        h = jnp.zeros((1, width * 2 ** (len(stages) - 1)))
+        parts["head"] = jax.eval_shape(ProjectionHead().init, key, h)
+    table = {}
+    for part, variables in parts.items():
+        flat = cast(dict[tuple[str, ...], Any], traverse_util.flatten_dict(variables))
+        for (collection, *modules, leaf), spec in flat.items():
+            module = _HEAD[modules[0]] if part == "head" else _encoder_name(naming, modules)
+            # OIHW from HWIO, (out, in) from (in, out)
+            order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(spec.shape)]
+            table[f"{module}.{_LEAVES[leaf]}"] = Entry(
+                (collection, part, *modules, leaf), tuple(spec.shape[axis] for axis in order)
+            )
+    return table
+
+
+def _encoder_name(naming: str, modules: list[str]) -> str:
+    if len(modules) == 1:
+        return _STEM[naming][modules[0]]
+    _, stage, _, block = modules[0].split("_")
+    return f"{_STAGE[naming](int(stage), int(block))}.{_BLOCK[modules[1]]}"
+
+
+def from_state_dict(
+    state: Mapping[str, np.ndarray], *, stages: tuple[int, ...] = (2, 2, 2, 2), width: int = 64
+) -> Converted:
+    """A torch state_dict as parameters and batch statistics of `ResNet18` and `ProjectionHead`.
+
+    Half precision becomes float32. `num_batches_tracked` is of no use here; a classifier (`fc`) is
+    left out with a note, and so is a missing head.
+
+    Args:
+      state: tensors by name, the authors' or torchvision's; convolutions OIHW, matrices (out, in).
+      stages, width: of the encoder.
+
+    Raises:
+      InputError: entries are missing, left over or of another shape, all named in one line.
+    """
+    naming = next((name for name, stem in _STEM.items() if f"{stem['conv']}.weight" in state), None)
+    if naming is None:
+        raise InputError(
+            "a ResNet-18's state_dict must begin with f.0.weight or conv1.weight, found "
+            f"{_some(list(state))}; rename its entries as torchvision's"
+        )
+    notes, table = [], entry_table(naming, stages=stages, width=width)
+    if not any(name.startswith("g.") for name in state):
+        notes.append("the file has no projection head (g)")
+        table = {name: entry for name, entry in table.items() if entry.path[1] != "head"}
+    classifier = [name for name in state if name.startswith("fc.")]
+    if classifier:
+        notes.append(f"left out the classifier: {_some(classifier)}")
+    unread = {*classifier, *(n for n in state if n.endswith(".num_batches_tracked"))}
+    _check(table, {name: array.shape for name, array in state.items() if name not in unread})
+    leaves = {entry.path: _to_flax(state[name]) for name, entry in table.items()}
+    tree = traverse_util.unflatten_dict(leaves)
+    return Converted(tree["params"], tree["batch_stats"], tuple(notes))
+
+
+def _check(table: Mapping[str, Entry], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise one InputError that names all entries that do not fit."""
+    wrong = {
+        "missing": [name for name in table if name not in shapes],
+        "surplus": [name for name in shapes if name not in table],
+        "wrongly shaped": [
+            f"{name} {shape} instead of {table[name].shape}"
+            for name, shape in shapes.items()
+            if name in table and shape != table[name].shape
+        ],
+    }
+    faults = [f"{kind}: {_some(names)}" for kind, names in wrong.items() if names]
+    if faults:
+        raise InputError(
+            "the state_dict must be that of a ResNet-18 for small images (3×3 stem), found "
+            f"{'; '.join(faults)}; convert a model of this form"
+        )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:_SHOWN]) or "nothing"
+    return shown if len(names) <= _SHOWN else f"{shown}, … ({len(names)} in all)"
+
+
+def _to_flax(array: np.ndarray) -> np.ndarray:
+    """HWIO from OIHW, (in, out) from (out, in); at least float32."""
+    order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim]
+    dtype = np.promote_types(array.dtype, np.float32)
+    return np.ascontiguousarray(array.transpose(order), dtype)
