@@ -34,17 +34,25 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "roofline": Part("benchmarks.roofline", "peaks of this machine: matrix products, copying"),
-    "info_nce": Part("benchmarks.contrast", "InfoNCE, streamed and dense, beside plain products"),
-    "mixing": Part("benchmarks.mixtures", "every mixing rule, along edges and over pairs"),
-    "diffusion": Part("benchmarks.diffused", "PageRank and heat of features over a graph"),
-    "steps": Part("benchmarks.steps", "a training step of each framework"),
-    "evaluation": Part("benchmarks.scores", "the protocols: regressions, SVM, kNN, k-means"),
-    "runs": Part("benchmarks.runs", "whole runs as processes, cold and warm"),
-    "memory": Part("benchmarks.growth", "peak memory over N, and the largest N that fits"),
-    "devices": Part("benchmarks.devices", "ring = gathered = one device, on simulated devices"),
-    "scale": Part("benchmarks.large", "graphs of up to a million nodes"),
-    "targets": Part("benchmarks.targets", "large sizes, on an accelerator alone"),
+    "roofline": Part(
+        "benchmarks.parts.roofline", "peaks of this machine: matrix products, copying"
+    ),
+    "info_nce": Part(
+        "benchmarks.parts.info_nce", "InfoNCE, streamed and dense, beside plain products"
+    ),
+    "mixing": Part("benchmarks.parts.mixing", "every mixing rule, along edges and over pairs"),
+    "diffusion": Part("benchmarks.parts.diffusion", "PageRank and heat of features over a graph"),
+    "steps": Part("benchmarks.parts.steps", "a training step of each framework"),
+    "evaluation": Part(
+        "benchmarks.parts.evaluation", "the protocols: regressions, SVM, kNN, k-means"
+    ),
+    "runs": Part("benchmarks.parts.runs", "whole runs as processes, cold and warm"),
+    "memory": Part("benchmarks.parts.memory", "peak memory over N, and the largest N that fits"),
+    "devices": Part(
+        "benchmarks.parts.devices", "ring = gathered = one device, on simulated devices"
+    ),
+    "scale": Part("benchmarks.parts.scale", "graphs of up to a million nodes"),
+    "targets": Part("benchmarks.parts.targets", "large sizes, on an accelerator alone"),
 }
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import scale
+from benchmarks.scripts import scale
 
 
 def test_cases_are_every_size_and_the_smallest_at_other_degrees():

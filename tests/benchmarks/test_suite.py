@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import contrast, diffused, growth, mixtures, suite, tables
+from benchmarks import suite, tables
+from benchmarks.parts import diffusion, info_nce, memory, mixing
 from benchmarks.suite import Options
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -110,7 +111,7 @@ def test_every_part_has_a_table_in_the_document():
 
 
 def test_losses_agree_and_their_products_are_counted(capsys):
-    rows = contrast.measure_size(40, 8, "float32", TINY)
+    rows = info_nce.measure_size(40, 8, "float32", TINY)
     losses = [row for row in rows if "difference" in row]
     assert max(row["difference"] for row in losses) < 1e-5
     by_case = {(row["what"], row["negatives"]): row for row in losses}
@@ -126,7 +127,7 @@ def test_losses_agree_and_their_products_are_counted(capsys):
 def test_plain_products_are_all_computed():
     draw = np.random.default_rng(0)
     x, y = (jnp.asarray(draw.standard_normal((24, 4), np.float32)) for _ in range(2))
-    similarities, gradients = contrast.plain_products(x, y, 8)
+    similarities, gradients = info_nce.plain_products(x, y, 8)
     # What is left at the end is the last tile; every tile adds to the gradients.
     np.testing.assert_allclose(similarities(), x[16:] @ y[16:].T, rtol=1e-5)
     np.testing.assert_allclose(
@@ -135,9 +136,9 @@ def test_plain_products_are_all_computed():
 
 
 def test_dense_forms_are_left_out_where_they_do_not_fit():
-    cases = contrast.cases_of(20_000, "float32", Options(limit_gb=8.0))
+    cases = info_nce.cases_of(20_000, "float32", Options(limit_gb=8.0))
     assert {form for form, _, _ in cases} == {"streamed"}
-    fitting = contrast.cases_of(10_000, "float32", Options(limit_gb=8.0))
+    fitting = info_nce.cases_of(10_000, "float32", Options(limit_gb=8.0))
     assert "dense" in {form for form, _, _ in fitting}
 
 
@@ -153,7 +154,7 @@ def test_dense_forms_are_left_out_where_they_do_not_fit():
     ],
 )
 def test_products_of_mixing(rule, candidates, streamed, expected):
-    assert mixtures.products(rule, candidates, streamed=streamed) == expected
+    assert mixing.products(rule, candidates, streamed=streamed) == expected
 
 
 def test_mixtures_of_both_sides_agree(capsys):
@@ -161,35 +162,35 @@ def test_mixtures_of_both_sides_agree(capsys):
     rows = []
     for mix, torch_mix in _mixing_sides():
         for rule in ("mo", "mp"):
-            rows += mixtures.measure_rule(rule, mixtures.draw_inputs(30, 8), mix, torch_mix, TINY)
+            rows += mixing.measure_rule(rule, mixing.draw_inputs(30, 8), mix, torch_mix, TINY)
     assert len(rows) == 12
     assert max(row["difference"] for row in rows) < 1e-5
 
 
 def _mixing_sides():
     """(library, torch) along edges, and over pairs with both kinds of candidates."""
-    from benchmarks import torch_forms
+    from benchmarks.torch import forms
     from mmix_jax.mixing import mix_edges, mix_pairs
 
-    senders, receivers = mixtures.draw_edges(30)
+    senders, receivers = mixing.draw_edges(30)
     ends = {"senders": senders, "receivers": receivers}
-    torch_ends = {name: torch_forms.tensor(x).long() for name, x in ends.items()}
+    torch_ends = {name: forms.tensor(x).long() for name, x in ends.items()}
     yield (
         partial(mix_edges, **ends, self_weight=0.2),
-        partial(torch_forms.mix_edges, **torch_ends, self_weight=0.2),
+        partial(forms.mix_edges, **torch_ends, self_weight=0.2),
     )
     for candidates, threshold in (("all", None), ("op", 0.3)):
         yield (
             partial(mix_pairs, candidates=candidates, threshold=threshold or 0.0),
-            partial(torch_forms.mix_pairs, threshold=threshold, self_weight=0.2),
+            partial(forms.mix_pairs, threshold=threshold, self_weight=0.2),
         )
 
 
 @pytest.mark.parametrize("kind", ["ppr", "heat"])
 def test_power_series_reaches_the_tolerance(kind):
-    found = diffused.power_coefficients(kind)
-    assert np.sum(found) >= 1 - diffused.TOLERANCE
-    assert np.sum(found[:-1]) < 1 - diffused.TOLERANCE
+    found = diffusion.power_coefficients(kind)
+    assert np.sum(found) >= 1 - diffusion.TOLERANCE
+    assert np.sum(found[:-1]) < 1 - diffusion.TOLERANCE
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -198,7 +199,7 @@ def test_growth_finds_what_memory_was_made_of(power):
         return 3e6 + 24.0 * size**power
 
     sizes = [100, 1000, 2000]
-    found = growth.fit([(size, taken(size), 4.0) for size in sizes], power)
+    found = memory.fit([(size, taken(size), 4.0) for size in sizes], power)
     assert found is not None
     assert found.slope == pytest.approx(24.0)
     largest = found.largest(1e9)
@@ -212,8 +213,8 @@ def test_the_largest_size_is_confirmed_or_corrected_by_a_run(monkeypatch, extra,
     def taken(form, num_rows, options):
         return 16.0 * num_rows**2 + (extra if num_rows > 2000 else 0.0), 1.0
 
-    monkeypatch.setattr(growth, "measure_once", taken)
-    rows = growth.measure_form("dense", [1000, 2000], 2, Options(limit_gb=1.0))
+    monkeypatch.setattr(memory, "measure_once", taken)
+    rows = memory.measure_form("dense", [1000, 2000], 2, Options(limit_gb=1.0))
     assert [row["rows"] for row in rows] == [1000, 2000, largest, 7509]
     assert rows[2]["bytes_per_pair"] == pytest.approx(slope, rel=1e-4)
     assert rows[2]["confirmed"] is (extra == 0.0)
@@ -221,7 +222,7 @@ def test_the_largest_size_is_confirmed_or_corrected_by_a_run(monkeypatch, extra,
 
 
 def test_memory_that_does_not_grow_predicts_nothing():
-    assert growth.fit([(100, 5e6, 1.0), (200, 5e6, 1.0)], 1) is None
+    assert memory.fit([(100, 5e6, 1.0), (200, 5e6, 1.0)], 1) is None
 
 
 def test_rows_of_different_columns_make_one_table():

@@ -1,6 +1,6 @@
 """Kill a run with SIGKILL at random moments, resume each time, compare with an unkilled run.
 
-    python -m benchmarks.kill_and_resume [--kills 10] [--config configs/digits_graph.py:mp]
+    python -m benchmarks.scripts.kill_and_resume [--kills 10] [--config configs/digits_graph.py:mp]
 
 Prints each kill and whether the last checkpoints agree bit for bit (exit status 1 if not).
 """

@@ -1,6 +1,6 @@
 """Node pretraining and its evaluation: this library against a PyTorch version of the authors' code.
 
-    python -m benchmarks.nodes_vs_torch [--data_dir=DIR | --synthetic=2708]
+    python -m benchmarks.scripts.nodes_vs_torch [--data_dir=DIR | --synthetic=2708]
 
 Prints whether both sides compute the same, then seconds per training step and per evaluation,
 measured in turns in this one process. Without torch only this library is measured.
@@ -34,9 +34,9 @@ def set_up(args) -> None:
         names = {"float32": "highest", "tf32": "tensorfloat32"}
         jax.config.update("jax_default_matmul_precision", names[args.precision])
     if HAVE_TORCH:
-        from benchmarks import torch_side
+        from benchmarks.torch import side
 
-        args.torch_device = torch_side.set_up(args.torch_device, args.precision)
+        args.torch_device = side.set_up(args.torch_device, args.precision)
     else:
         print("torch     not installed: only JAX is measured; pip install torch to compare")
 
@@ -50,11 +50,11 @@ def measure_steps(args, config, graph: Graph, negatives: str) -> None:
         sides: dict[str, Callable[[], object]] = {"jax": step}
         print(f"{case}:")
         if HAVE_TORCH:
-            from benchmarks import torch_side
+            from benchmarks.torch import side
 
-            views = torch_side.dense_views(graph, args.torch_device)
-            print(f"  {torch_side.check_same(step, views)}")
-            sides["torch"] = torch_side.reference_step(step, views, config.learning_rate)
+            views = side.dense_views(graph, args.torch_device)
+            print(f"  {side.check_same(step, views)}")
+            sides["torch"] = side.reference_step(step, views, config.learning_rate)
         seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up)
         print("\n".join(timing.compare(seconds, "jax")))
 
@@ -88,9 +88,9 @@ def measure_logistic(args, z: jax.Array, dataset) -> None:
         grid: partial(library, grid, L2_GRID),
     }
     if HAVE_TORCH:
-        from benchmarks import torch_side
+        from benchmarks.torch import side
 
-        run = torch_side.reference_logistic(z, labels, split, args.torch_device, **options)
+        run = side.reference_logistic(z, labels, split, args.torch_device, **options)
         sides[loop] = lambda: accuracies.update({loop: run()})
     n = args.logistic_repeats
     seconds = timing.alternate(sides, repeats=n, warm_up=1)

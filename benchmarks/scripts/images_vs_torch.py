@@ -1,8 +1,8 @@
 """Pretraining on images: this library against SimCLR in PyTorch, the authors' code in behaviour.
 
-    python -m benchmarks.images_vs_torch                      # a CPU: a step of 64 images
-    python -m benchmarks.images_vs_torch --batch_sizes 256 512 2048   # a GPU: whole epochs
-    python -m benchmarks.images_vs_torch --profile            # where this library's step goes
+    python -m benchmarks.scripts.images_vs_torch   # a CPU: a step of 64 images
+    python -m benchmarks.scripts.images_vs_torch --batch_sizes 256 512 2048   # a GPU: whole epochs
+    python -m benchmarks.scripts.images_vs_torch --profile  # where this library's step goes
 
 Prints whether both sides compute the same, then seconds per step (and per epoch of 50,000 images),
 measured in turns in this one process. This library's step holds its augmentation; PyTorch's gets
@@ -20,7 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import images, profile, roofline, timing
+from benchmarks import images, timing
+from benchmarks.parts import roofline
+from benchmarks.scripts import profile
 
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
 EPOCH = 50_000
@@ -33,9 +35,10 @@ def set_up(device: str | None) -> str:
     if not HAVE_TORCH:
         print("torch     not installed: only JAX is measured; pip install torch to compare")
         return ""
-    from benchmarks import torch_images, torch_side
+    from benchmarks.torch import images as torch_images
+    from benchmarks.torch import side
 
-    return torch_side.set_up(
+    return side.set_up(
         device, "float32", golden=torch_images.GOLDEN, compare=torch_images.golden_difference
     )
 
@@ -56,7 +59,7 @@ def torch_options(step: images.LibraryStep) -> dict[str, Any]:
 
 def torch_model(step: images.LibraryStep):
     """The torch side's model with this library's parameters."""
-    from benchmarks import torch_images
+    from benchmarks.torch import images as torch_images
 
     config = step.task.config
     model = torch_images.SimCLR(
@@ -79,7 +82,7 @@ def check_same(step: images.LibraryStep) -> str:
     """Losses and gradients of both sides on the same views, of 32 images in float32."""
     import torch
 
-    from benchmarks import torch_images
+    from benchmarks.torch import images as torch_images
     from mmix_jax.frameworks.simclr import make_model, mix_view
     from mmix_jax.losses import info_nce
 
@@ -112,7 +115,8 @@ def torch_steps(step: images.LibraryStep, device: str, args) -> Callable[[], flo
     """The torch side's steps, as many a call as this library's."""
     import torch
 
-    from benchmarks import torch_augment, torch_images
+    from benchmarks.torch import augment as torch_augment
+    from benchmarks.torch import images as torch_images
 
     on_gpu = device != "cpu"
     fast = {"autocast": on_gpu, "channels_last": on_gpu, "compile": on_gpu and not args.eager}

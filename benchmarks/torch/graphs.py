@@ -14,19 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks import torch_reference, torch_side
 from benchmarks.graphs import LibraryStep
-from benchmarks.torch_reference import Views
+from benchmarks.torch import reference, side
+from benchmarks.torch.reference import Views
 from mmix_jax.graphs import Graph
 
 GOLDEN = "tests/golden/graph_model.npz"
-WEIGHTS = torch_side.WEIGHTS | {
+WEIGHTS = side.WEIGHTS | {
     "gcn1.bias": ("encoder_a", "bias_0"),
     "gcn2.bias": ("encoder_b", "bias_0"),
 }
 
 
-class GraphBlock(torch_reference.Block):
+class GraphBlock(reference.Block):
     """A graph convolution with a bias, and attention whose scores pass no gradient."""
 
     def __init__(self, num_features: int, width: int):
@@ -124,7 +124,7 @@ def pad(graphs: Sequence[Graph], device: str) -> Padded:
     size = max(graph.num_nodes for graph in graphs)
     parts = []
     for graph in graphs:
-        x, adj, diffusion = torch_side.dense_views(graph, device)
+        x, adj, diffusion = side.dense_views(graph, device)
         spare = size - graph.num_nodes
         square = (0, spare, 0, spare)
         parts.append((F.pad(x, (0, 0, 0, spare)), F.pad(adj, square), F.pad(diffusion, square)))
@@ -169,7 +169,7 @@ def golden_difference(path: str) -> float:
     width, num_features = golden["w_gcn1.fc.weight"].shape
     model = GraphModel(num_features, width, mixing=True).double().eval()
     names = [name for name, _ in model.named_parameters()]
-    torch_reference.load_weights(model, {name: golden[f"w_{name}"] for name in names})
+    reference.load_weights(model, {name: golden[f"w_{name}"] for name in names})
     views = torch.tensor(golden["seq"]), torch.tensor(golden["adj"]), torch.tensor(golden["diff"])
     terms = terms_of(model, views)
     loss = terms["ce_node"] + terms["ce_graph"] + terms["div_loss"]  # the released sign
@@ -188,11 +188,9 @@ def check_same(step: LibraryStep, padded: Padded) -> str:
     """Loss and gradients of both sides at the same parameters, in what both can do."""
     mixing, width = step.settings.views.mixing != "none", step.settings.views.widths[-1]
     model = GraphModel(padded.views[0].shape[-1], width, mixing=mixing, order="paper").eval()
-    torch_reference.load_weights(model, torch_side.as_torch(step.params, WEIGHTS))
+    reference.load_weights(model, side.as_torch(step.params, WEIGHTS))
     model = model.to(padded.mask.device)
     loss, gradients, places = step.loss_and_gradients()
     found = masked_loss(model, *padded.take(places))
     theirs = _gradients(model, found)
-    return torch_side.differences(
-        loss, found.item(), torch_side.as_torch(gradients, WEIGHTS), theirs
-    )
+    return side.differences(loss, found.item(), side.as_torch(gradients, WEIGHTS), theirs)

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import torch
 
-from benchmarks import timing, torch_reference
+from benchmarks import timing
 from benchmarks.nodes import LibraryStep
-from benchmarks.torch_reference import NodeModel, Views
+from benchmarks.torch import reference
+from benchmarks.torch.reference import NodeModel, Views
 from mmix_jax.graphs import Graph, Split, diffusion_matrix, gcn_weights
 from mmix_jax.graphs.normalize import sparse_operator
 
@@ -35,7 +36,7 @@ def set_up(
     precision: str,
     *,
     golden: str = GOLDEN,
-    compare: Callable[[str], float] = torch_reference.golden_difference,
+    compare: Callable[[str], float] = reference.golden_difference,
 ) -> str:
     """All threads, and the precision of float32 products; returns the device, and says so.
 
@@ -81,7 +82,7 @@ def make_model(step: LibraryStep, views: Views, order: str) -> NodeModel:
     num_features, width = views[0].shape[-1], step.settings.widths[-1]
     mixing = step.settings.mixing != "none"
     model = NodeModel(num_features, width, mixing=mixing, order=order)
-    torch_reference.load_weights(model, as_torch(step.params))
+    reference.load_weights(model, as_torch(step.params))
     return model.to(views[0].device)
 
 
@@ -89,7 +90,7 @@ def check_same(step: LibraryStep, views: Views) -> str:
     """Loss and gradients of both sides at the same parameters, in the order that both can do."""
     model = make_model(step, views, order="paper")
     loss, gradients = step.loss_and_gradients()
-    found, theirs = torch_reference.loss_and_gradients(model, views, step.settings.negatives)
+    found, theirs = reference.loss_and_gradients(model, views, step.settings.negatives)
     return differences(loss, found, as_torch(gradients), theirs)
 
 
@@ -111,7 +112,7 @@ def differences(
 def reference_step(step: LibraryStep, views: Views, learning_rate: float) -> Callable[[], float]:
     """The authors' training step for the library's settings."""
     model = make_model(step, views, order="reference")
-    return torch_reference.training_step(model, views, step.settings.negatives, learning_rate)
+    return reference.training_step(model, views, step.settings.negatives, learning_rate)
 
 
 def reference_logistic(
@@ -122,4 +123,4 @@ def reference_logistic(
         torch.tensor(np.asarray(array), device=device)
         for array in (z, labels.astype(np.int64), split.train, split.test)
     ]
-    return lambda: torch_reference.logistic_loop(*tensors, **options)
+    return lambda: reference.logistic_loop(*tensors, **options)

@@ -1,6 +1,6 @@
 """Peak memory (and seconds) of the streamed loss, of training and of diffusion.
 
-    python -m benchmarks.memory [--data_dir=DIR | --synthetic=19717]
+    python -m benchmarks.scripts.memory [--data_dir=DIR | --synthetic=19717]
 
 Every measurement runs in a process of its own, whose largest resident set the system keeps. The
 import floor is that of the same process just after its imports.
@@ -44,7 +44,7 @@ def measure_info_nce(args) -> dict[str, float]:
     draw = np.random.default_rng(0)
     shape = (args.rows[0], args.dimension)
     if args.form == "torch":
-        from benchmarks import torch_forms
+        from benchmarks.torch import forms as torch_forms
 
         floor = peak_mb()
         u, v = (draw.standard_normal(shape, np.float32) for _ in range(2))
@@ -159,7 +159,7 @@ MEASUREMENTS = {
 }
 
 
-def apart(name: str, *options: str, module: str = "benchmarks.memory") -> dict:
+def apart(name: str, *options: str, module: str = "benchmarks.scripts.memory") -> dict:
     """Run a measurement in a process of its own, with this one's options and `options`."""
     return run_apart(module, *sys.argv[1:], *options, "--measure", name)
 

@@ -31,7 +31,7 @@ class Products(NamedTuple):
 
 
 # (form, negatives, what is asked for). The streamed form computes half of the symmetric matrix of
-# all 2N vectors, and its similarities anew in the backward pass. PyTorch's: see torch_forms.
+# all 2N vectors, and its similarities anew in the backward pass. PyTorch's: see torch/forms.py.
 COUNTS = {
     ("streamed", "full", VALUE): Products(2),
     ("streamed", "full", GRADIENT): Products(4, 4),
@@ -140,9 +140,9 @@ def measure_size(num_rows: int, dimension: int, dtype: str, options: Options) ->
     sides: dict = {}
     for case in cases_of(num_rows, dtype, options):
         if case[0] == "torch":
-            from benchmarks import torch_forms
+            from benchmarks.torch import forms
 
-            side = torch_forms.info_nce_side(u, v, TEMPERATURE, case[1], case[2] == GRADIENT)
+            side = forms.info_nce_side(u, v, TEMPERATURE, case[1], case[2] == GRADIENT)
         else:
             side = library_side(u, v, case, dtype, block_size)
         sides[case] = side

@@ -59,11 +59,11 @@ def measure(options: Options) -> list[Row]:
         }
         counts = {OURS_HOST: terms - 1, OURS_DEVICE: terms - 1}
         if suite.HAVE_TORCH:
-            from benchmarks import torch_forms
+            from benchmarks.torch import forms
 
             weights = gcn_weights(*edges, size, graph.edge_weight)
             operator = sparse_operator(*edges, *weights, size, np.float32)
-            sides[TORCH] = torch_forms.power_side(operator, graph.x, power)
+            sides[TORCH] = forms.power_side(operator, graph.x, power)
             counts[TORCH] = len(power) - 1
         first = {side: np.asarray(call()) for side, call in sides.items()}  # compiles
         found = suite.median_seconds(sides, options, warm_up=0)

@@ -68,7 +68,7 @@ def measure(options: Options) -> list[Row]:
     for number in NUMBERS[:1] if options.quick else NUMBERS:
         suite.say(f"{number} simulated devices")
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={number}"
-        command = [sys.executable, "-m", "benchmarks.devices", str(number)]
+        command = [sys.executable, "-m", "benchmarks.parts.devices", str(number)]
         command += [str(num_rows), str(dimension)]
         environment = os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)

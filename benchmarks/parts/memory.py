@@ -1,14 +1,15 @@
 """Part `memory`: peak memory of the loss with its gradient over N, and the largest N that fits.
 
-Every figure is a process of its own (`benchmarks.memory --measure info_nce`): its largest resident
-set less that after its imports, or on an accelerator the device's own peak. Two sizes give the
-growth, by row for the streamed form and by pair for the dense ones; where it leads is confirmed by
-one run just below, unless that takes too long. A run that takes more corrects the growth.
+Every figure is a process of its own (`benchmarks.scripts.memory --measure info_nce`): its largest
+resident set less that after its imports, or on an accelerator the device's own peak. Two sizes give
+the growth, by row for the streamed form and by pair for the dense ones; where it leads is confirmed
+by one run just below, unless that takes too long. A run that takes more corrects the growth.
 """
 
 from typing import NamedTuple
 
-from benchmarks import memory, suite
+from benchmarks import suite
+from benchmarks.scripts import memory
 from benchmarks.suite import Options, Row
 
 DIMENSION = 128
@@ -42,7 +43,7 @@ def measure_once(form: str, num_rows: int, options: Options) -> tuple[float, flo
     """Bytes above the imports, and seconds with compilation, of one call in its own process."""
     suite.say(f"{form}, N={num_rows}")
     found = memory.run_apart(
-        "benchmarks.memory",
+        "benchmarks.scripts.memory",
         *("--measure", "info_nce", "--form", form, "--dimension", str(DIMENSION)),
         *("--rows", str(num_rows), "--block_size", str(suite.block_size_of(options))),
     )

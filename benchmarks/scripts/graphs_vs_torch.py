@@ -1,6 +1,6 @@
 """Pretraining on sets of graphs: this library against a PyTorch version of the authors' code.
 
-    python -m benchmarks.graphs_vs_torch [--data_dir=DIR | --synthetic=188]
+    python -m benchmarks.scripts.graphs_vs_torch [--data_dir=DIR | --synthetic=188]
 
 Prints peak memory of each side in a process of its own, then whether both sides compute the same,
 and seconds per epoch, measured in turns in this one process. Without torch only this library is
@@ -13,7 +13,8 @@ import json
 from collections.abc import Callable
 
 # Nothing heavy is imported up here: on Linux a process started from a large one inherits its peak.
-from benchmarks import memory, timing
+from benchmarks import timing
+from benchmarks.scripts import memory
 
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
 BATCH_SIZES = {"mutag": 128, "ptc_mr": 64}
@@ -45,9 +46,10 @@ def set_up(args) -> str:
     if not HAVE_TORCH:
         print("torch     not installed: only JAX is measured; pip install torch to compare")
         return ""
-    from benchmarks import torch_graphs, torch_side
+    from benchmarks.torch import graphs as torch_graphs
+    from benchmarks.torch import side
 
-    return torch_side.set_up(
+    return side.set_up(
         args.torch_device,
         "float32",
         golden=torch_graphs.GOLDEN,
@@ -57,7 +59,7 @@ def set_up(args) -> str:
 
 def reference_epoch(args, padded, name: str, case: str) -> Callable[[], float]:
     """The authors' epoch, of as many batches as this library's."""
-    from benchmarks import torch_graphs
+    from benchmarks.torch import graphs as torch_graphs
 
     return torch_graphs.reference_epoch(
         padded,
@@ -86,7 +88,8 @@ def measure_torch(args) -> dict[str, float]:
     """Epochs of the PyTorch side."""
     import torch
 
-    from benchmarks import graphs, torch_graphs
+    from benchmarks import graphs
+    from benchmarks.torch import graphs as torch_graphs
 
     floor = memory.peak_mb()
     name, case = args.datasets[0], args.cases[0]
@@ -120,7 +123,7 @@ def print_memory(args) -> None:
         for case in args.cases:
             for side in SIDES:
                 options = ("--datasets", name, "--cases", case)
-                found = memory.apart(side, *options, module="benchmarks.graphs_vs_torch")
+                found = memory.apart(side, *options, module="benchmarks.scripts.graphs_vs_torch")
                 above = found["peak_mb"] - found["floor_mb"]
                 print(
                     f"  {f'{name}, {case}: {side}':<42}{above:>11.0f}{found['peak_mb']:>10.0f}"
@@ -138,7 +141,7 @@ def print_times(args, name: str, device: str) -> None:
     print(f"\n{graphs.describe(dataset)}")
     padded = None
     if HAVE_TORCH:
-        from benchmarks import torch_graphs
+        from benchmarks.torch import graphs as torch_graphs
 
         padded = torch_graphs.pad(dataset.graphs, device)
     for case in args.cases:
@@ -186,7 +189,7 @@ def main() -> None:
     if args.measure:
         print(json.dumps(measure(args)))
         return
-    print(memory.apart("hardware", module="benchmarks.graphs_vs_torch")["header"])
+    print(memory.apart("hardware", module="benchmarks.scripts.graphs_vs_torch")["header"])
     print_memory(args)
     device = set_up(args)
     for name in args.datasets:

@@ -1,6 +1,6 @@
 """Time and memory at 100,000, 300,000 and 1,000,000 nodes, and that edges elsewhere cost nothing.
 
-    python -m benchmarks.scale [--nodes 100000 300000 1000000] [--degree 20] [--program]
+    python -m benchmarks.scripts.scale [--nodes 100000 300000 1000000] [--degree 20] [--program]
 
 Every size is a process of its own: it draws `configs/synthetic_graph.py`, propagates both views,
 and takes training steps, with mixing along edges (mp) and without (none). `--program` also runs
@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Nothing heavy is imported up here: it would count as the memory of a measurement.
-from benchmarks import memory
+from benchmarks.scripts import memory
 
 WARM_UP = 2  # the second step may compile again, for a state that a step has placed
 MIXINGS = ("mp", "none")
-_CONFIG = Path(__file__).parents[1] / "configs" / "synthetic_graph.py"
+_CONFIG = Path(__file__).parents[2] / "configs" / "synthetic_graph.py"
 
 
 def resident_mb(field: str) -> float:
@@ -129,7 +129,7 @@ def _median_of_batches(sampler, number: int) -> float:
 
 def _apart(case: dict) -> dict:
     """The measurement of a case in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--case", json.dumps(case)]
+    command = [sys.executable, "-m", "benchmarks.scripts.scale", "--case", json.dumps(case)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"measurement {case} ended with status {done.returncode}")

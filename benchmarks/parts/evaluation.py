@@ -79,9 +79,9 @@ def regressions(sizes: Sizes, options: Options) -> list[Row]:
 
         sides: dict[str, Callable[[], object]] = {"jax": fit}
         if suite.HAVE_TORCH and len(l2) == 1:
-            from benchmarks import torch_side
+            from benchmarks.torch import side
 
-            sides["torch"] = torch_side.reference_logistic(
+            sides["torch"] = side.reference_logistic(
                 z_device, labels, split, suite.torch_device(), **shared
             )
         what = f"{sizes.classifiers} logistic regressions, {name}"

@@ -12,7 +12,8 @@ from typing import Any
 
 import jax
 
-from benchmarks import graphs, graphs_vs_torch, images, images_vs_torch, nodes, suite
+from benchmarks import graphs, images, nodes, suite
+from benchmarks.scripts import graphs_vs_torch, images_vs_torch
 from benchmarks.suite import Options, Row
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.experiments.nodes.inputs import normalised_graph
@@ -72,11 +73,11 @@ def mvgrl_nodes(options: Options) -> list[Row]:
         graph = normalised_graph(config, dataset)
 
         def torch_step(step: Any, graph=graph, config=config) -> Step:
-            from benchmarks import torch_side
+            from benchmarks.torch import side
 
-            views = torch_side.dense_views(graph, suite.torch_device())
-            suite.say(torch_side.check_same(step, views))
-            return torch_side.reference_step(step, views, config.learning_rate)
+            views = side.dense_views(graph, suite.torch_device())
+            suite.say(side.check_same(step, views))
+            return side.reference_step(step, views, config.learning_rate)
 
         rows.append(nodes_row("MVGRL", config, graph, dataset.name, torch_step, options))
     return rows
@@ -107,7 +108,7 @@ def mvgrl_graphs(options: Options) -> list[Row]:
         for side in sides:
 
             def torch_epoch(_, case=case) -> Step:
-                from benchmarks import torch_graphs
+                from benchmarks.torch import graphs as torch_graphs
 
                 padded = torch_graphs.pad(dataset.graphs, suite.torch_device())
                 return graphs_vs_torch.reference_epoch(args, padded, "mutag", case)

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from benchmarks import contrast, suite, timing
+from benchmarks import suite, timing
+from benchmarks.parts import info_nce
 from benchmarks.suite import Options, Row
 
 
@@ -32,7 +33,7 @@ def thin_rows(dtype: str, tile: int, options: Options) -> list[Row]:
     """Products with one side of 256, either way round: what a loss or an encoder computes."""
     dimension = 16 if options.quick else 256
     x = jnp.ones((2 * tile, dimension), dtype)
-    kinds = contrast.plain_products(x, x, tile)
+    kinds = info_nce.plain_products(x, x, tile)
     names = (f"[N, {dimension}] by [{dimension}, N]", f"[N, N] by [N, {dimension}]")
     found = suite.median_seconds(dict(zip(names, kinds, strict=True)), options)
     rows = []

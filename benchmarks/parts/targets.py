@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import contrast, nodes, suite
+from benchmarks import nodes, suite
+from benchmarks.parts import info_nce
 from benchmarks.suite import Options, Row
 from mmix_jax.experiments.defaults import node_config
 from mmix_jax.experiments.nodes.inputs import normalised_graph
@@ -23,12 +24,12 @@ def loss_row(num_rows: int, dimension: int, dtype: str, options: Options) -> Row
     suite.say(f"streamed loss, N={num_rows}, {dtype}")
     draw = np.random.default_rng(0)
     u, v = (jnp.asarray(draw.standard_normal((num_rows, dimension), np.float32)) for _ in range(2))
-    case = ("streamed", "full", contrast.GRADIENT)
-    side = contrast.library_side(u, v, case, dtype, suite.block_size_of(options))
+    case = ("streamed", "full", info_nce.GRADIENT)
+    side = info_nce.library_side(u, v, case, dtype, suite.block_size_of(options))
     seconds = suite.median_seconds({"loss": side}, options)["loss"]
     row: Row = {"what": "streamed loss, value and gradient", "rows": num_rows}
     row |= {"dimension": dimension, "dtype": dtype, "seconds": seconds, "n": options.repeats}
-    flops = 2.0 * sum(contrast.COUNTS[case]) * num_rows**2 * dimension
+    flops = 2.0 * sum(info_nce.COUNTS[case]) * num_rows**2 * dimension
     return suite.add_work(row, options, flops=flops, dtype=dtype)
 
 

@@ -106,9 +106,9 @@ def measure_rule(
     for asked in (FORWARD, GRADIENT):
         sides = {"jax": library_side(mix, rule, inputs, asked)}
         if torch_mix is not None and rule in TORCH_RULES:
-            from benchmarks import torch_forms
+            from benchmarks.torch import forms
 
-            sides["torch"] = torch_forms.mixing_side(
+            sides["torch"] = forms.mixing_side(
                 partial(torch_mix, rule=rule), *inputs, asked == GRADIENT
             )
         first = {name: mixture_of(side()) for name, side in sides.items()}  # compiles
@@ -130,11 +130,11 @@ def measure_edges(num_nodes: int, dimension: int, options: Options) -> list[Row]
     mix = partial(mix_edges, senders=senders, receivers=receivers, self_weight=SELF_WEIGHT)
     torch_mix = None
     if suite.HAVE_TORCH:
-        from benchmarks import torch_forms
+        from benchmarks.torch import forms
 
-        ends = [torch_forms.tensor(x).long() for x in (senders, receivers)]
+        ends = [forms.tensor(x).long() for x in (senders, receivers)]
         torch_mix = partial(
-            torch_forms.mix_edges, senders=ends[0], receivers=ends[1], self_weight=SELF_WEIGHT
+            forms.mix_edges, senders=ends[0], receivers=ends[1], self_weight=SELF_WEIGHT
         )
     rows = []
     for rule in rules_of(options):
@@ -164,11 +164,11 @@ def measure_pairs(
             mix = partial(mix_pairs, candidates=candidates, block_size=block_size, **shared)
             torch_mix = None
             if suite.HAVE_TORCH and TORCH_ARRAYS * 4 * num_rows**2 <= options.limit_gb * 1e9:
-                from benchmarks import torch_forms
+                from benchmarks.torch import forms
 
                 if candidates == "all":
                     shared["threshold"] = None
-                torch_mix = partial(torch_forms.mix_pairs, **shared)
+                torch_mix = partial(forms.mix_pairs, **shared)
             found = measure_rule(rule, inputs, mix, torch_mix, options)
             counts = products(rule, candidates, streamed=block_size is not None)
             for row, count in zip(found, counts, strict=True):

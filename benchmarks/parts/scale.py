@@ -1,6 +1,7 @@
-"""Part `scale`: `benchmarks.scale` with its own sizes, as rows of the suite."""
+"""Part `scale`: `benchmarks.scripts.scale` with its own sizes, as rows of the suite."""
 
-from benchmarks import scale, suite
+from benchmarks import suite
+from benchmarks.scripts import scale
 from benchmarks.suite import Options, Row
 
 QUICK = ["--nodes", "500", "--degree=5", "--degrees", "--features=8", "--width=8"]
