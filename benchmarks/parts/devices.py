@@ -4,20 +4,17 @@ Every number of devices is a process of its own, whose CPU XLA divides: times of
 cores say nothing, so none are taken. Temporary memory is the compiler's count for one device.
 """
 
-import json
 import os
-import subprocess
-import sys
 
-from benchmarks import suite
+from benchmarks import suite, timing
 from benchmarks.suite import Options, Row
 
 NUMBERS = (2, 4, 8)
 TEMPERATURE = 0.1
 
 
-def compare(num_devices: int, num_rows: int, dimension: int) -> list[Row]:
-    """In this process: rows of both exchanges, with their distance from one device's numbers."""
+def rows_of_exchanges(num_devices: int, num_rows: int, dimension: int) -> list[Row]:
+    """Both exchanges on this process's devices, with their distance from one device's numbers."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -36,8 +33,9 @@ def compare(num_devices: int, num_rows: int, dimension: int) -> list[Row]:
 
         def share(u, v, exchange=exchange):
             options = {"axis_name": "devices", "exchange": exchange}
-            found = jax.value_and_grad(lambda u, v: loss(u, v, **options), argnums=(0, 1))(u, v)
-            return jax.lax.psum(found[0], "devices"), found[1]
+            compute = jax.value_and_grad(lambda u, v: loss(u, v, **options), argnums=(0, 1))
+            value, gradients = compute(u, v)
+            return jax.lax.psum(value, "devices"), gradients
 
         parts = [jnp.asarray(x.reshape(num_devices, -1, dimension)) for x in (u, v)]
         program = jax.pmap(share, axis_name="devices").lower(*parts).compile()
@@ -68,15 +66,8 @@ def measure(options: Options) -> list[Row]:
     for number in NUMBERS[:1] if options.quick else NUMBERS:
         suite.say(f"{number} simulated devices")
         flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={number}"
-        command = [sys.executable, "-m", "benchmarks.parts.devices", str(number)]
-        command += [str(num_rows), str(dimension)]
-        environment = os.environ | {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise SystemExit(f"the comparison on {number} devices ended with {done.returncode}")
-        rows += json.loads(done.stdout.splitlines()[-1])
+        environment = {"XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
+        rows += timing.apart(
+            rows_of_exchanges, number, num_rows, dimension, environment=environment
+        )
     return rows
-
-
-if __name__ == "__main__":
-    print(json.dumps(compare(*map(int, sys.argv[1:]))))

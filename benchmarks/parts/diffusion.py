@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import nodes, suite
+from benchmarks import suite
+from benchmarks.parts.steps import citation_graph
 from benchmarks.suite import Options, Row
-from mmix_jax.graphs import Graph, diffuse, gcn_weights
+from mmix_jax.graphs import diffuse, gcn_weights
 from mmix_jax.graphs.diffusion import chebyshev_coefficients
 from mmix_jax.graphs.normalize import sparse_operator
 
@@ -31,17 +32,10 @@ def power_coefficients(kind: str) -> np.ndarray:
     return series[: 1 + np.count_nonzero(np.cumsum(series) < 1 - TOLERANCE)]
 
 
-def load_graph(options: Options) -> tuple[str, Graph]:
-    """Pubmed where its files are, else a random graph in its proportions."""
-    folder = None if options.quick else suite.data_folder(options)
-    size = None if folder else (60 if options.quick else nodes.SHAPES["pubmed"].nodes)
-    dataset = nodes.load("pubmed", folder, size)
-    return dataset.name, dataset.graph
-
-
 def measure(options: Options) -> list[Row]:
     """Both kinds on the host (SciPy), on the device (XLA), and in PyTorch."""
-    name, graph = load_graph(options)
+    dataset = citation_graph("pubmed", options)
+    name, graph = dataset.name, dataset.graph
     size, width = graph.x.shape
     edges = (graph.senders, graph.receivers)
     x = jnp.asarray(graph.x)
@@ -66,16 +60,16 @@ def measure(options: Options) -> list[Row]:
             sides[TORCH] = forms.power_side(operator, graph.x, power)
             counts[TORCH] = len(power) - 1
         first = {side: np.asarray(call()) for side, call in sides.items()}  # compiles
-        found = suite.median_seconds(sides, options, warm_up=0)
-        for side, seconds in found.items():
+        medians = suite.median_seconds(sides, options, warm_up=0)
+        for side, seconds in medians.items():
             row = {"what": f"{kind}, {side}", "data": name, "rows": size, "features": width}
             row |= {"edges": graph.num_edges, "products": counts[side]}
             row |= {"seconds": seconds, "n": options.repeats}
             # A product reads a row of features for every entry of Â, and writes one for every node.
             entries = graph.num_edges + size
             suite.add_work(row, options, nbytes=4.0 * counts[side] * width * (entries + size))
-            if TORCH in found and side != TORCH:
-                row["torch_ratio"] = found[TORCH] / seconds
+            if TORCH in medians and side != TORCH:
+                row["torch_ratio"] = medians[TORCH] / seconds
             apart = np.linalg.norm(first[side] - first[OURS_HOST])
             row["difference"] = float(apart / np.linalg.norm(first[OURS_HOST]))
             rows.append(row)

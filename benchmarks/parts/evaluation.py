@@ -51,12 +51,8 @@ def row_of(
 ) -> Row:
     """Seconds of side "jax", and of "torch" where there is one."""
     suite.say(what)
-    found = suite.median_seconds(sides, options)
     row: Row = {"what": what, "rows": rows, "dimension": dimension}
-    row |= {"seconds": found["jax"], "n": options.repeats}
-    if "torch" in found:
-        row |= {"torch_seconds": found["torch"], "torch_ratio": found["torch"] / found["jax"]}
-    return row
+    return suite.with_torch(row, suite.median_seconds(sides, options), options)
 
 
 def regressions(sizes: Sizes, options: Options) -> list[Row]:
@@ -79,10 +75,10 @@ def regressions(sizes: Sizes, options: Options) -> list[Row]:
 
         sides: dict[str, Callable[[], object]] = {"jax": fit}
         if suite.HAVE_TORCH and len(l2) == 1:
-            from benchmarks.torch import side
+            from benchmarks.torch import nodes, side
 
-            sides["torch"] = side.reference_logistic(
-                z_device, labels, split, suite.torch_device(), **shared
+            sides["torch"] = nodes.reference_logistic(
+                z_device, labels, split, side.default_device(), **shared
             )
         what = f"{sizes.classifiers} logistic regressions, {name}"
         rows.append(row_of(what, sides, options, rows=sizes.nodes, dimension=sizes.width))

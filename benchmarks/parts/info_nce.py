@@ -125,12 +125,12 @@ def cases_of(num_rows: int, dtype: str, options: Options) -> list[Case]:
     return [case for case in COUNTS if case[0] in forms]
 
 
-def value_of(found: object) -> float:
+def loss_of(output: object) -> float:
     """The loss in what a side returned."""
-    return float(jax.tree.leaves(found)[0])
+    return float(jax.tree.leaves(output)[0])
 
 
-def measure_size(num_rows: int, dimension: int, dtype: str, options: Options) -> list[Row]:
+def rows_of_size(num_rows: int, dimension: int, dtype: str, options: Options) -> list[Row]:
     """A row per case, all sides in turns, the plain products among them."""
     suite.say(f"N={num_rows}, D={dimension}, {dtype}")
     draw = np.random.default_rng(0)
@@ -149,29 +149,29 @@ def measure_size(num_rows: int, dimension: int, dtype: str, options: Options) ->
     tile = fastest_tile(x, y)
     plain = dict(zip(Products._fields, plain_products(x, y, tile), strict=True))
     first = {name: side() for name, side in {**sides, **plain}.items()}  # compiles
-    found = suite.median_seconds({**sides, **plain}, options, warm_up=0)
+    seconds = suite.median_seconds({**sides, **plain}, options, warm_up=0)
     shape = {"rows": num_rows, "dimension": dimension, "dtype": dtype}
     rows = []
     for case in sides:
         form, negatives, asked = case
         count = COUNTS[case]
-        alone = sum(getattr(count, kind) * found[kind] for kind in plain)
+        alone = sum(getattr(count, kind) * seconds[kind] for kind in plain)
         row = {"what": f"{form}, {asked}", "negatives": negatives, **shape}
-        row |= {"seconds": found[case], "n": options.repeats, "products": sum(count)}
+        row |= {"seconds": seconds[case], "n": options.repeats, "products": sum(count)}
         row = suite.add_work(
             row, options, flops=2.0 * sum(count) * num_rows**2 * dimension, dtype=dtype
         )
-        row["products_ratio"] = found[case] / alone
+        row["products_ratio"] = seconds[case] / alone
         torch_case = ("torch", negatives, asked)
-        if torch_case in found and form != "torch":
-            row["torch_ratio"] = found[torch_case] / found[case]
+        if torch_case in seconds and form != "torch":
+            row["torch_ratio"] = seconds[torch_case] / seconds[case]
         row["difference"] = abs(
-            value_of(first[case]) / value_of(first["streamed", negatives, asked]) - 1
+            loss_of(first[case]) / loss_of(first["streamed", negatives, asked]) - 1
         )
         rows.append(row)
     for kind in plain:
         row = {"what": f"plain product, {kind}", **shape, "tile": tile}
-        row |= {"seconds": found[kind], "n": options.repeats, "products": 1}
+        row |= {"seconds": seconds[kind], "n": options.repeats, "products": 1}
         rows.append(suite.add_work(row, options, flops=2.0 * num_rows**2 * dimension, dtype=dtype))
     return rows
 
@@ -188,5 +188,5 @@ def measure(options: Options) -> list[Row]:
         for dtype in dtypes
         for dimension in dimensions
         for num_rows in sizes
-        for row in measure_size(num_rows, dimension, dtype, options)
+        for row in rows_of_size(num_rows, dimension, dtype, options)
     ]

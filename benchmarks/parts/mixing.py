@@ -91,14 +91,14 @@ def library_side(
     return suite.waiting(compute, *inputs)
 
 
-def mixture_of(found: Any) -> np.ndarray:
+def mixture_of(output: Any) -> np.ndarray:
     """The mixture in what a side returned."""
-    while isinstance(found, tuple):  # ((product, mixture), gradients)
-        found = found[0][1]
-    return np.asarray(found)
+    while isinstance(output, tuple):  # ((product, mixture), gradients)
+        output = output[0][1]
+    return np.asarray(output)
 
 
-def measure_rule(
+def rows_of_rule(
     rule: str, inputs: Inputs, mix: Callable, torch_mix: Callable | None, options: Options
 ) -> list[Row]:
     """Rows of a rule, forward and with the gradient; PyTorch in turns where it has the rule."""
@@ -112,19 +112,18 @@ def measure_rule(
                 partial(torch_mix, rule=rule), *inputs, asked == GRADIENT
             )
         first = {name: mixture_of(side()) for name, side in sides.items()}  # compiles
-        found = suite.median_seconds(sides, options, warm_up=0)
-        row = {"what": f"{rule}, {asked}", "rows": inputs.z.shape[0]}
-        row |= {"dimension": inputs.z.shape[1], "seconds": found["jax"], "n": options.repeats}
-        if "torch" in found:
-            row["torch_seconds"] = found["torch"]
-            row["torch_ratio"] = found["torch"] / found["jax"]
+        seconds = suite.median_seconds(sides, options, warm_up=0)
+        row: Row = {"what": f"{rule}, {asked}", "rows": inputs.z.shape[0]}
+        row["dimension"] = inputs.z.shape[1]
+        suite.with_torch(row, seconds, options)
+        if "torch" in first:
             scale = float(np.linalg.norm(first["torch"]))
             row["difference"] = float(np.linalg.norm(first["jax"] - first["torch"])) / scale
         rows.append(row)
     return rows
 
 
-def measure_edges(num_nodes: int, dimension: int, options: Options) -> list[Row]:
+def rows_of_edges(num_nodes: int, dimension: int, options: Options) -> list[Row]:
     """Every rule along the edges of a random graph."""
     inputs, (senders, receivers) = draw_inputs(num_nodes, dimension), draw_edges(num_nodes)
     mix = partial(mix_edges, senders=senders, receivers=receivers, self_weight=SELF_WEIGHT)
@@ -139,15 +138,15 @@ def measure_edges(num_nodes: int, dimension: int, options: Options) -> list[Row]
     rows = []
     for rule in rules_of(options):
         suite.say(f"edges of {num_nodes} nodes, {rule}")
-        found = measure_rule(rule, inputs, mix, torch_mix, options)
+        of_rule = rows_of_rule(rule, inputs, mix, torch_mix, options)
         # Forward alone is counted: what a sender's row must be fetched for, scores and mixture.
         fetched = {"none": 0, "mo": 3, "mp": 3, "binary": 3}.get(rule, 1) * len(senders)
-        suite.add_work(found[0], options, nbytes=4.0 * dimension * (fetched + 2 * num_nodes))
-        rows += [{"candidates": "wp", "edges": len(senders), **row} for row in found]
+        suite.add_work(of_rule[0], options, nbytes=4.0 * dimension * (fetched + 2 * num_nodes))
+        rows += [{"candidates": "wp", "edges": len(senders), **row} for row in of_rule]
     return rows
 
 
-def measure_pairs(
+def rows_of_pairs(
     num_rows: int, dimension: int, block_size: int | None, options: Options
 ) -> list[Row]:
     """Every rule over pairs, all of them or those above a threshold."""
@@ -169,12 +168,12 @@ def measure_pairs(
                 if candidates == "all":
                     shared["threshold"] = None
                 torch_mix = partial(forms.mix_pairs, **shared)
-            found = measure_rule(rule, inputs, mix, torch_mix, options)
+            of_rule = rows_of_rule(rule, inputs, mix, torch_mix, options)
             counts = products(rule, candidates, streamed=block_size is not None)
-            for row, count in zip(found, counts, strict=True):
+            for row, count in zip(of_rule, counts, strict=True):
                 suite.add_work(row, options, flops=2.0 * count * num_rows**2 * dimension)
             form = "dense" if block_size is None else f"blocks of {block_size}"
-            rows += [{"candidates": candidates, "form": form, **row} for row in found]
+            rows += [{"candidates": candidates, "form": form, **row} for row in of_rule]
     return rows
 
 
@@ -184,8 +183,8 @@ def measure(options: Options) -> list[Row]:
     block_size = min(suite.block_size_of(options), 1024)
     if options.quick:
         edges, dense, streamed, dimension, block_size = 60, 20, 40, 8, 16
-    rows = measure_edges(edges, dimension, options)
-    rows += measure_pairs(dense, dimension, None, options)
-    rows += measure_pairs(streamed, dimension, block_size, options)
+    rows = rows_of_edges(edges, dimension, options)
+    rows += rows_of_pairs(dense, dimension, None, options)
+    rows += rows_of_pairs(streamed, dimension, block_size, options)
     # One order of columns for all three: what is mixed first.
     return [{"what": row["what"], **row} for row in rows]

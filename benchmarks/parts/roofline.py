@@ -25,8 +25,8 @@ def matmul_seconds(dtype: Any, size: int, *, inner: int, repeats: int) -> list[f
         return jax.lax.fori_loop(0, inner, lambda _, x: x @ a * (1.0 / size), a)
 
     side = suite.waiting(products, a)
-    found = timing.alternate({"products": side}, repeats=repeats, warm_up=1)
-    return [seconds / inner for seconds in found["products"]]
+    seconds = timing.alternate({"products": side}, repeats=repeats, warm_up=1)["products"]
+    return [value / inner for value in seconds]
 
 
 def thin_rows(dtype: str, tile: int, options: Options) -> list[Row]:
@@ -35,9 +35,9 @@ def thin_rows(dtype: str, tile: int, options: Options) -> list[Row]:
     x = jnp.ones((2 * tile, dimension), dtype)
     kinds = info_nce.plain_products(x, x, tile)
     names = (f"[N, {dimension}] by [{dimension}, N]", f"[N, N] by [N, {dimension}]")
-    found = suite.median_seconds(dict(zip(names, kinds, strict=True)), options)
+    medians = suite.median_seconds(dict(zip(names, kinds, strict=True)), options)
     rows = []
-    for name, seconds in found.items():
+    for name, seconds in medians.items():
         row = {"what": f"product {name}", "dtype": dtype, "size": tile}
         row |= {"seconds": seconds, "n": options.repeats}
         rows.append(suite.add_work(row, options, flops=2.0 * (2 * tile) ** 2 * dimension))
@@ -48,8 +48,9 @@ def copy_seconds(nbytes: int, *, inner: int, repeats: int) -> list[float]:
     """Seconds in which every float32 of an array is read, and written one larger."""
     x = jnp.zeros((nbytes // 4,), jnp.float32)
     copies = jax.jit(lambda x: jax.lax.fori_loop(0, inner, lambda _, x: x + 1, x))
-    found = timing.alternate({"copies": suite.waiting(copies, x)}, repeats=repeats, warm_up=1)
-    return [seconds / inner for seconds in found["copies"]]
+    sides = {"copies": suite.waiting(copies, x)}
+    seconds = timing.alternate(sides, repeats=repeats, warm_up=1)["copies"]
+    return [value / inner for value in seconds]
 
 
 def matmul_peak(dtype: Any, *, size: int, repeats: int = 3) -> float:

@@ -22,8 +22,8 @@ RUNS = {
     "digits images": ["--config=configs/digits.py:smoke"],
 }
 NEEDS_DATA = {"MUTAG": ["--config=configs/mutag.py:smoke", "--config.num_seeds=1"]}
-# What is told without training: arguments, exit status.
-TOLD = {
+# What the program says without training: arguments, exit status.
+ANSWERS = {
     "--help": (["--help"], 0),
     "an unknown variant": (["--config=configs/digits_graph.py:no_such_variant"], 2),
     "a setting out of range": (["--config=configs/digits_graph.py", "--config.temperature=-1"], 2),
@@ -51,13 +51,13 @@ def seconds_of(arguments: list[str], cache: str, *, status: int = 0) -> float:
 def first_step_seconds(workdir: Path) -> float | None:
     """From the start of the program to the end of its first step, where it says so."""
     for line in (workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        found = json.loads(line)
-        if "first_step_seconds" in found:
-            return found["first_step_seconds"]
+        metrics = json.loads(line)
+        if "first_step_seconds" in metrics:
+            return metrics["first_step_seconds"]
     return None
 
 
-def measure_run(name: str, arguments: list[str], repeats: int) -> list[Row]:
+def rows_of_run(name: str, arguments: list[str], repeats: int) -> list[Row]:
     """Two rows, cold and warm, each the median of `repeats`."""
     seconds: dict[str, list[float]] = {"cold": [], "warm": []}
     first: dict[str, list[float]] = {"cold": [], "warm": []}
@@ -87,7 +87,7 @@ def measure(options: Options) -> list[Row]:
     """What the program says at once, and runs that train."""
     repeats = 1 if options.quick else min(options.repeats, 3)
     rows = []
-    for name, (arguments, status) in TOLD.items():
+    for name, (arguments, status) in ANSWERS.items():
         suite.say(name)
         with tempfile.TemporaryDirectory() as folder:
             workdir = f"--workdir={Path(folder) / 'run'}"
@@ -101,5 +101,5 @@ def measure(options: Options) -> list[Row]:
     if folder and not options.quick:
         runs |= {name: [*a, f"--config.data_dir={folder}"] for name, a in NEEDS_DATA.items()}
     for name, arguments in runs.items():
-        rows += measure_run(name, arguments, repeats)
+        rows += rows_of_run(name, arguments, repeats)
     return rows

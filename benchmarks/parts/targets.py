@@ -4,17 +4,13 @@
 """
 
 import statistics
-import time
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import nodes, suite
+from benchmarks import suite, tasks, timing
 from benchmarks.parts import info_nce
 from benchmarks.suite import Options, Row
-from mmix_jax.experiments.defaults import node_config
-from mmix_jax.experiments.nodes.inputs import normalised_graph
 
 LOSS_ROWS, LOSS_DIMENSION = 131_072, 256
 
@@ -39,33 +35,26 @@ def step_row(name: str, num_nodes: int | None, width: int, options: Options) -> 
     `num_nodes` None reads the data set; a number draws a graph in its proportions.
     """
     suite.say(f"full-graph step, {name}")
-    dataset = nodes.load(name, options.data_dir, num_nodes)
-    config = node_config("pubmed")
-    config.update(width=width, sampler="full", mixing="mp", block_size=options.block_size or 0)
-    step = nodes.LibraryStep(config, normalised_graph(config, dataset))
-    begin = time.perf_counter()
-    step()
-    first = time.perf_counter() - begin
-    step()  # may compile again, for a state that a step has placed
-    seconds = []
-    for _ in range(options.repeats):
-        begin = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - begin)
+    dataset = tasks.load_nodes(name, options.data_dir, num_nodes)
+    block_size = options.block_size or 0
+    config = tasks.node_config(
+        "pubmed", width=width, sampler="full", mixing="mp", block_size=block_size
+    )
+    step = tasks.NodeStep(config, dataset)
+    first, *seconds = timing.seconds_of_calls(step, tasks.WARM_UP + options.repeats)
+    seconds = seconds[tasks.WARM_UP - 1 :]
     row: Row = {"what": f"full-graph step, {dataset.name}", "rows": dataset.graph.num_nodes}
     row |= {"dimension": width, "dtype": "float32", "edges": dataset.graph.num_edges}
     row |= {"first_seconds": first, "seconds": statistics.median(seconds), "n": len(seconds)}
-    statistics_of_device = jax.local_devices()[0].memory_stats()
-    if statistics_of_device:
-        row["device_peak_mb"] = round(statistics_of_device["peak_bytes_in_use"] / 1e6)
+    row |= {name: round(peak) for name, peak in timing.device_peak().items()}
     return row
 
 
 def rows_of(options: Options) -> list[Row]:
     """The loss in every dtype it has, Pubmed, and a graph of ogbn-arxiv's size."""
     num_rows, dimension, width = LOSS_ROWS, LOSS_DIMENSION, 256
-    pubmed = None if suite.data_folder(options) else nodes.SHAPES["pubmed"].nodes
-    arxiv = nodes.SHAPES["arxiv"].nodes
+    pubmed = None if suite.data_folder(options) else tasks.NODE_SHAPES["pubmed"].nodes
+    arxiv = tasks.NODE_SHAPES["arxiv"].nodes
     if options.quick:
         num_rows, dimension, width, pubmed, arxiv = 64, 16, 8, 60, 80
     rows = [

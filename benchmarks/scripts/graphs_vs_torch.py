@@ -8,112 +8,59 @@ measured.
 """
 
 import argparse
-import importlib.util
-import json
 from collections.abc import Callable
 
-# Nothing heavy is imported up here: on Linux a process started from a large one inherits its peak.
-from benchmarks import timing
-from benchmarks.scripts import memory
+import jax
+import numpy as np
 
-HAVE_TORCH = importlib.util.find_spec("torch") is not None
-BATCH_SIZES = {"mutag": 128, "ptc_mr": 64}
-CASES = {"none": "none", "weights used": "mp"}
-SAME, OURS, TORCH = "jax, same objective", "jax, equation 11", "torch"
-SETTINGS = {
-    SAME: {"node_contrast": "batch", "negatives": "cross", "stop_gradient": True},
-    OURS: {},
-}
-SIDES = (*SETTINGS, TORCH) if HAVE_TORCH else tuple(SETTINGS)
+from benchmarks import suite, tasks, timing
+from benchmarks.scripts.memory import on_the_device
+from benchmarks.scripts.nodes_vs_torch import CASES
+from mmix_jax.data.types import GraphDataset
+
+LIBRARY = {f"jax, {objective}": objective for objective in tasks.OBJECTIVES}
+SAME, OURS = LIBRARY
+TORCH = "torch"
 
 
-def config_of(args, name: str, case: str, side: str):
-    """The config of one of this library's sides."""
-    from mmix_jax.experiments.graph_defaults import graph_config
-
-    config = graph_config(name)
-    config.update(mixing=CASES[case], width=args.width, batch_size=BATCH_SIZES[name])
-    config.update(SETTINGS[side])
-    return config
-
-
-def set_up(args) -> str:
-    """Full float32 products on both sides; returns torch's device."""
-    import jax
-
-    if jax.default_backend() != "cpu":
-        jax.config.update("jax_default_matmul_precision", "highest")
-    if not HAVE_TORCH:
-        print("torch     not installed: only JAX is measured; pip install torch to compare")
-        return ""
-    from benchmarks.torch import graphs as torch_graphs
-    from benchmarks.torch import side
-
-    return side.set_up(
-        args.torch_device,
-        "float32",
-        golden=torch_graphs.GOLDEN,
-        compare=torch_graphs.golden_difference,
+def config_of(args: argparse.Namespace, name: str, case: str, side: str = SAME) -> tasks.Config:
+    """The config of one of this library's sides; PyTorch's takes the first one's."""
+    return tasks.graph_config(
+        name, LIBRARY.get(side, LIBRARY[SAME]), mixing=CASES[case], width=args.width
     )
 
 
-def reference_epoch(args, padded, name: str, case: str) -> Callable[[], float]:
-    """The authors' epoch, of as many batches as this library's."""
-    from benchmarks.torch import graphs as torch_graphs
-
-    return torch_graphs.reference_epoch(
-        padded,
-        width=args.width,
-        mixing=CASES[case] != "none",
-        num_batches=-(-len(padded.mask) // BATCH_SIZES[name]),
-        learning_rate=config_of(args, name, case, SAME).learning_rate,
-    )
+def load(args: argparse.Namespace, name: str) -> GraphDataset:
+    return tasks.load_graphs(name, args.data_dir, args.synthetic)
 
 
-def measure_jax(args, side: str) -> dict[str, float]:
-    """Epochs of this library, which take what memory they take."""
-    from benchmarks import graphs
+def peak_of_epochs(options: dict, name: str, case: str, side: str) -> dict[str, float]:
+    """Peak memory of a side's epochs in this process."""
+    args = argparse.Namespace(**options)
+    device, config = "", config_of(args, name, case, side)
+    if side == TORCH:
+        from benchmarks.torch import graphs
+        from benchmarks.torch import side as torch_side
 
-    floor = memory.peak_mb()
-    name, case = args.datasets[0], args.cases[0]
-    dataset = graphs.load(name, args.data_dir, args.synthetic)
-    step = graphs.LibraryStep(config_of(args, name, case, side), dataset)
-    ready = memory.peak_mb()
-    for _ in range(args.warm_up):
-        step.epoch()
-    return memory.report(floor, ready_mb=ready)
-
-
-def measure_torch(args) -> dict[str, float]:
-    """Epochs of the PyTorch side."""
-    import torch
-
-    from benchmarks import graphs
-    from benchmarks.torch import graphs as torch_graphs
-
-    floor = memory.peak_mb()
-    name, case = args.datasets[0], args.cases[0]
-    device = args.torch_device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dataset = graphs.load(name, args.data_dir, args.synthetic)
-    padded = torch_graphs.pad(dataset.graphs, device)
-    epoch = reference_epoch(args, padded, name, case)
-    ready = memory.peak_mb()
+        device = args.torch_device or torch_side.default_device()
+    floor = timing.resident_mb()
+    dataset = load(args, name)
+    if side == TORCH:
+        epoch = graphs.reference_epoch(graphs.pad(dataset.graphs, device), config)
+    else:
+        epoch = tasks.GraphStep(config, dataset).epoch
+    ready = timing.resident_mb()
     for _ in range(args.warm_up):
         epoch()
-    found = {"floor_mb": floor, "peak_mb": memory.peak_mb(), "ready_mb": ready}
-    if device != "cpu":
-        found["device_peak_mb"] = torch.cuda.max_memory_allocated(device) / 1e6
-    return found
+    peak = timing.resident_mb()
+    if side != TORCH:
+        on_device = timing.device_peak()
+    else:
+        on_device = torch_side.device_peak() if device != "cpu" else {}
+    return {"floor_mb": floor, "ready_mb": ready, "peak_mb": peak, **on_device}
 
 
-def measure(args) -> dict:
-    """The measurement that `--measure` names, in this process."""
-    if args.measure == "hardware":
-        return {"header": timing.header()}
-    return measure_torch(args) if args.measure == TORCH else measure_jax(args, args.measure)
-
-
-def print_memory(args) -> None:
+def print_memory(args: argparse.Namespace) -> None:
     """Peak memory, each figure from a process of its own."""
     print(
         f"\nresident memory of {args.warm_up} epochs, MB (n=1)\n"
@@ -121,31 +68,31 @@ def print_memory(args) -> None:
     )
     for name in args.datasets:
         for case in args.cases:
-            for side in SIDES:
-                options = ("--datasets", name, "--cases", case)
-                found = memory.apart(side, *options, module="benchmarks.scripts.graphs_vs_torch")
-                above = found["peak_mb"] - found["floor_mb"]
+            for side in (*LIBRARY, TORCH) if suite.HAVE_TORCH else LIBRARY:
+                peak = timing.apart(peak_of_epochs, vars(args), name, case, side)
+                above = peak["peak_mb"] - peak["floor_mb"]
                 print(
-                    f"  {f'{name}, {case}: {side}':<42}{above:>11.0f}{found['peak_mb']:>10.0f}"
-                    f"{found['floor_mb']:>10.0f}{found['ready_mb']:>15.0f}"
-                    f"{memory.device_part(found)}",
+                    f"  {f'{name}, {case}: {side}':<42}{above:>11.0f}{peak['peak_mb']:>10.0f}"
+                    f"{peak['floor_mb']:>10.0f}{peak['ready_mb']:>15.0f}{on_the_device(peak)}",
                     flush=True,
                 )
 
 
-def print_times(args, name: str, device: str) -> None:
+def print_times(args: argparse.Namespace, name: str, device: str) -> None:
     """One table: an epoch of a data set, for every case."""
-    from benchmarks import graphs
-
-    dataset = graphs.load(name, args.data_dir, args.synthetic)
-    print(f"\n{graphs.describe(dataset)}")
+    dataset = load(args, name)
+    sizes = [graph.num_nodes for graph in dataset.graphs]
+    print(
+        f"\ndata      {dataset.name}: {len(sizes)} graphs of {min(sizes)} to {max(sizes)} nodes "
+        f"(mean {np.mean(sizes):.1f}), {dataset.graphs[0].x.shape[1]} features"
+    )
     padded = None
-    if HAVE_TORCH:
-        from benchmarks.torch import graphs as torch_graphs
+    if suite.HAVE_TORCH:
+        from benchmarks.torch import graphs
 
-        padded = torch_graphs.pad(dataset.graphs, device)
+        padded = graphs.pad(dataset.graphs, device)
     for case in args.cases:
-        steps = {s: graphs.LibraryStep(config_of(args, name, case, s), dataset) for s in SETTINGS}
+        steps = {s: tasks.GraphStep(config_of(args, name, case, s), dataset) for s in LIBRARY}
         sampler = steps[SAME].sampler
         print(
             f"{case}: an epoch of {sampler.num_batches} steps, {100 * sampler.padding:.1f} % "
@@ -153,13 +100,13 @@ def print_times(args, name: str, device: str) -> None:
         )
         sides: dict[str, Callable[[], object]] = {s: step.epoch for s, step in steps.items()}
         if padded is not None:
-            print(f"  {torch_graphs.check_same(steps[SAME], padded)}")
+            print(f"  {graphs.check_same(steps[SAME], padded)}")
             print(f"  torch: {100 * (1 - padded.mask.float().mean().item()):.1f} % padding")
-            sides[TORCH] = reference_epoch(args, padded, name, case)
+            sides[TORCH] = graphs.reference_epoch(padded, config_of(args, name, case))
         seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up)
-        lines = timing.compare(seconds, SAME)
+        lines = timing.ratio_lines(seconds, SAME)
         if padded is not None:
-            lines += timing.compare({side: seconds[side] for side in (OURS, TORCH)}, OURS)[1:]
+            lines += timing.ratio_lines({side: seconds[side] for side in (OURS, TORCH)}, OURS)[1:]
         print("\n".join(lines), flush=True)
 
 
@@ -169,7 +116,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--data_dir", help="folder with the TU files; default: $MMIX_DATA_DIR")
     parser.add_argument("--synthetic", type=int, metavar="M", help="M random graphs of like sizes")
-    parser.add_argument("--datasets", nargs="+", choices=BATCH_SIZES, default=list(BATCH_SIZES))
+    parser.add_argument(
+        "--datasets", nargs="+", choices=tasks.GRAPH_BATCHES, default=list(tasks.GRAPH_BATCHES)
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=10, help="timed epochs of each side")
@@ -180,18 +129,16 @@ def parse() -> argparse.Namespace:
         help="epochs before, at least 2, both compile; memory is that of these",
     )
     parser.add_argument("--torch_device", help="default: cuda where torch finds it, else cpu")
-    parser.add_argument("--measure", choices=("hardware", *SIDES), help="one, here, as JSON")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse()
-    if args.measure:
-        print(json.dumps(measure(args)))
-        return
-    print(memory.apart("hardware", module="benchmarks.scripts.graphs_vs_torch")["header"])
+    print(timing.apart(timing.header))
     print_memory(args)
-    device = set_up(args)
+    if jax.default_backend() != "cpu":
+        jax.config.update("jax_default_matmul_precision", "highest")
+    device = suite.set_up_torch("graphs", args.torch_device)
     for name in args.datasets:
         print_times(args, name, device)
 

@@ -11,158 +11,82 @@ autocast and torch.compile. Without torch only this library is measured.
 """
 
 import argparse
-import importlib.util
+import collections
+import gzip
+import json
+import re
 import statistics
+import tempfile
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from benchmarks import images, timing
-from benchmarks.parts import roofline
-from benchmarks.scripts import profile
+from benchmarks import suite, tasks, timing
+from benchmarks.parts.roofline import matmul_peak
+from benchmarks.parts.steps import flops_of_images
 
-HAVE_TORCH = importlib.util.find_spec("torch") is not None
 EPOCH = 50_000
-RULES = ("none", "mo_op")
-OURS, TORCH = "jax", "torch"
+SHOWN = 14
+# Spans that hold others, or wait for them.
+OUTER = re.compile(
+    r"^(\$|np\.asarray|Thunk|Pjit|Tfrt|Execute|Await|Slinky|while)|block_until_ready|::"
+)
 
 
-def set_up(device: str | None) -> str:
-    """Threads and float32 products of the torch side; returns its device."""
-    if not HAVE_TORCH:
-        print("torch     not installed: only JAX is measured; pip install torch to compare")
-        return ""
-    from benchmarks.torch import images as torch_images
-    from benchmarks.torch import side
+def operations(function: Callable[[], object]) -> list[str]:
+    """Lines: share of all operations' time, seconds and calls of each kind of operation.
 
-    return side.set_up(
-        device, "float32", golden=torch_images.GOLDEN, compare=torch_images.golden_difference
-    )
-
-
-def torch_options(step: images.LibraryStep) -> dict[str, Any]:
-    """This library's settings under the torch side's names."""
-    config = step.task.config
-    return {
-        "learning_rate": config.learning_rate,
-        "weight_decay": config.weight_decay,
-        "temperature": config.temperature,
-        "threshold": config.threshold,
-        "mixing": config.mixing,
-        "self_weight": config.self_weight,
-        "renormalise": config.renormalise,
-    }
-
-
-def torch_model(step: images.LibraryStep):
-    """The torch side's model with this library's parameters."""
-    from benchmarks.torch import images as torch_images
-
-    config = step.task.config
-    model = torch_images.SimCLR(
-        features=config.head_width, stages=tuple(config.stages), width=config.width
-    )
-    torch_images.load_jax(model, step.state.params, step.state.batch_stats)
-    return model
-
-
-def views_of(step: images.LibraryStep) -> list[np.ndarray]:
-    """Two float32 views of a batch as torch wants them, [B, 3, H, W]."""
-    from mmix_jax.frameworks.simclr import two_views
-
-    rows = step.task.tables.images[: step.task.config.batch_size]
-    views = two_views(step.task.settings, rows, jax.random.key(0))
-    return [np.asarray(x, np.float32).transpose(0, 3, 1, 2).copy() for x in views]
-
-
-def check_same(step: images.LibraryStep) -> str:
-    """Losses and gradients of both sides on the same views, of 32 images in float32."""
-    import torch
-
-    from benchmarks.torch import images as torch_images
-    from mmix_jax.frameworks.simclr import make_model, mix_view
-    from mmix_jax.losses import info_nce
-
-    settings = step.task.settings._replace(dtype="float32")
-    model = make_model(settings, views=2)
-    views = [x[:32] for x in views_of(step)]
-
-    def loss_fn(params):
-        x = jnp.concatenate([jnp.asarray(x).transpose(0, 2, 3, 1) for x in views])
-        variables = {"params": params, "batch_stats": step.state.batch_stats}
-        (z, _), _ = model.apply(variables, x, train=True, mutable=["batch_stats"])
-        z_a, z_b = jnp.split(z, 2)
-        mixed = mix_view(settings, z_a, None, jax.random.key(0)).z_mixed
-        return info_nce(mixed, z_b, temperature=settings.temperature)
-
-    with jax.default_matmul_precision("highest"):
-        ours, gradient = jax.jit(jax.value_and_grad(loss_fn))(step.state.params)
-    theirs = torch_model(step)
-    options = torch_options(step) | {"learning_rate": 0.0}
-    loss = torch_images.make_step(theirs, **options)(*(torch.tensor(x) for x in views))
-    norm = float(sum(float(p.grad.double().square().sum()) for p in theirs.parameters())) ** 0.5
-    own = float(sum(np.square(np.asarray(x, np.float64)).sum() for x in jax.tree.leaves(gradient)))
-    return (
-        f"loss jax {float(ours):.6f}, torch {loss:.6f}, difference {float(ours) - loss:.1e}; "
-        f"norm of the gradient differs by {abs(own**0.5 / norm - 1):.1e} of it"
-    )
-
-
-def torch_steps(step: images.LibraryStep, device: str, args) -> Callable[[], float]:
-    """The torch side's steps, as many a call as this library's."""
-    import torch
-
-    from benchmarks.torch import augment as torch_augment
-    from benchmarks.torch import images as torch_images
-
-    on_gpu = device != "cpu"
-    fast = {"autocast": on_gpu, "channels_last": on_gpu, "compile": on_gpu and not args.eager}
-    run = torch_images.make_step(torch_model(step), device=device, **torch_options(step), **fast)
-    if not on_gpu:
-        ready = [torch.tensor(x) for x in views_of(step)]
-        return lambda: [run(*ready) for _ in range(step.chunk)][-1]
-    size = step.task.config.batch_size
-    pixels = torch.tensor(step.task.dataset.train.transpose(0, 3, 1, 2).copy(), device=device)
-    generator = torch.Generator(device=device)
-    augment = torch_augment.augment if args.eager else torch.compile(torch_augment.augment)
-
-    def steps() -> float:
-        loss = 0.0
-        for _ in range(step.chunk):
-            rows = torch.randint(len(pixels), (size,), device=device, generator=generator)
-            batch = pixels[rows]
-            loss = run(augment(batch, generator), augment(batch, generator))
-        return loss
-
-    return steps
+    Kinds are the compiler's names without their numbers. Times of operations that run side by side
+    add up, so shares are of work, not of the clock.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder, create_perfetto_trace=True):
+            function()
+        (path,) = Path(folder).rglob("perfetto_trace.json.gz")
+        with gzip.open(path) as stream:
+            events = json.load(stream)["traceEvents"]
+    seconds: dict[str, float] = collections.defaultdict(float)
+    calls: dict[str, int] = collections.defaultdict(int)
+    for event in events:
+        if event.get("ph") == "X" and not OUTER.search(event["name"]):
+            kind = re.sub(r"[.\d]+(\.clone)?$", "", event["name"])
+            seconds[kind] += event["dur"] / 1e6
+            calls[kind] += 1
+    whole = sum(seconds.values())
+    ordered = sorted(seconds, key=lambda kind: -seconds[kind])[:SHOWN]
+    return [
+        f"  {100 * seconds[kind] / whole:5.1f} %  {seconds[kind]:8.4f} s  {calls[kind]:>6}  {kind}"
+        for kind in ordered
+    ]
 
 
 def print_times(args, device: str, batch_size: int, peak: float) -> None:
     """One table: steps of a batch size, for every rule."""
     chunk = args.chunk or (1 if jax.default_backend() == "cpu" else EPOCH // batch_size)
-    dataset = images.random_images(max(batch_size, min(EPOCH, chunk * batch_size)))
+    dataset = tasks.random_images(max(batch_size, min(EPOCH, chunk * batch_size)))
     precision = args.precision or ("float32" if jax.default_backend() == "cpu" else "bfloat16")
     for rule in args.rules:
-        config = images.config_of(
+        config = tasks.image_config(
             rule, batch_size=batch_size, precision=precision, width=args.width
         )
-        step = images.LibraryStep(config, dataset, chunk=chunk)
+        step = tasks.ImageStep(config, dataset, chunk=chunk)
         print(
             f"\n{rule}: {chunk} steps of {batch_size} images, two views each, {precision}; "
             f"medians of n={args.repeats}"
         )
-        sides: dict[str, Callable[[], object]] = {OURS: step}
-        if HAVE_TORCH:
-            print(f"  {check_same(step)}")
-            sides[TORCH] = torch_steps(step, device, args)
+        sides: dict[str, Callable[[], object]] = {"jax": step}
+        if suite.HAVE_TORCH:
+            from benchmarks.torch import images
+
+            print(f"  {images.check_same(step)}")
+            sides["torch"] = images.reference_steps(step, device, eager=args.eager)
         seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up, pause=1.0)
-        print("\n".join(timing.compare(seconds, OURS)))
+        print("\n".join(timing.ratio_lines(seconds, "jax")))
         for side, values in seconds.items():
             per_step = statistics.median(values) / chunk
-            share = images.flops_of_step(batch_size, args.width) / per_step / peak
+            share = flops_of_images(batch_size, args.width) / per_step / peak
             print(
                 f"  {side:<6}{batch_size / per_step:>10.0f} images/s, "
                 f"{EPOCH // batch_size * per_step:.2f} s an epoch of {EPOCH:,}, "
@@ -177,7 +101,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--batch_sizes", nargs="+", type=int, default=[64] if on_cpu else [256, 512, 2048]
     )
-    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
+    parser.add_argument(
+        "--rules", nargs="+", choices=tasks.IMAGE_RULES, default=list(tasks.IMAGE_RULES)
+    )
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--precision", choices=("float32", "bfloat16"))
     parser.add_argument("--chunk", type=int, help="steps a dispatch; default: 1, on a GPU an epoch")
@@ -194,17 +120,17 @@ def main() -> None:
     print(timing.header())
     if args.profile:
         size = args.batch_sizes[0]
-        config = images.config_of(
+        config = tasks.image_config(
             args.rules[0], batch_size=size, precision=args.precision or "float32", width=args.width
         )
-        step = images.LibraryStep(config, images.random_images(size))
+        step = tasks.ImageStep(config, tasks.random_images(size))
         step()
-        print("\n".join(profile.operations(step)))
+        print("\n".join(operations(step)))
         return
-    device = set_up(args.torch_device)
+    device = suite.set_up_torch("images", args.torch_device)
     on_cpu = jax.default_backend() == "cpu"
     dtype = jnp.float32 if on_cpu else jnp.bfloat16
-    peak = roofline.matmul_peak(dtype, size=2048 if on_cpu else 8192)
+    peak = matmul_peak(dtype, size=2048 if on_cpu else 8192)
     print(f"peak      {peak / 1e12:.3g} TFLOP/s, products of square {dtype.__name__} matrices")
     for batch_size in args.batch_sizes:
         print_times(args, device, batch_size, peak)

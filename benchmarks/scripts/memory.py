@@ -8,178 +8,96 @@ import floor is that of the same process just after its imports.
 
 import argparse
 import json
-import subprocess
-import sys
+import statistics
 import time
+from typing import Any
 
-# Nothing heavy is imported up here: on Linux a process started from a large one inherits its peak.
-from benchmarks import timing
-
-WARM_UP = 2  # the second step may compile again, for a state that a step has placed
-
-
-def peak_mb() -> float:
-    """Largest resident set of this process so far, MB."""
-    import resource
-
-    per_mb = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # bytes there, KiB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb
+from benchmarks import tasks, timing
+from benchmarks.parts.memory import peak_of_loss
+from mmix_jax.graphs import diffuse
 
 
-def report(floor: float, **found: float) -> dict[str, float]:
-    """What a measurement says of memory, beside its own figures."""
-    import jax
-
-    found |= {"floor_mb": floor, "peak_mb": peak_mb()}
-    statistics = jax.local_devices()[0].memory_stats()  # None on a CPU
-    if statistics:
-        found["device_peak_mb"] = statistics["peak_bytes_in_use"] / 1e6
-    return found
-
-
-def measure_info_nce(args) -> dict[str, float]:
-    """One call of the loss with its gradient, compilation included."""
-    import numpy as np
-
-    draw = np.random.default_rng(0)
-    shape = (args.rows[0], args.dimension)
-    if args.form == "torch":
-        from benchmarks.torch import forms as torch_forms
-
-        floor = peak_mb()
-        u, v = (draw.standard_normal(shape, np.float32) for _ in range(2))
-        begin = time.perf_counter()
-        torch_forms.info_nce_side(u, v, 1.0, "full", gradient=True)()
-        seconds = time.perf_counter() - begin
-        return torch_forms.device_peak() | {
-            "floor_mb": floor,
-            "peak_mb": peak_mb(),
-            "seconds": seconds,
-        }
-    import jax
-
-    from mmix_jax.losses import info_nce
-
-    floor = peak_mb()
-    u, v = (draw.standard_normal(shape, np.float32) for _ in range(2))
-    block_size = args.block_size if args.form == "streamed" else None
-
-    def loss(u, v):
-        return info_nce(u, v, block_size=block_size)
-
-    begin = time.perf_counter()
-    jax.block_until_ready(jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))(u, v))
-    return report(floor, seconds=time.perf_counter() - begin)
+def peak_of_steps(floor: float, step, number: int, **row: Any) -> dict[str, Any]:
+    """Steps one after another, with the memory before and after them."""
+    ready = timing.resident_mb()
+    seconds = timing.seconds_of_calls(step, tasks.WARM_UP + number)
+    return {
+        **row,
+        "width": step.config.width,
+        "floor_mb": floor,
+        "ready_mb": ready,
+        "peak_mb": timing.resident_mb(),
+        "warm_up_seconds": sum(seconds[: tasks.WARM_UP]),
+        "seconds": statistics.median(seconds[tasks.WARM_UP :]),
+        **timing.device_peak(),
+    }
 
 
-def measure_training(args) -> dict[str, float]:
-    """Full-graph steps of a config, one after another."""
-    import runpy
-    import statistics
-
-    from benchmarks import nodes
-    from mmix_jax.experiments.nodes.inputs import normalised_graph
-
-    floor = peak_mb()
-    path, _, variant = args.config.partition(":")
-    config = runpy.run_path(path)["get_config"](variant)
+def peak_of_nodes(
+    path: str, data_dir: str | None, num_nodes: int | None, num_steps: int
+) -> dict[str, Any]:
+    """Full-graph steps of a config."""
+    floor = timing.resident_mb()
+    config = tasks.config_of(path)
     config.sampler = "full"
-    dataset = nodes.load(config.dataset, args.data_dir, args.synthetic)
-    step = nodes.LibraryStep(config, normalised_graph(config, dataset))
-    ready = peak_mb()
-    seconds = []
-    for _ in range(WARM_UP + args.steps):
-        begin = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - begin)
-    return report(
-        floor,
-        nodes=dataset.graph.num_nodes,
-        width=config.width,
-        block_size=step.settings.block_size or 0,
-        ready_mb=ready,
-        warm_up_seconds=sum(seconds[:WARM_UP]),
-        seconds=statistics.median(seconds[WARM_UP:]),
+    dataset = tasks.load_nodes(config.dataset, data_dir, num_nodes)
+    step = tasks.NodeStep(config, dataset)
+    block_size = step.settings.block_size or 0
+    return peak_of_steps(
+        floor, step, num_steps, nodes=dataset.graph.num_nodes, block_size=block_size
     )
 
 
-def measure_graphs(args) -> dict[str, float]:
-    """Steps of a config for a set of graphs, one after another."""
-    import runpy
-    import statistics
-
-    from benchmarks import graphs, nodes
-
-    floor = peak_mb()
-    path, _, variant = args.graph_config.partition(":")
-    config = runpy.run_path(path)["get_config"](variant)
-    number = None
-    if args.synthetic is not None:  # the same share of the graphs as of Pubmed's nodes
-        share = args.synthetic / nodes.SHAPES["pubmed"].nodes
-        number = max(round(share * graphs.SHAPES[config.dataset].graphs), 2)
-    step = graphs.LibraryStep(config, graphs.load(config.dataset, args.data_dir, number))
-    ready = peak_mb()
-    seconds = []
-    for _ in range(WARM_UP + args.steps):
-        begin = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - begin)
-    return report(
+def peak_of_graphs(
+    path: str, data_dir: str | None, num_nodes: int | None, num_steps: int
+) -> dict[str, Any]:
+    """Steps of a config for a set of graphs; `num_nodes` draws its share of Pubmed's of them."""
+    floor = timing.resident_mb()
+    config, number = tasks.config_of(path), None
+    if num_nodes is not None:
+        share = num_nodes / tasks.NODE_SHAPES["pubmed"].nodes
+        number = max(round(share * tasks.GRAPH_SHAPES[config.dataset].graphs), 2)
+    step = tasks.GraphStep(config, tasks.load_graphs(config.dataset, data_dir, number))
+    return peak_of_steps(
         floor,
+        step,
+        num_steps,
         graphs=len(step.sampler.num_nodes),
         rows=step.sampler.buckets.num_rows,
-        width=config.width,
         padding=step.sampler.padding,
-        ready_mb=ready,
-        warm_up_seconds=sum(seconds[:WARM_UP]),
-        seconds=statistics.median(seconds[WARM_UP:]),
     )
 
 
-def measure_diffusion(args) -> dict[str, float]:
+def peak_of_diffusion(data_dir: str | None, num_nodes: int | None) -> dict[str, Any]:
     """Personalised PageRank of Pubmed's features on the host."""
-    from benchmarks import nodes
-    from mmix_jax.graphs import diffuse
-
-    floor = peak_mb()
-    graph = nodes.load("pubmed", args.data_dir, args.synthetic).graph
-    ready = peak_mb()
+    floor = timing.resident_mb()
+    graph = tasks.load_nodes("pubmed", data_dir, num_nodes).graph
+    ready = timing.resident_mb()
     begin = time.perf_counter()
     diffuse(graph.x, graph.senders, graph.receivers, edge_weight=graph.edge_weight)
-    seconds = time.perf_counter() - begin
-    return report(floor, nodes=graph.num_nodes, ready_mb=ready, seconds=seconds)
+    return {
+        "nodes": graph.num_nodes,
+        "floor_mb": floor,
+        "ready_mb": ready,
+        "seconds": time.perf_counter() - begin,
+        "peak_mb": timing.resident_mb(),
+        **timing.device_peak(),
+    }
 
 
-MEASUREMENTS = {
-    "info_nce": measure_info_nce,
-    "training": measure_training,
-    "graphs": measure_graphs,
-    "diffusion": measure_diffusion,
-    "hardware": lambda args: {"header": timing.header()},
-}
+def measurements(args: argparse.Namespace) -> dict[str, tuple]:
+    """Functions and their arguments, by the name that `--measure` takes."""
+    data = (args.data_dir, args.synthetic)
+    return {
+        "info_nce": (peak_of_loss, args.form, args.rows[0], args.dimension, args.block_size),
+        "training": (peak_of_nodes, args.config, *data, args.steps),
+        "graphs": (peak_of_graphs, args.graph_config, *data, args.steps),
+        "diffusion": (peak_of_diffusion, *data),
+    }
 
 
-def apart(name: str, *options: str, module: str = "benchmarks.scripts.memory") -> dict:
-    """Run a measurement in a process of its own, with this one's options and `options`."""
-    return run_apart(module, *sys.argv[1:], *options, "--measure", name)
-
-
-def run_apart(module: str, *options: str) -> dict:
-    """What a module prints as the last line of a process of its own, a JSON object.
-
-    Raises:
-      SystemExit: the process failed.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", module, *options], stdout=subprocess.PIPE, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"{module} {' '.join(options)} ended with status {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def device_part(found: dict) -> str:
-    return f", on the device {found['device_peak_mb']:.0f} MB" if "device_peak_mb" in found else ""
+def on_the_device(peak: dict) -> str:
+    return f", on the device {peak['device_peak_mb']:.0f} MB" if "device_peak_mb" in peak else ""
 
 
 def print_info_nce(args) -> None:
@@ -190,30 +108,30 @@ def print_info_nce(args) -> None:
     )
     first, before = None, None
     for rows in args.rows:
-        found = apart("info_nce", "--rows", str(rows))
-        above = found["peak_mb"] - found["floor_mb"]
+        peak = timing.apart(peak_of_loss, args.form, rows, args.dimension, args.block_size)
+        above = peak["peak_mb"] - peak["floor_mb"]
         first = first or above / rows
         added = "-"
         if before is not None:  # free of what compilation takes at any N
             added = f"{1000 * (above - before[1]) / (rows - before[0]):.1f}"
         before = rows, above
         print(
-            f"{rows:>8}{found['peak_mb']:>10.0f}{above:>14.0f}{above / rows / first:>18.2f}"
-            f"{added:>19}{found['seconds']:>12.1f}{device_part(found)}"
+            f"{rows:>8}{peak['peak_mb']:>10.0f}{above:>14.0f}{above / rows / first:>18.2f}"
+            f"{added:>19}{peak['seconds']:>12.1f}{on_the_device(peak)}"
         )
 
 
-def print_one(title: str, found: dict) -> None:
+def print_one(title: str, peak: dict) -> None:
     print(
-        f"\n{title}\n  peak {found['peak_mb']:.0f} MB, import floor {found['floor_mb']:.0f} MB, "
-        f"inputs ready {found['ready_mb']:.0f} MB{device_part(found)}"
+        f"\n{title}\n  peak {peak['peak_mb']:.0f} MB, import floor {peak['floor_mb']:.0f} MB, "
+        f"inputs ready {peak['ready_mb']:.0f} MB{on_the_device(peak)}"
     )
 
 
-def print_seconds(args, found: dict) -> None:
+def print_seconds(args, row: dict) -> None:
     print(
-        f"  {found['seconds']:.2f} s per step (median of n={args.steps}), after {WARM_UP} steps "
-        f"with compilation of {found['warm_up_seconds']:.2f} s together"
+        f"  {row['seconds']:.2f} s per step (median of n={args.steps}), after {tasks.WARM_UP} "
+        f"steps with compilation of {row['warm_up_seconds']:.2f} s together"
     )
 
 
@@ -237,34 +155,41 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--config", default="configs/pubmed.py", help="PATH[:VARIANT]")
     parser.add_argument("--graph_config", default="configs/reddit_binary.py")
     parser.add_argument("--steps", type=int, default=3, help="timed training steps")
-    parser.add_argument("--measure", choices=MEASUREMENTS, help="one, here, as a line of JSON")
+    parser.add_argument(
+        "--measure",
+        choices=("info_nce", "training", "graphs", "diffusion"),
+        help="one, here, as a line of JSON",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse()
+    calls = measurements(args)
     if args.measure:
-        print(json.dumps(MEASUREMENTS[args.measure](args)))
+        function, *arguments = calls[args.measure]
+        print(json.dumps(function(*arguments)))
         return
-    print(apart("hardware")["header"])
+    print(timing.apart(timing.header))
     print_info_nce(args)
-    found = apart("training")
+    nodes = timing.apart(*calls["training"])
     print_one(
-        f"full-graph training, {args.config}, {found['nodes']} nodes, width {found['width']}, "
-        f"blocks of {found['block_size']} (0: dense)",
-        found,
+        f"full-graph training, {args.config}, {nodes['nodes']} nodes, width {nodes['width']}, "
+        f"blocks of {nodes['block_size']} (0: dense)",
+        nodes,
     )
-    print_seconds(args, found)
-    found = apart("graphs")
+    print_seconds(args, nodes)
+    graphs = timing.apart(*calls["graphs"])
     print_one(
-        f"training on graphs, {args.graph_config}, {found['graphs']} graphs, width "
-        f"{found['width']}, {found['rows']} rows per step, {100 * found['padding']:.1f} % padding",
-        found,
+        f"training on graphs, {args.graph_config}, {graphs['graphs']} graphs, width "
+        f"{graphs['width']}, {graphs['rows']} rows per step, "
+        f"{100 * graphs['padding']:.1f} % padding",
+        graphs,
     )
-    print_seconds(args, found)
-    found = apart("diffusion")
-    print_one(f"diffusion of {found['nodes']} nodes' features on the host", found)
-    print(f"  {found['seconds']:.2f} s (n=1)")
+    print_seconds(args, graphs)
+    diffusion = timing.apart(*calls["diffusion"])
+    print_one(f"diffusion of {diffusion['nodes']} nodes' features on the host", diffusion)
+    print(f"  {diffusion['seconds']:.2f} s (n=1)")
 
 
 if __name__ == "__main__":

@@ -7,20 +7,15 @@ measured in turns in this one process. Without torch only this library is measur
 """
 
 import argparse
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 
 import jax
 
-from benchmarks import nodes, timing
+from benchmarks import suite, tasks, timing
+from mmix_jax.data.types import NodeDataset
 from mmix_jax.evaluation.logistic import L2_GRID, logistic
-from mmix_jax.experiments.defaults import node_config
-from mmix_jax.experiments.nodes.inputs import normalised_graph, whole_graph
-from mmix_jax.frameworks.mvgrl_nodes import embed
-from mmix_jax.graphs import Graph
 
-HAVE_TORCH = importlib.util.find_spec("torch") is not None
 CASES = {"none": "none", "weights used": "mp"}
 OBJECTIVES = {
     "cross": "cross entropy of a.b both ways (the authors' code)",
@@ -28,48 +23,28 @@ OBJECTIVES = {
 }
 
 
-def set_up(args) -> None:
-    """The same float32 products on both sides, where a device has several."""
-    if jax.default_backend() != "cpu":
-        names = {"float32": "highest", "tf32": "tensorfloat32"}
-        jax.config.update("jax_default_matmul_precision", names[args.precision])
-    if HAVE_TORCH:
-        from benchmarks.torch import side
-
-        args.torch_device = side.set_up(args.torch_device, args.precision)
-    else:
-        print("torch     not installed: only JAX is measured; pip install torch to compare")
-
-
-def measure_steps(args, config, graph: Graph, negatives: str) -> None:
+def print_steps(args, dataset: NodeDataset, negatives: str) -> None:
     """One table: a training step, for every case."""
     print(f"\ntraining step, {OBJECTIVES[negatives]}; medians of n={args.repeats}")
     for case, mixing in CASES.items():
-        config.update(mixing=mixing, negatives=negatives, width=args.width)
-        step = nodes.LibraryStep(config, graph)
+        config = tasks.node_config("cora", mixing=mixing, negatives=negatives, width=args.width)
+        step = tasks.NodeStep(config, dataset)
         sides: dict[str, Callable[[], object]] = {"jax": step}
         print(f"{case}:")
-        if HAVE_TORCH:
-            from benchmarks.torch import side
+        if suite.HAVE_TORCH:
+            from benchmarks.torch import nodes, side
 
-            views = side.dense_views(graph, args.torch_device)
-            print(f"  {side.check_same(step, views)}")
-            sides["torch"] = side.reference_step(step, views, config.learning_rate)
+            views = side.dense_views(step.graph, args.torch_device)
+            print(f"  {nodes.check_same(step, views)}")
+            sides["torch"] = nodes.reference_step(step, views)
         seconds = timing.alternate(sides, repeats=args.repeats, warm_up=args.warm_up)
-        print("\n".join(timing.compare(seconds, "jax")))
+        print("\n".join(timing.ratio_lines(seconds, "jax")))
 
 
-def embeddings(config, graph: Graph, width: int) -> jax.Array:
-    """[N, width] of an untrained encoder."""
-    config.update(mixing="none", width=width)
-    step = nodes.LibraryStep(config, graph)
-    compute = jax.jit(partial(embed, step.settings))
-    found, _ = compute(step.params, step.tables, whole_graph(graph), step.key)
-    return found["mean"]
-
-
-def measure_logistic(args, z: jax.Array, dataset) -> None:
-    """The second table: the protocol's logistic regressions on frozen embeddings."""
+def print_logistic(args, dataset: NodeDataset) -> None:
+    """The second table: the protocol's logistic regressions on untrained embeddings."""
+    config = tasks.node_config("cora", mixing="none", width=args.width)
+    z = tasks.NodeStep(config, dataset).embeddings()
     labels, split = dataset.labels, dataset.split
     options = {
         "num_classes": dataset.num_classes,
@@ -79,18 +54,18 @@ def measure_logistic(args, z: jax.Array, dataset) -> None:
     accuracies = {}
 
     def library(name: str, l2: tuple[float, ...]) -> None:
-        found = logistic(z, labels, split, key=jax.random.key(0), l2=l2, **options)
-        accuracies[name] = found.test.mean
+        scores = logistic(z, labels, split, key=jax.random.key(0), l2=l2, **options)
+        accuracies[name] = scores.test.mean
 
     one, grid, loop = "jax, one L2", f"jax, {len(L2_GRID)}-value L2 grid", "torch, one L2"
     sides: dict[str, Callable[[], object]] = {
         one: partial(library, one, (0.0,)),
         grid: partial(library, grid, L2_GRID),
     }
-    if HAVE_TORCH:
-        from benchmarks.torch import side
+    if suite.HAVE_TORCH:
+        from benchmarks.torch import nodes
 
-        run = side.reference_logistic(z, labels, split, args.torch_device, **options)
+        run = nodes.reference_logistic(z, labels, split, args.torch_device, **options)
         sides[loop] = lambda: accuracies.update({loop: run()})
     n = args.logistic_repeats
     seconds = timing.alternate(sides, repeats=n, warm_up=1)
@@ -99,7 +74,7 @@ def measure_logistic(args, z: jax.Array, dataset) -> None:
         f"{list(z.shape)}, {len(split.train)} training nodes, {dataset.num_classes} classes; "
         f"medians of n={n}"
     )
-    print("\n".join(timing.compare(seconds, one)))
+    print("\n".join(timing.ratio_lines(seconds, one)))
     print("  test accuracy: " + "; ".join(f"{k} {100 * v:.2f}" for k, v in accuracies.items()))
 
 
@@ -128,14 +103,19 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     print(timing.header())
-    set_up(args)
-    dataset = nodes.load("cora", args.data_dir, args.synthetic)
-    print(nodes.describe(dataset))
-    config = node_config("cora")
-    graph = normalised_graph(config, dataset)
+    if jax.default_backend() != "cpu":
+        products = {"float32": "highest", "tf32": "tensorfloat32"}[args.precision]
+        jax.config.update("jax_default_matmul_precision", products)
+    args.torch_device = suite.set_up_torch("nodes", args.torch_device, args.precision)
+    dataset = tasks.load_nodes("cora", args.data_dir, args.synthetic)
+    graph = dataset.graph
+    print(
+        f"data      {dataset.name}: {graph.num_nodes} nodes, {graph.num_edges // 2} edges, "
+        f"{graph.x.shape[1]} features"
+    )
     for negatives in OBJECTIVES:
-        measure_steps(args, config, graph, negatives)
-    measure_logistic(args, embeddings(config, graph, args.width), dataset)
+        print_steps(args, dataset, negatives)
+    print_logistic(args, dataset)
 
 
 if __name__ == "__main__":

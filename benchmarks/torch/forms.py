@@ -10,24 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks import suite
-
-
-def tensor(x: Any, device: str | None = None) -> torch.Tensor:
-    """A copy of a NumPy or JAX array."""
-    return torch.tensor(np.asarray(x), device=device or suite.torch_device())
-
-
-def wait(device: str | torch.device) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-
-
-def device_peak() -> dict[str, float]:
-    """The device's own peak, where there is one beside the host."""
-    if not torch.cuda.is_available():
-        return {}
-    return {"device_peak_mb": torch.cuda.max_memory_allocated() / 1e6}
+from benchmarks.torch.side import default_device, tensor, wait
 
 
 def info_nce(u, v, temperature: float, negatives: str) -> torch.Tensor:
@@ -120,7 +103,7 @@ def power_side(
 ) -> Callable[[], torch.Tensor]:
     """Σ_k c_k Â^k x by as many products with a sparse matrix, a SciPy one given."""
     matrix = operator.tocsr()
-    device = suite.torch_device()
+    device = default_device()
     parts = (matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data)
     sparse = torch.sparse_csr_tensor(
         *(torch.tensor(part) for part in parts), size=matrix.shape, device=device

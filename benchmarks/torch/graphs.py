@@ -3,7 +3,7 @@
 Every graph is padded to the largest of the set: dense [N, N] adjacency and diffusion, attention
 over all pairs of its rows, and cosines of all rows of the batch, padding included.
 `tests/golden/graph_model.npz` holds numbers of the authors' own functions; `golden_difference`
-compares with them. Needs torch.
+compares with them.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,19 +14,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks.graphs import LibraryStep
-from benchmarks.torch import reference, side
-from benchmarks.torch.reference import Views
+from benchmarks.tasks import Config, GraphStep
+from benchmarks.torch import side
+from benchmarks.torch.nodes import WEIGHTS as NODE_WEIGHTS
+from benchmarks.torch.nodes import Block
+from benchmarks.torch.side import Views
 from mmix_jax.graphs import Graph
 
 GOLDEN = "tests/golden/graph_model.npz"
-WEIGHTS = side.WEIGHTS | {
+WEIGHTS = NODE_WEIGHTS | {
     "gcn1.bias": ("encoder_a", "bias_0"),
     "gcn2.bias": ("encoder_b", "bias_0"),
 }
 
 
-class GraphBlock(reference.Block):
+class GraphBlock(Block):
     """A graph convolution with a bias, and attention whose scores pass no gradient."""
 
     def __init__(self, num_features: int, width: int):
@@ -133,13 +135,13 @@ def pad(graphs: Sequence[Graph], device: str) -> Padded:
     return Padded((x, adj, diffusion), torch.arange(size, device=device) < counts[:, None])
 
 
-def reference_epoch(
-    padded: Padded, *, width: int, mixing: bool, num_batches: int, learning_rate: float
-) -> Callable[[], float]:
-    """A function that takes an Adam step on every batch and returns the last one's loss."""
+def reference_epoch(padded: Padded, config: Config) -> Callable[[], float]:
+    """The authors' epoch, of as many batches as the library's: the last one's loss."""
     num_graphs, _, num_features = padded.views[0].shape
-    model = GraphModel(num_features, width, mixing=mixing).to(padded.mask.device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    num_batches = -(-num_graphs // config.batch_size)
+    model = GraphModel(num_features, config.width, mixing=config.mixing != "none")
+    model = model.to(padded.mask.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     draw = np.random.default_rng(0)
 
     def epoch() -> float:
@@ -156,41 +158,36 @@ def reference_epoch(
     return epoch
 
 
-def _gradients(model: nn.Module, loss: torch.Tensor) -> dict[str, np.ndarray]:
-    loss.backward()
-    named = model.named_parameters()
-    return {name: p.grad.cpu().numpy() for name, p in named if p.grad is not None}
-
-
-def golden_difference(path: str) -> float:
+def golden_difference() -> float:
     """Largest relative difference of terms, loss and gradients to the authors' (float64)."""
-    golden = np.load(path)
+    golden = np.load(GOLDEN)
     prefix = "f64_nodrop_"
     width, num_features = golden["w_gcn1.fc.weight"].shape
     model = GraphModel(num_features, width, mixing=True).double().eval()
     names = [name for name, _ in model.named_parameters()]
-    reference.load_weights(model, {name: golden[f"w_{name}"] for name in names})
+    side.load_weights(model, {name: golden[f"w_{name}"] for name in names})
     views = torch.tensor(golden["seq"]), torch.tensor(golden["adj"]), torch.tensor(golden["diff"])
     terms = terms_of(model, views)
     loss = terms["ce_node"] + terms["ce_graph"] + terms["div_loss"]  # the released sign
-    found = {name: term.detach().numpy() for name, term in terms.items()}
-    found["total_as_is"] = loss.detach().numpy()
-    found |= {f"grad_{name}": value for name, value in _gradients(model, loss).items()}
+    values = {name: term.detach().numpy() for name, term in terms.items()}
+    values["total_as_is"] = loss.detach().numpy()
+    values |= {f"grad_{name}": value for name, value in side.gradients(model, loss).items()}
     expected = {name: golden[name] for name in golden.files if name.startswith(f"{prefix}grad_")}
-    missing = sorted(set(expected) - {prefix + name for name in found})
+    missing = sorted(set(expected) - {prefix + name for name in values})
     if missing:
         raise SystemExit(f"every golden gradient must be computed, missing: {', '.join(missing)}")
-    pairs = [(value, golden[prefix + name]) for name, value in found.items()]
-    return max(float(np.linalg.norm(x - y) / np.linalg.norm(y)) for x, y in pairs)
+    return side.largest_difference((value, golden[prefix + name]) for name, value in values.items())
 
 
-def check_same(step: LibraryStep, padded: Padded) -> str:
+def check_same(step: GraphStep, padded: Padded) -> str:
     """Loss and gradients of both sides at the same parameters, in what both can do."""
     mixing, width = step.settings.views.mixing != "none", step.settings.views.widths[-1]
     model = GraphModel(padded.views[0].shape[-1], width, mixing=mixing, order="paper").eval()
-    reference.load_weights(model, side.as_torch(step.params, WEIGHTS))
+    side.load_weights(model, side.as_torch(step.params, WEIGHTS))
     model = model.to(padded.mask.device)
-    loss, gradients, places = step.loss_and_gradients()
-    found = masked_loss(model, *padded.take(places))
-    theirs = _gradients(model, found)
-    return side.differences(loss, found.item(), side.as_torch(gradients, WEIGHTS), theirs)
+    loss, gradients, batch = step.loss_and_gradients()
+    places = batch.globals["graph"][batch.globals["mask"]]
+    torch_loss = masked_loss(model, *padded.take(places))
+    torch_gradients = side.gradients(model, torch_loss)
+    ours = side.as_torch(gradients, WEIGHTS)
+    return side.differences(loss, torch_loss.item(), ours, torch_gradients)

@@ -1,56 +1,65 @@
-"""Joins both sides: the library's parameters and data on the PyTorch side, and the check that
-both compute the same. Needs torch.
-"""
+"""What all of the PyTorch side shares: its device, arrays, and how both sides are compared."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
 
-import jax
 import numpy as np
 import torch
+from torch import nn
 
 from benchmarks import timing
-from benchmarks.nodes import LibraryStep
-from benchmarks.torch import reference
-from benchmarks.torch.reference import NodeModel, Views
-from mmix_jax.graphs import Graph, Split, diffusion_matrix, gcn_weights
+from mmix_jax.graphs import Graph, diffusion_matrix, gcn_weights
 from mmix_jax.graphs.normalize import sparse_operator
 
-GOLDEN = "tests/golden/node_model.npz"
+Views = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # features, adjacency, diffusion; [B, N, …]
 TOLERANCE = 1e-10
-# The torch side's name of each parameter, and where it stands in the library's.
-WEIGHTS = {
-    "gcn1.fc.weight": ("encoder_a", "dense_0", "kernel"),
-    "gcn1.act.weight": ("encoder_a", "prelu_0", "negative_slope"),
-    "gcn2.fc.weight": ("encoder_b", "dense_0", "kernel"),
-    "gcn2.act.weight": ("encoder_b", "prelu_0", "negative_slope"),
-    "gcn1.to_v.0.weight": ("predictor", "Dense_0", "kernel"),
-    "gcn1.to_v.1.weight": ("predictor", "PReLU_0", "negative_slope"),
-    "gcn1.to_v.2.weight": ("predictor", "Dense_1", "kernel"),
-    "gcn1.to_q.weight": ("projections", "p_m", "kernel"),
-    "gcn1.to_k.weight": ("projections", "p_n", "kernel"),
-}
 
 
-def set_up(
-    device: str | None,
-    precision: str,
-    *,
-    golden: str = GOLDEN,
-    compare: Callable[[str], float] = reference.golden_difference,
-) -> str:
+def default_device() -> str:
+    """The device of the suite, with all threads and PyTorch's fast float32, as JAX has them."""
+    torch.set_num_threads(timing.num_threads())
+    torch.set_float32_matmul_precision("high")  # on a CPU still float32
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def set_up(authors: ModuleType, device: str | None, precision: str) -> str:
     """All threads, and the precision of float32 products; returns the device, and says so.
 
-    `compare(golden)` is the difference to the authors' functions; one to be seen ends the script.
+    Args:
+      authors: the module of this room that computes what the authors' functions do. A difference
+        to them that can be seen ends the script.
+      device: None for the default one.
+      precision: "float32" or "tf32".
     """
+    device = device or default_device()
     torch.set_num_threads(timing.num_threads())
     torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    difference = compare(golden)
+    difference = authors.golden_difference()
     print(f"torch     {torch.get_num_threads()} threads, device {device}")
-    print(f"          against the authors' own functions ({golden}): {difference:.1e}")
+    print(f"          against the authors' own functions ({authors.GOLDEN}): {difference:.1e}")
     if not difference < TOLERANCE:
-        raise SystemExit(f"the PyTorch side must compute what {golden} holds, to {TOLERANCE}")
+        raise SystemExit(
+            f"the PyTorch side must compute what {authors.GOLDEN} holds, to {TOLERANCE}"
+        )
     return device
+
+
+def tensor(x: Any, device: str | None = None) -> torch.Tensor:
+    """A copy of a NumPy or JAX array."""
+    return torch.tensor(np.asarray(x), device=device or default_device())
+
+
+def wait(device: str | torch.device) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
+
+
+def device_peak() -> dict[str, float]:
+    """The device's own peak, where there is one beside the host."""
+    if not torch.cuda.is_available():
+        return {}
+    return {"device_peak_mb": torch.cuda.max_memory_allocated() / 1e6}
 
 
 def dense_views(graph: Graph, device: str) -> Views:
@@ -66,36 +75,38 @@ def dense_views(graph: Graph, device: str) -> Views:
     )
 
 
-def as_torch(tree, weights: dict[str, tuple[str, ...]] = WEIGHTS) -> dict[str, np.ndarray]:
+def load_weights(model: nn.Module, weights: dict[str, np.ndarray]) -> None:
+    """Copy parameters by name; those that the forward pass does not use may be missing."""
+    own = {name: parameter.shape for name, parameter in model.named_parameters()}
+    tensors = {name: torch.tensor(w).reshape(own[name]) for name, w in weights.items()}
+    model.load_state_dict(tensors, strict=False)
+
+
+def gradients(model: nn.Module, loss: torch.Tensor) -> dict[str, np.ndarray]:
+    """Of the loss, by the name of the parameter, where it has one."""
+    loss.backward()
+    named = model.named_parameters()
+    return {name: p.grad.cpu().numpy() for name, p in named if p.grad is not None}
+
+
+def largest_difference(pairs: Iterable[tuple[Any, np.ndarray]]) -> float:
+    """Of (value, expected), relative to the norm of what is expected."""
+    return max(float(np.linalg.norm(x - y) / np.linalg.norm(y)) for x, y in pairs)
+
+
+def as_torch(tree, weights: dict[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
     """The library's parameters, or gradients, under the torch side's names and in its layout."""
-    found = {}
+    arrays = {}
     for name, path in weights.items():
         leaf = tree
         for key in path:
             leaf = leaf[key]
-        found[name] = np.asarray(leaf).T
-    return found
-
-
-def make_model(step: LibraryStep, views: Views, order: str) -> NodeModel:
-    """A torch model with the library's initial parameters."""
-    num_features, width = views[0].shape[-1], step.settings.widths[-1]
-    mixing = step.settings.mixing != "none"
-    model = NodeModel(num_features, width, mixing=mixing, order=order)
-    reference.load_weights(model, as_torch(step.params))
-    return model.to(views[0].device)
-
-
-def check_same(step: LibraryStep, views: Views) -> str:
-    """Loss and gradients of both sides at the same parameters, in the order that both can do."""
-    model = make_model(step, views, order="paper")
-    loss, gradients = step.loss_and_gradients()
-    found, theirs = reference.loss_and_gradients(model, views, step.settings.negatives)
-    return differences(loss, found, as_torch(gradients), theirs)
+        arrays[name] = np.asarray(leaf).T
+    return arrays
 
 
 def differences(
-    loss: float, found: float, ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
+    loss: float, torch_loss: float, ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
 ) -> str:
     """How far the losses of both sides are apart, and the gradients that torch has."""
     relative = {
@@ -104,23 +115,6 @@ def differences(
     }
     worst = max(relative, key=lambda name: relative[name])
     return (
-        f"loss jax {loss:.6f}, torch {found:.6f}, difference {loss - found:.1e}; gradients differ "
-        f"by {relative[worst]:.1e} of their norm at most ({worst})"
+        f"loss jax {loss:.6f}, torch {torch_loss:.6f}, difference {loss - torch_loss:.1e}; "
+        f"gradients differ by {relative[worst]:.1e} of their norm at most ({worst})"
     )
-
-
-def reference_step(step: LibraryStep, views: Views, learning_rate: float) -> Callable[[], float]:
-    """The authors' training step for the library's settings."""
-    model = make_model(step, views, order="reference")
-    return reference.training_step(model, views, step.settings.negatives, learning_rate)
-
-
-def reference_logistic(
-    z: jax.Array, labels: np.ndarray, split: Split, device: str, **options: int
-) -> Callable[[], float]:
-    """The reference's loop over classifiers, its inputs on the device."""
-    tensors = [
-        torch.tensor(np.asarray(array), device=device)
-        for array in (z, labels.astype(np.int64), split.train, split.test)
-    ]
-    return lambda: reference.logistic_loop(*tensors, **options)
