@@ -41,8 +41,8 @@ def last_checkpoint(workdir: Path) -> tuple[int, list[np.ndarray]]:
         step = manager.latest_step()
         if step is None:
             raise SystemExit(f"no checkpoint in {workdir}")
-        found = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore()))
-    return step, [np.asarray(leaf) for leaf in jax.tree.leaves(found["state"])]
+        kept = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore()))
+    return step, [np.asarray(leaf) for leaf in jax.tree.leaves(kept["state"])]
 
 
 def progress(workdir: Path) -> int:
@@ -95,10 +95,10 @@ def main() -> int:
                 ended = f"killed after {wait:.1f} s"
             print(f"{number + 1}: {ended}, last logged step {progress(killed)}", flush=True)
         subprocess.run(command(arguments.config, killed, arguments.steps), check=True, **quiet)
-        (step, expected), (other_step, found) = last_checkpoint(whole), last_checkpoint(killed)
-    equal = step == other_step and all(
+        (step, expected), (resumed_step, resumed) = map(last_checkpoint, (whole, killed))
+    equal = step == resumed_step and all(
         a.shape == b.shape and a.tobytes() == b.tobytes()
-        for a, b in zip(expected, found, strict=True)
+        for a, b in zip(expected, resumed, strict=True)
     )
     print(f"step {step}: {len(expected)} arrays, {'bitwise equal' if equal else 'DIFFERENT'}")
     return 0 if equal else 1
