@@ -1,4 +1,4 @@
-"""The suite: measures, prints a table per part, and writes one JSON file.
+"""The suite: runs its parts, prints a table per part, and writes one JSON file.
 
     python -m benchmarks                     every part
     python -m benchmarks info_nce memory     some of them
@@ -12,39 +12,30 @@ import argparse
 import datetime
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-# Nothing heavy is imported here: on Linux a process started from a large one inherits its peak.
 from benchmarks import suite, timing
 from benchmarks.suite import Options, Row
 
 RESULTS = Path("benchmarks/results")
 
 
-class Part(NamedTuple):
-    """A module with `measure(options: suite.Options) -> list of rows`, and what it is about."""
-
-    module: str
-    about: str
-
-
+# Each is a module of `parts` with `measure(options: suite.Options) -> list of rows`.
 PARTS = {
-    "roofline": Part("benchmarks.roofline", "peaks of this machine: matrix products, copying"),
-    "info_nce": Part("benchmarks.contrast", "InfoNCE, streamed and dense, beside plain products"),
-    "mixing": Part("benchmarks.mixtures", "every mixing rule, along edges and over pairs"),
-    "diffusion": Part("benchmarks.diffused", "PageRank and heat of features over a graph"),
-    "steps": Part("benchmarks.steps", "a training step of each framework"),
-    "evaluation": Part("benchmarks.scores", "the protocols: regressions, SVM, kNN, k-means"),
-    "runs": Part("benchmarks.runs", "whole runs as processes, cold and warm"),
-    "memory": Part("benchmarks.growth", "peak memory over N, and the largest N that fits"),
-    "devices": Part("benchmarks.devices", "ring = gathered = one device, on simulated devices"),
-    "scale": Part("benchmarks.large", "graphs of up to a million nodes"),
-    "targets": Part("benchmarks.targets", "large sizes, on an accelerator alone"),
+    "roofline": "peaks of this machine: matrix products, copying",
+    "info_nce": "InfoNCE, streamed and dense, beside plain products",
+    "mixing": "every mixing rule, along edges and over pairs",
+    "diffusion": "PageRank and heat of features over a graph",
+    "steps": "a training step of each framework",
+    "evaluation": "the protocols: regressions, SVM, kNN, k-means",
+    "runs": "whole runs as processes, cold and warm",
+    "memory": "peak memory over N, and the largest N that fits",
+    "devices": "ring = gathered = one device, on simulated devices",
+    "scale": "graphs of up to a million nodes",
+    "targets": "large sizes, on an accelerator alone",
 }
 
 
@@ -72,7 +63,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="python -m benchmarks",
         description="Measures this machine and the library on it; prints tables, writes JSON.",
-        epilog="parts:\n" + "\n".join(f"  {name:<12}{p.about}" for name, p in PARTS.items()),
+        epilog="parts:\n" + "\n".join(f"  {name:<12}{about}" for name, about in PARTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -125,24 +116,6 @@ def options_of(args: argparse.Namespace) -> Options:
     )
 
 
-def run_apart(part: Part, options: Options) -> dict:
-    """Rows and machine of one part, measured by a process of its own.
-
-    Raises:
-      SystemExit: the part failed; it has said why.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rows.json"
-        command = [sys.executable, "-m", "benchmarks.one_part", part.module, str(path)]
-        # JAX would reserve most of a GPU, and leave PyTorch and a part's own processes too little.
-        environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
-        text = json.dumps(options._asdict())
-        done = subprocess.run(command, input=text, text=True, env=environment)
-        if done.returncode:
-            raise SystemExit(2 if done.returncode == 2 else 1)
-        return json.loads(path.read_text(encoding="utf-8"))
-
-
 def peaks_of(rows: list[Row]) -> dict[str, float]:
     """The best rates among the rows of `roofline`: FLOP/s by dtype, and `bytes` a second."""
     peaks = {"bytes": max(row["bytes"] / row["seconds"] for row in rows if "bytes" in row)}
@@ -152,33 +125,42 @@ def peaks_of(rows: list[Row]) -> dict[str, float]:
     return peaks
 
 
-def measure(args: argparse.Namespace) -> dict:
-    """The whole document: the peaks first, then the parts that were asked for, each printed."""
+def run(args: argparse.Namespace) -> dict:
+    """The whole document: the peaks first, then the parts that were asked for, each printed.
+
+    A part is a process of its own: it finds the device's memory free.
+
+    Raises:
+      SystemExit: a part failed; it has said why.
+    """
     options = options_of(args)
     document: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "quick": args.quick,
     }
+    # JAX would reserve most of a GPU, and leave PyTorch and a part's own processes too little.
+    name = "XLA_PYTHON_CLIENT_PREALLOCATE"
+    environment = {name: os.environ.get(name, "false")}
     parts: dict[str, dict] = {}
     for name in dict.fromkeys(["roofline", *(args.parts or PARTS)]):
         begin = time.perf_counter()
-        found = run_apart(PARTS[name], options)
+        part = timing.apart(suite.run_part, name, options._asdict(), environment=environment)
         seconds = time.perf_counter() - begin
         if name == "roofline":
-            options = options._replace(peaks=peaks_of(found["rows"]))
-            document |= found["machine"]
+            options = options._replace(peaks=peaks_of(part["rows"]))
+            document |= part["machine"]
             document["options"] = options._asdict()
-            print(f"date      {document['date']}\n{timing.describe(found['machine'])}")
-        print(f"\n{name}: {PARTS[name].about} ({seconds:.0f} s)")
-        print(suite.text_table(found["rows"]), flush=True)
-        parts[name] = {"seconds": seconds, "rows": found["rows"]}
+            print(f"date      {document['date']}\n{timing.describe(part['machine'])}")
+        print(f"\n{name}: {PARTS[name]} ({seconds:.0f} s)")
+        print(suite.text_table(part["rows"]), flush=True)
+        parts[name] = {"seconds": seconds, "rows": part["rows"]}
     return document | {"parts": parts}
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
-        document = measure(args)
+        document = run(args)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         raise SystemExit(130) from None

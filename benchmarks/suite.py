@@ -4,6 +4,7 @@ A row is a plain dict: `what` was measured, its sizes, the median `seconds` of `
 the work is counted `flops` or `bytes` with the rate and its share of the machine's measured peak.
 """
 
+import importlib
 import importlib.util
 import os
 import statistics
@@ -61,21 +62,22 @@ def data_folder(options: Options) -> str | None:
     return options.data_dir or os.environ.get("MMIX_DATA_DIR") or None
 
 
-def torch_device() -> str:
-    """The device of the PyTorch side, with all threads and its fast float32, as JAX has them."""
-    import torch
+def set_up_torch(kind: str, device: str | None, precision: str = "float32") -> str:
+    """Get the PyTorch side of "nodes", "graphs" or "images" ready; its device, "" without torch."""
+    if not HAVE_TORCH:
+        print("torch     not installed: only JAX is measured; pip install torch to compare")
+        return ""
+    from benchmarks.torch import side
 
-    torch.set_num_threads(timing.num_threads())
-    torch.set_float32_matmul_precision("high")  # on a CPU still float32
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return side.set_up(importlib.import_module(f"benchmarks.torch.{kind}"), device, precision)
 
 
 def median_seconds(
     sides: Mapping[str, Callable[[], object]], options: Options, *, warm_up: int = 1
 ) -> dict[str, float]:
     """Median seconds of each side, in turns after `warm_up` calls that compile."""
-    found = timing.alternate(sides, repeats=options.repeats, warm_up=warm_up)
-    return {name: statistics.median(values) for name, values in found.items()}
+    seconds = timing.alternate(sides, repeats=options.repeats, warm_up=warm_up)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def waiting(function: Callable, *inputs: Any) -> Callable[[], object]:
@@ -103,6 +105,21 @@ def add_work(
         row |= {"bytes": nbytes, "gb_per_s": rate / 1e9}
         row["share_of_bandwidth"] = rate / options.peaks["bytes"] if options.peaks else None
     return row
+
+
+def with_torch(row: Row, seconds: Mapping[str, float], options: Options) -> Row:
+    """The row with the seconds of side "jax", and beside them those of "torch" if it was timed."""
+    row |= {"seconds": seconds["jax"], "n": options.repeats}
+    if "torch" in seconds:
+        row["torch_seconds"] = seconds["torch"]
+        row["torch_ratio"] = seconds["torch"] / seconds["jax"]
+    return row
+
+
+def run_part(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """`rows` of a part and the `machine` that it ran on; for a process of its own."""
+    part = importlib.import_module(f"benchmarks.parts.{name}")
+    return {"rows": part.measure(Options(**options)), "machine": timing.machine()}
 
 
 def _seconds(value: float) -> str:

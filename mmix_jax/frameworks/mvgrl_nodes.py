@@ -64,7 +64,7 @@ def make_tables(settings: MVGRLSettings, graph: Graph) -> NodeTables:
     own = deep or settings.objective == "mvgrl" or settings.mixing.of_inputs
     x_a = x_b = None
     if not deep:
-        x_a, x_b = _adjacent_features(graph), _diffused_features(settings, graph, operator)
+        x_a, x_b = adjacent_features(graph), diffused_features(settings, graph, operator)
     padded = None
     if own:
         size = padded_size(graph.num_nodes + 1)
@@ -94,7 +94,7 @@ def _diffusion_operator(settings: MVGRLSettings, graph: Graph) -> Any:
     return sparse_diffusion(*edges, **sparse, **options)
 
 
-def _adjacent_features(graph: Graph) -> np.ndarray:
+def adjacent_features(graph: Graph) -> np.ndarray:
     """ÂX, [N, F]."""
     weights, self_weights = gcn_weights(
         graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
@@ -102,7 +102,7 @@ def _adjacent_features(graph: Graph) -> np.ndarray:
     return propagate(graph.x, graph.senders, graph.receivers, weights, self_weights)
 
 
-def _diffused_features(settings: MVGRLSettings, graph: Graph, operator: Any) -> np.ndarray:
+def diffused_features(settings: MVGRLSettings, graph: Graph, operator: Any = None) -> np.ndarray:
     """SX, [N, F]; `operator` is dense, edges with weights, or None for Chebyshev steps."""
     if operator is None:
         options = settings.diffusion.options()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmix_jax.lazy import importer
 from mmix_jax.mixing.rules import RULES, Mixture
-from mmix_jax.mixing.settings import CANDIDATES, MIXINGS, Mixing
+from mmix_jax.mixing.settings import CANDIDATES, MIXINGS, PAIR_CANDIDATES, Mixing
 
 if TYPE_CHECKING:
     from mmix_jax.mixing.edges import mix_edges
@@ -31,6 +31,7 @@ __getattr__ = importer(
 __all__ = [
     "CANDIDATES",
     "MIXINGS",
+    "PAIR_CANDIDATES",
     "RULES",
     "Mixing",
     "Mixture",
