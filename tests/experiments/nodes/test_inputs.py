@@ -151,7 +151,7 @@ def test_windows_get_the_diffusion_of_the_config():
 
 @pytest.mark.parametrize("many", [False, True])
 def test_steps_on_many_nodes_have_one_shape(many, monkeypatch):
-    monkeypatch.setattr(MANY, "_MANY_NODES", problem.N + (not many))
+    monkeypatch.setattr(base, "MANY_NODES", problem.N + (not many))
     config = config_with(sampler="nodes", batch_size=4)
     batch = sampler_of(config).batch(0)
     plain = NodeSampler(problem.GRAPH, sampler="nodes", batch_size=4, one_shape=many).batch(0)
@@ -189,7 +189,7 @@ def loss_of_a_step(config) -> float:
 def test_steps_on_many_nodes_read_neighbours_where_the_loss_does(changes, reads, monkeypatch):
     config = config_with(sampler="nodes", batch_size=4, **changes)
     few = loss_of_a_step(config)
-    monkeypatch.setattr(MANY, "_MANY_NODES", 1)
+    monkeypatch.setattr(base, "MANY_NODES", 1)
     sampler = sampler_of(config)
     assert sampler.batch(0).edge_mask.any() == reads
     np.testing.assert_allclose(loss_of_a_step(config), few, rtol=1e-5)
