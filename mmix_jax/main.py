@@ -128,12 +128,12 @@ def _run(argv: list[str], interrupted, begin: float) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
     # What is wrong so far is told before jax is imported, which takes seconds.
     from mmix_jax.experiments import programs, records, settings
-    from mmix_jax.training import first_step
+    from mmix_jax.training.loop import time_to_first_step
 
     settings.complete(config)
     settings.check(config)
     records.compare(config, workdir, mode=mode)
-    with programs.kept(), first_step.awaited(begin):
+    with programs.kept(), time_to_first_step(begin):
         _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
 
 

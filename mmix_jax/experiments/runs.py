@@ -13,7 +13,6 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments.defaults import Config
 from mmix_jax.experiments.records import record
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, versions
-from mmix_jax.training import first_step
 from mmix_jax.training.checkpoint import Checkpointer
 from mmix_jax.training.loop import Schedule, Writer, new_progress, train
 from mmix_jax.training.metrics import MetricsWriter
@@ -82,19 +81,14 @@ def optimization_of(config: Config) -> Optimization:
 
 
 class WatchedWriter(NamedTuple):
-    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows.
-
-    The first line has what is to be logged `once`, too.
-    """
+    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows."""
 
     writer: Writer
     config: Config
     told: list[int]  # the step at which it was said
-    once: dict[str, float]
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        self.writer.write(step, values | self.once)
-        self.once.clear()
+        self.writer.write(step, values)
         unmixed = values.get("mixing/unmixed", 0.0)
         wanted = self.config.mixing not in _UNMIXED_RULES
         if wanted and unmixed > _ALL_BUT_UNMIXED and not self.told:
@@ -172,14 +166,9 @@ def pretrain(
             state, metrics = steps(state, tables, shards, count, key)
             if number + count < config.num_steps:  # made while the device works
                 ahead[number + count] = batch(number + count)
-            metrics = jax.device_get(metrics)  # all in one; waits for the device
-            if found := first_step.reached():
-                once.update(found)
-                _tell(count, found)
-            return state, metrics
+            return state, jax.device_get(metrics)  # all in one; waits for the device
 
         ahead: dict[int, Any] = {}
-        once: dict[str, float] = {}
         with MetricsWriter(workdir, seed=seed, step=int(state.step)) as writer:
             train(
                 state,
@@ -188,7 +177,7 @@ def pretrain(
                 evaluate=lambda state: evaluate(_as_restored(state)),
                 schedule=schedule,
                 checkpointer=checkpointer,
-                writer=WatchedWriter(writer, config, [], once),
+                writer=WatchedWriter(writer, config, []),
                 interrupted=interrupted,
                 description=f"{config.dataset} {config.mixing} seed {seed}",
             )
@@ -202,15 +191,6 @@ def _as_restored(state: TrainState) -> TrainState:
     """
     params, batch_stats = jax.device_get((state.params, state.batch_stats))
     return state._replace(params=params, batch_stats=batch_stats)
-
-
-def _tell(count: int, found: dict[str, float]) -> None:
-    """The line of the first step, above the progress bar."""
-    from tqdm import tqdm
-
-    steps = "step" if count == 1 else f"{count} steps"  # of one dispatch
-    seconds, compiling = found["first_step_seconds"], found["compile_seconds"]
-    tqdm.write(f"first {steps} after {seconds:.1f} s (compiling {compiling:.1f} s)")
 
 
 def train_and_evaluate(
