@@ -122,11 +122,11 @@ def _run(argv: list[str], interrupted, begin: float) -> None:
     config, workdir, mode, checkpoint = _parse(argv)
     # What is wrong so far is told before jax is imported, which takes seconds.
     from mmix_jax.experiments import programs, read, records
-    from mmix_jax.training import first_step
+    from mmix_jax.training.loop import time_to_first_step
 
     config = read(config)
     records.check_record(config, workdir, mode=mode)
-    with programs.kept(), first_step.awaited(begin):
+    with programs.kept(), time_to_first_step(begin):
         _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
 
 

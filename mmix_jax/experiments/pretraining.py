@@ -14,7 +14,6 @@ from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import Encoder, Trainable, Training, keys_of, never
 from mmix_jax.mixing import Mixing
-from mmix_jax.training import first_step
 from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
 from mmix_jax.training.loop import Schedule, Writer, new_progress, train
 from mmix_jax.training.metrics import History, MetricsWriter, read_history
@@ -154,7 +153,6 @@ def _run(
     key = keys_of(seed)[1]
     state, tables = replicate(state, devices), replicate(training.tables, devices)
     ahead: dict[int, Any] = {}
-    once: dict[str, float] = {}
 
     def step_fn(state: TrainState, number: int, count: int):
         shards = ahead.pop(number, None)
@@ -162,11 +160,7 @@ def _run(
         state, metrics = steps(state, tables, shards, count, key)
         if number + count < config.num_steps:
             ahead[number + count] = training.batch(number + count)
-        metrics = jax.device_get(metrics)  # all in one; waits for the device
-        if waited := first_step.reached():
-            once.update(waited)
-            _tell_first(count, waited)
-        return state, metrics
+        return state, jax.device_get(metrics)  # all in one; waits for the device
 
     fixed = config.selection in ("last", "fixed", "inner_cv")
     schedule = Schedule(
@@ -188,7 +182,7 @@ def _run(
             evaluate=lambda state: training.judge(_as_restored(state)),
             schedule=schedule,
             checkpointer=checkpoints,
-            writer=WatchedWriter(writer, config.mixing, [], once),
+            writer=WatchedWriter(writer, config.mixing, []),
             interrupted=interrupted,
             description=f"{config.dataset} {config.mixing.rule} seed {seed}",
         )
@@ -205,19 +199,14 @@ def _as_restored(state: TrainState) -> TrainState:
 
 
 class WatchedWriter(NamedTuple):
-    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows.
-
-    The first line has what is to be logged `once`, too.
-    """
+    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows."""
 
     writer: Writer
     mixing: Mixing
     warned: list[int]  # the step at which it was said
-    once: dict[str, float]
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        self.writer.write(step, values | self.once)
-        self.once.clear()
+        self.writer.write(step, values)
         unmixed = values.get("mixing/unmixed", 0.0)
         wanted = not self.mixing.of_inputs and self.mixing.rule != "none"
         if wanted and unmixed > _ALL_BUT_UNMIXED and not self.warned:
@@ -230,12 +219,3 @@ class WatchedWriter(NamedTuple):
                 self.mixing.rule,
                 self.mixing.candidates,
             )
-
-
-def _tell_first(count: int, waited: dict[str, float]) -> None:
-    """The line of the first step, above the progress bar."""
-    from tqdm import tqdm
-
-    steps = "step" if count == 1 else f"{count} steps"  # of one dispatch
-    seconds, compiling = waited["first_step_seconds"], waited["compile_seconds"]
-    tqdm.write(f"first {steps} after {seconds:.1f} s (compiling {compiling:.1f} s)")

@@ -1,4 +1,8 @@
-"""Compiled programs kept between runs: jax's persistent cache, in the user's cache folder."""
+"""Compiled programs kept between runs: jax's persistent cache, in the user's cache folder.
+
+Here is what jax's cache lacks: a folder per machine, a bound that needs neither another package nor
+a lock at every program, and an end to damaged programs, which jax warns of in every run.
+"""
 
 import contextlib
 import hashlib
@@ -7,20 +11,16 @@ import os
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmix_jax.errors import InputError
 
 SWITCH = "MMIX_COMPILE_CACHE"
 _MAX_BYTES = 512 * 2**20
-_FOLDER = "jax_compilation_cache_dir"
-_SETTINGS = {
-    "jax_persistent_cache_min_compile_time_secs": 0.1,  # a run has dozens of small programs
-    "jax_persistent_cache_min_entry_size_bytes": -1,
-}
+_MIN_SECONDS = 0.1  # of compiling; a run has dozens of small programs
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)': ")
-_TOLD = {
+_LINES = {
     "reading": "warning: the compiled program %s in %s was damaged; it is compiled anew",
     "writing": "warning: the compiled program %s cannot be kept in %s; the run goes on without",
 }
@@ -29,12 +29,11 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Within, compiled programs are read from the cache folder and left there.
+    """Within, compiled programs are read from the cache folder and left there; not afterwards.
 
-    jax's settings are as before afterwards. Nothing is done with `MMIX_COMPILE_CACHE=off`, or where
-    jax has a cache folder already (`JAX_COMPILATION_CACHE_DIR`) or is told to keep nothing. A
-    folder that cannot be written is said once and done without; a damaged program is said, removed
-    and compiled anew.
+    Nothing is done with `MMIX_COMPILE_CACHE=off`, or where jax has a cache folder already
+    (`JAX_COMPILATION_CACHE_DIR`) or is told to keep nothing. A folder that cannot be written is
+    said once and done without; a damaged program is said, removed and compiled anew.
 
     Raises:
       InputError: `MMIX_COMPILE_CACHE` is neither on nor off.
@@ -43,19 +42,32 @@ def kept() -> Iterator[None]:
     if switch not in ("on", "off"):
         raise InputError(f"{SWITCH} must be on or off, found '{switch}'")
     if switch == "on":
-        # Where XLA has added tuning to the processor's features it takes a program of this very
-        # machine for another's, and tells each in a long line. The folder's name sees to it that
-        # there are no others.
+        # XLA takes programs of this very machine for another's where it has added tuning to the
+        # processor's features, and tells each in a long line. The folder's name keeps others out.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import jax
+    from jax.experimental.compilation_cache import compilation_cache
 
-    enabled, own = (getattr(jax.config, name) for name in ("jax_enable_compilation_cache", _FOLDER))
-    folder = _folder() if switch == "on" and enabled and own is None else None
+    names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+    before = [getattr(jax.config, name) for name in names]
+    wanted = switch == "on" and jax.config.jax_enable_compilation_cache and before[0] is None
+    folder = _folder() if wanted else None
     if folder is None:
         yield
         return
-    with _settings({_FOLDER: str(folder)} | _SETTINGS), _trouble(folder):
-        yield
+
+    def configure(values: list) -> None:
+        for name, value in zip(names, values, strict=True):
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # jax takes a folder at its first program
+
+    with warnings.catch_warnings():  # which puts `showwarning` back
+        warnings.showwarning = _in_one_line(folder, warnings.showwarning)
+        configure([str(folder), _MIN_SECONDS])
+        try:
+            yield
+        finally:
+            configure(before)
 
 
 def machine() -> str:
@@ -76,87 +88,45 @@ def machine() -> str:
 
 
 def trim(folder: Path, max_bytes: int = _MAX_BYTES) -> None:
-    """Remove the programs that were used longest ago, until the rest has at most `max_bytes`.
-
-    jax's own limit needs another package, and takes a lock at every program.
-    """
-    found = []
-    for path in folder.rglob("*-cache"):
-        with contextlib.suppress(OSError):  # another run may have removed it
-            told = path.stat()
-            found.append((max(told.st_atime, told.st_mtime), told.st_size, path))
-    whole = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
-        if whole <= max_bytes:
-            return
-        with contextlib.suppress(OSError):
-            path.unlink()
-        whole -= size
+    """Remove the programs that were used longest ago, until the rest has at most `max_bytes`."""
+    with contextlib.suppress(OSError):  # another run may be at it, too
+        stats = {path: path.stat() for path in folder.rglob("*-cache")}
+        for path in sorted(stats, key=lambda p: -max(stats[p].st_atime, stats[p].st_mtime)):
+            max_bytes -= stats[path].st_size
+            if max_bytes < 0:
+                path.unlink()
 
 
 def _folder() -> Path | None:
-    """This machine's folder, made and writable; None, with a warning, where that cannot be."""
+    """This machine's folder; None, with a warning, where it cannot be made."""
     from mmix_jax.data.store.files import cache_folder
 
-    root = cache_folder() / "programs"
-    folder, probe = root / machine(), f".{os.getpid()}.tmp"
+    folder = cache_folder() / "programs" / machine()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / probe).touch()
-        (folder / probe).unlink()
     except OSError as error:
-        log.warning(
-            "warning: the cache folder %s cannot be written (%s); compiled programs are not kept",
-            folder,
-            error.strerror,
-        )
+        line = "warning: the cache folder %s cannot be written (%s); compiled programs are not kept"
+        log.warning(line, folder, error.strerror)
         return None
-    trim(root)
+    trim(folder.parent)
     return folder
 
 
-@contextlib.contextmanager
-def _settings(values: dict) -> Iterator[None]:
-    import jax
-    from jax.experimental.compilation_cache import compilation_cache
+def _in_one_line(folder: Path, show: Callable[..., None]) -> Callable[..., None]:
+    """A `warnings.showwarning`: the first of jax's troubles of a kind; damaged programs go."""
+    kinds: set[str] = set()
 
-    before = {name: getattr(jax.config, name) for name in values}
-    try:
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()  # jax takes a folder at its first program
-        yield
-    finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
+    def showwarning(message, *about, **options) -> None:
+        trouble = _TROUBLE.match(str(message))
+        if not trouble:
+            return show(message, *about, **options)
+        kind, name = trouble.groups()
+        if kind == "reading":  # the digest in the file's name is not told
+            for path in folder.glob(f"{name}-*"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        if kind not in kinds:
+            log.warning(_LINES[kind], name, folder)
+        kinds.add(kind)
 
-
-@contextlib.contextmanager
-def _trouble(folder: Path) -> Iterator[None]:
-    """What jax warns of, in one line of our own; a damaged program is removed.
-
-    jax would leave it there, and warn in every run.
-    """
-    told: list[str] = []
-    shown = warnings.showwarning
-
-    def show(message, category, filename, lineno, file=None, line=None):
-        found = _TROUBLE.match(str(message))
-        if not found:
-            shown(message, category, filename, lineno, file, line)
-            return
-        doing, name = found.groups()
-        if doing == "reading":
-            for path in folder.iterdir():  # the digest in its name is not told
-                if path.name.startswith(f"{name}-"):
-                    path.unlink(missing_ok=True)
-        if doing not in told:
-            told.append(doing)
-            log.warning(_TOLD[doing], name, folder)
-
-    warnings.showwarning = show
-    try:
-        yield
-    finally:
-        warnings.showwarning = shown
+    return showwarning

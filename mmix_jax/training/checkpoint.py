@@ -1,4 +1,4 @@
-"""Orbax checkpoints: the two latest and two best, checked by digests before they are read."""
+"""Checkpoints of a training: Orbax's, checked by digests before they are read, or in memory."""
 
 import hashlib
 import json
@@ -33,10 +33,14 @@ def _by_name(tree: Any) -> dict[str, Any]:
 
 
 class Checkpointer:
-    """Checkpoints of one training in `folder`; use as a context manager, or the last save is lost.
+    """Checkpoints of one training on disk; use as a context manager, or the last save is lost.
 
     A checkpoint is the state (a tree of arrays) and `progress`, what the loop must remember (a
-    JSON object with `best_step`).
+    JSON object with `best_step`). The two latest and the two best are kept.
+
+    Args:
+      folder: where they lie; made unless `read_only`.
+      read_only: nothing is written.
 
     Raises:
       InputError: the folder cannot be written, or read where `read_only`.
@@ -124,7 +128,7 @@ class Checkpointer:
                 steps = [chosen, *(step for step in steps if step != chosen)]
         for step in steps:
             try:
-                found = self._read(step, template, without)
+                return self._read(step, template, without)
             except InputError:
                 raise
             except Exception as error:  # the digests, Orbax and JSON each raise their own
@@ -135,8 +139,6 @@ class Checkpointer:
                     self.folder,
                     _line(error),
                 )
-                continue
-            return found
         raise InputError(
             f"a checkpoint must be whole, found {len(steps)} in {self.folder}, all damaged; "
             "remove the folder to start again"
@@ -159,8 +161,8 @@ class Checkpointer:
         if json.loads((folder / _DIGESTS).read_text()) != _digests(folder):
             raise ValueError("its digests differ")
         args = self._ocp.args
-        found = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))
-        return found["progress"]
+        tree = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))
+        return tree["progress"]
 
     def _read(self, step: int, template: Any, without: tuple[str, ...]) -> tuple[Any, dict]:
         args = self._ocp.args
@@ -168,16 +170,16 @@ class Checkpointer:
         # Without a template: names and shapes are compared here, and a difference is no damage.
         tree = self._manager.restore(step, args=args.Composite(state=args.StandardRestore()))
         arrays, wanted = _by_name(tree["state"]), _by_name(template)
-        found = {name: x for name, x in arrays.items() if name.split("/")[0] not in without}
-        self._compare(found, wanted)
-        leaves = [np.asarray(found[name], np.asarray(x).dtype) for name, x in wanted.items()]
+        arrays = {name: x for name, x in arrays.items() if name.split("/")[0] not in without}
+        self._check_shapes(arrays, wanted)
+        leaves = [np.asarray(arrays[name], np.asarray(x).dtype) for name, x in wanted.items()]
         return jax.tree.unflatten(jax.tree.structure(template), leaves), progress
 
-    def _compare(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    def _check_shapes(self, arrays: dict[str, Any], wanted: dict[str, Any]) -> None:
         """Raise InputError where arrays or their shapes differ."""
         shapes, expected = (
-            {name: tuple(np.shape(array)) for name, array in arrays.items()}
-            for arrays in (found, wanted)
+            {name: tuple(np.shape(array)) for name, array in tree.items()}
+            for tree in (arrays, wanted)
         )
         names = (*expected, *shapes)
         differing = [name for name in names if shapes.get(name) != expected.get(name)]
@@ -185,55 +187,57 @@ class Checkpointer:
             return
         of = "optimizer" if all(name.startswith("opt_state") for name in differing) else "model"
         name = differing[0]
-        told = (
+        difference = (
             f"no array for {name} {expected[name]}" if name in expected else f"{name} is left over"
         )
         raise InputError(
-            f"the checkpoint must be of this {of}, found another's in {self.folder}: {told}; "
+            f"the checkpoint must be of this {of}, found another's in {self.folder}: {difference}; "
             "use the config it was trained with"
         )
 
 
 class MemoryCheckpoints:
-    """As `Checkpointer`, in memory: host copies of the latest state and of the best one."""
+    """Checkpoints of one training in memory, the latest and the best; used as `Checkpointer` is.
 
-    folder = "memory"
+    They are copies on the host: nothing is written, and nothing can be damaged or another's.
+    """
 
     def __init__(self):
-        self._latest: tuple[Any, dict] | None = None
-        self._best: tuple[Any, dict] | None = None
+        self._checkpoints: dict[int, tuple[Any, dict]] = {}
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
-        pass
+    def __exit__(self, *exception): ...
 
     def steps(self) -> list[int]:
         """Steps at hand, ascending."""
-        kept = (pair for pair in (self._latest, self._best) if pair is not None)
-        return sorted({int(state.step) for state, _ in kept})
+        return sorted(self._checkpoints)
 
     def save(self, step: int, state: Any, progress: dict, *, score: float | None = None) -> None:
-        """Keep a copy; with a `score` it counts as an improvement on all earlier ones."""
-        kept = jax.tree.map(np.array, jax.device_get(state)), dict(progress)
-        self._latest = kept
-        if score is not None:
-            self._best = kept
+        """Keep this state beside that of the `best_step` in `progress`, whatever its `score`."""
+        best = progress["best_step"]
+        kept = {at: checkpoint for at, checkpoint in self._checkpoints.items() if at == best}
+        self._checkpoints = kept | {step: (jax.tree.map(np.array, state), dict(progress))}
 
     def restore(
         self, template: Any, *, best: bool = False, without: tuple[str, ...] = ()
     ) -> tuple[Any, dict] | None:
-        """(state, progress) of the latest save, or of the best one; None where there is none."""
-        kept = (self._best if best else None) or self._latest
-        if kept is None:
+        """(state, progress) of the latest checkpoint, or of the best one; None where there is none.
+
+        Fields of the state named in `without` are the template's.
+        """
+        latest = self.latest_progress()
+        if latest is None:
             return None
-        state, progress = kept
-        return state._replace(**dict.fromkeys(without, ())), dict(progress)
+        step = latest["best_step"] if best else None
+        state, progress = self._checkpoints[step if step in self._checkpoints else self.steps()[-1]]
+        fields = {name: getattr(template, name) for name in without}
+        return state._replace(**fields), dict(progress)
 
     def latest_progress(self) -> dict | None:
-        """The record of the latest save; None where there is none."""
-        return None if self._latest is None else dict(self._latest[1])
+        """The record of the latest checkpoint; None where there is none."""
+        return dict(self._checkpoints[self.steps()[-1]][1]) if self._checkpoints else None
 
 
 def _line(error: BaseException) -> str:

@@ -1,15 +1,19 @@
 """The loop: steps, evaluations, early stopping, checkpoints, interruption, resumption."""
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from mmix_jax.errors import InputError
-from mmix_jax.training.cadence import Cadence
 
 _SMOOTHING = 0.9
+_COMPILING = "/jax/core/compile/backend_compile_duration"  # reading a kept program counts too
+# When the program began, and how long each of its compilations took; None past the first step.
+_start: ContextVar[tuple[float, list[float]] | None] = ContextVar("start", default=None)
 
 
 class Interrupted(Exception):
@@ -30,6 +34,22 @@ class Saver(Protocol):
     ) -> None: ...
 
     def steps(self) -> list[int]: ...
+
+
+class Cadence(NamedTuple):
+    """Due every `every` steps (counted from 1) and after the last; `every` 0: only then."""
+
+    every: int
+    last: int
+
+    def due(self, step: int) -> bool:
+        """Whether it is due once `step` steps are done."""
+        return step == self.last or (self.every > 0 and step > 0 and step % self.every == 0)
+
+    def until(self, step: int) -> int:
+        """Steps from `step` to the next that is due; 0 or less once the last is done."""
+        rest = self.last - step
+        return rest if self.every <= 0 else min(rest, self.every - step % self.every)
 
 
 class Schedule(NamedTuple):
@@ -69,6 +89,30 @@ def new_progress() -> dict:
     }
 
 
+@contextlib.contextmanager
+def time_to_first_step(begin: float) -> Iterator[None]:
+    """Within, the first step of all trainings is told, and logged in the line that follows it.
+
+    `first_step_seconds` since `begin` (of time.monotonic), and of these `compile_seconds`. Without
+    it nothing is told: a library call is no program.
+    """
+    from jax import monitoring
+
+    compilations: list[float] = []
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if event == _COMPILING:
+            compilations.append(duration_secs)
+
+    token = _start.set((begin, compilations))
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+        _start.reset(token)
+
+
 def train(
     state: Any,
     progress: dict,
@@ -98,7 +142,7 @@ def train(
     saving = Cadence(schedule.checkpoint_every, schedule.num_steps)
     progress, begin, earlier = dict(progress), time.monotonic(), progress["seconds"]
     step = int(state.step)
-    pace = _Pace()
+    pace, first_step = _Pace(), {}
     with _progress_bar(schedule.num_steps, step, description) as bar:
         while step < schedule.num_steps and not progress["stopped"]:
             count = min(schedule.chunk, evaluation.until(step), saving.until(step))
@@ -106,6 +150,7 @@ def train(
             state, metrics = step_fn(state, step, count)
             step += count
             values = {name: float(value) for name, value in metrics.items()}  # waits for the device
+            first_step |= _first_step(count, bar.write)
             pace.steps += count
             pace.stepping += time.monotonic() - dispatched
             if not all(math.isfinite(value) for value in values.values()):
@@ -121,11 +166,12 @@ def train(
             )
             improved = None
             if evaluation.due(step):
-                speed = pace.measured(schedule.batch_size)
-                score, measured = evaluate(state)
+                speed = pace.speed(schedule.batch_size)
+                score, scores = evaluate(state)
                 pace = _Pace()
                 improved = _judge(progress, step, score, schedule.patience)
-                writer.write(step, {**values, **speed, **measured})
+                writer.write(step, values | speed | scores | first_step)
+                first_step = {}
                 bar.set_postfix(loss=f"{values['loss']:.4f}", best=f"{progress['best_score']:.4f}")
             bar.update(count)
             stop = interrupted()
@@ -139,13 +185,25 @@ def train(
     )
 
 
+def _first_step(count: int, tell: Callable[[str], None]) -> dict[str, float]:
+    """What `time_to_first_step` has logged; empty without it, and after the first step."""
+    start = _start.get()
+    if start is None:
+        return {}
+    _start.set(None)
+    seconds, compiling = time.monotonic() - start[0], sum(start[1])
+    steps = "step" if count == 1 else f"{count} steps"  # of one dispatch
+    tell(f"first {steps} after {seconds:.1f} s (compiling {compiling:.1f} s)")
+    return {"first_step_seconds": seconds, "compile_seconds": compiling}
+
+
 class _Pace:
     """Steps and the time they took, between two evaluations."""
 
     def __init__(self):
         self.begin, self.steps, self.stepping = time.monotonic(), 0, 0.0
 
-    def measured(self, batch_size: int) -> dict[str, float]:
+    def speed(self, batch_size: int) -> dict[str, float]:
         elapsed = max(time.monotonic() - self.begin, 1e-9)
         return {
             "samples_per_second": batch_size * self.steps / elapsed,

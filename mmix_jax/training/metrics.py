@@ -1,33 +1,51 @@
-"""metrics.jsonl and TensorBoard events."""
+"""What is logged of a training: on disk as metrics.jsonl and TensorBoard events, or in memory."""
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmix_jax.errors import InputError
 
+METRICS_FILE = "metrics.jsonl"
+
 
 class History:
-    """A writer that keeps what is logged: `rows`, a dict with `step` each."""
+    """Logged steps kept in memory: `rows`, a dict {"step": …, name: value} each.
+
+    A context manager, as `MetricsWriter` is.
+    """
 
     def __init__(self):
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception): ...
 
     def write(self, step: int, values: dict[str, float]) -> None:
+        """One row."""
         self.rows.append({"step": step, **values})
 
 
-def read_history(workdir: str | Path, seed: int) -> list[dict[str, float]]:
-    """What one seed has logged in `workdir/metrics.jsonl`, as `History.rows`."""
-    path, rows = Path(workdir) / "metrics.jsonl", []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:  # the last line of a killed run may be half-written
-            continue
-        if record.pop("seed", None) == seed:
-            rows.append(record)
-    return rows
+def read_history(workdir: str | Path, seed: int) -> list[dict[str, Any]]:
+    """The rows of a `History` from `workdir/metrics.jsonl`: what was logged of one seed.
+
+    Empty where nothing was logged; the half-written last line of a killed run is left out.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    path = Path(workdir) / METRICS_FILE
+    try:
+        records = [record for _, record in _lines(path)] if path.exists() else []
+    except OSError as error:
+        raise InputError(
+            f"metrics must be readable at {path}, found {error}; choose another --workdir"
+        ) from error
+    return [record for record in records if record.pop("seed", None) == seed]
 
 
 class MetricsWriter:
@@ -43,7 +61,7 @@ class MetricsWriter:
     def __init__(self, workdir: str | Path, *, seed: int, step: int = 0):
         from tensorboardX import SummaryWriter
 
-        self.path = Path(workdir) / "metrics.jsonl"
+        self.path = Path(workdir) / METRICS_FILE
         self.seed = seed
         events = Path(workdir) / "tensorboard" / f"seed_{seed}"
         try:
@@ -58,14 +76,11 @@ class MetricsWriter:
         self._events = SummaryWriter(str(events), purge_step=step + 1)
 
     def _drop_after(self, step: int) -> None:
-        kept = []
-        for line in self.path.read_text().splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:  # the last line of a killed run may be half-written
-                continue
-            if record.get("seed") != self.seed or record.get("step", 0) <= step:
-                kept.append(line + "\n")
+        kept = [
+            line + "\n"
+            for line, record in _lines(self.path)
+            if record.get("seed") != self.seed or record.get("step", 0) <= step
+        ]
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text("".join(kept))
         os.replace(temporary, self.path)
@@ -83,3 +98,14 @@ class MetricsWriter:
         self._file.flush()
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Lines with their records; what is none, as the cut last line of a killed run, is left out."""
+    for line in path.read_text().splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield line, record

@@ -1,4 +1,4 @@
-"""One training: what is warned of and logged once, and that its evaluation compiles no more."""
+"""One training: what is warned of, and that its evaluation compiles no more."""
 
 import logging
 
@@ -23,7 +23,7 @@ class Memory:
 def warnings_of(caplog, mixing: str, shares: list[float]) -> list[str]:
     """What is said when these shares of unmixed rows are logged at steps 1, 2, …"""
     memory = Memory()
-    watched = WatchedWriter(memory, Mixing(mixing), [], {})
+    watched = WatchedWriter(memory, Mixing(mixing), [])
     with caplog.at_level(logging.WARNING, logger="mmix_jax"):
         for step, share in enumerate(shares, start=1):
             watched.write(step, {"loss": 1.0, "mixing/unmixed": share})
@@ -42,21 +42,6 @@ def test_mixing_that_has_all_but_stopped_is_said_once(caplog):
 )
 def test_nothing_is_said_where_mixing_goes_on_or_is_not_asked_for(caplog, mixing, shares):
     assert warnings_of(caplog, mixing, shares) == []
-
-
-def test_what_is_logged_once_stands_in_the_first_line():
-    lines = []
-
-    class Lines:
-        def write(self, step, values):
-            lines.append((step, values))
-
-    once = {}
-    watched = WatchedWriter(Lines(), Mixing(), [], once)
-    once["first_step_seconds"] = 7.0  # known after the writer is made
-    for step in (1, 2):
-        watched.write(step, {"loss": float(step)})
-    assert lines == [(1, {"loss": 1.0, "first_step_seconds": 7.0}), (2, {"loss": 2.0})]
 
 
 def test_evaluating_after_the_training_needs_no_other_programs(tmp_path):

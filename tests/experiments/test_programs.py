@@ -26,7 +26,7 @@ from tests.metric_lines import lines_of
 def user(monkeypatch):
     """As for a user who has set nothing; programs are kept however fast they compile."""
     monkeypatch.delenv(programs.SWITCH, raising=False)
-    monkeypatch.setitem(programs._SETTINGS, "jax_persistent_cache_min_compile_time_secs", 0.0)
+    monkeypatch.setattr(programs, "_MIN_SECONDS", 0.0)
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()
@@ -86,7 +86,7 @@ def test_a_program_is_compiled_once_for_many_runs(folder):
 
 
 def test_jax_is_afterwards_as_before(folder):
-    names = ["jax_compilation_cache_dir", *programs._SETTINGS]
+    names = ["jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"]
     before = [getattr(jax.config, name) for name in names]
     with contextlib.suppress(KeyError), programs.kept():
         assert jax.config.jax_compilation_cache_dir == str(folder)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.training.checkpoint import Checkpointer
+from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
 
 
 class State(NamedTuple):
@@ -280,3 +280,57 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     with pytest.raises(InputError, match="readable and writable at") as told:
         Checkpointer(tmp_path / "file" / "seed_0")
     assert "\n" not in str(told.value)
+
+
+# In memory
+
+
+def save_both(tmp_path, steps, scores) -> MemoryCheckpoints:
+    """The same checkpoints on disk and in memory."""
+    memory, best = MemoryCheckpoints(), 0
+    save(tmp_path, steps, scores)
+    for step in steps:
+        best = step if step in scores else best
+        memory.save(step, state_at(step), progress_at(step, best), score=scores.get(step))
+    return memory
+
+
+@pytest.mark.parametrize("scores", [{}, {1: 0.1, 3: 0.5}, {5: -1e9}, {2: 0.5, 6: 0.6}])
+@pytest.mark.parametrize("without", [(), ("opt_state",)])
+def test_what_comes_back_from_memory_is_what_comes_back_from_disk(tmp_path, scores, without):
+    memory = save_both(tmp_path, range(1, 7), scores)
+    template = state_at(0)._replace(**dict.fromkeys(without, ()))
+    for best in (False, True):
+        state, progress = memory.restore(template, best=best, without=without)
+        expected = restore(tmp_path, template, best=best, without=without)
+        assert_same(state, expected[0])
+        assert progress == expected[1]
+    with Checkpointer(tmp_path, read_only=True) as checkpointer:
+        assert memory.latest_progress() == checkpointer.latest_progress()
+
+
+def test_memory_holds_the_latest_and_the_best_as_numpy_arrays(tmp_path):
+    with save_both(tmp_path, range(1, 10), {2: 0.1, 4: 0.5}) as memory:
+        assert memory.steps() == [4, 9]
+        memory.save(9, state_at(90), progress_at(9, 9), score=0.6)  # a replayed step
+        assert memory.steps() == [9]
+    state, _ = memory.restore(state_at(0), best=True)
+    assert_same(state, state_at(90))
+    assert {type(leaf) for leaf in jax.tree.leaves(state)} == {np.ndarray}
+
+
+def test_memory_is_a_copy():
+    memory, progress = MemoryCheckpoints(), progress_at(1)
+    state = State(np.int32(1), {"w": np.zeros(2)}, {}, ())
+    memory.save(1, state, progress)
+    state.params["w"][:] = 7
+    progress["best_step"] = 7
+    kept, record = memory.restore(state)
+    assert kept.params["w"].tolist() == [0, 0]
+    assert record == memory.latest_progress() == progress_at(1)
+
+
+def test_fresh_memory_has_nothing():
+    memory = MemoryCheckpoints()
+    assert memory.restore(state_at(0), best=True) is memory.latest_progress() is None
+    assert memory.steps() == []

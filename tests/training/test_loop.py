@@ -8,10 +8,28 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.training.checkpoint import Checkpointer
-from mmix_jax.training.loop import Interrupted, Schedule, new_progress, train
-from mmix_jax.training.metrics import MetricsWriter
+from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
+from mmix_jax.training.loop import Cadence, Interrupted, Schedule, new_progress, train
+from mmix_jax.training.metrics import History, MetricsWriter, read_history
 from tests.metric_lines import SPEED, lines_of
+
+
+@pytest.mark.parametrize(
+    ("every", "last", "due"),
+    [
+        (3, 10, [3, 6, 9, 10]),
+        (5, 10, [5, 10]),
+        (1, 3, [1, 2, 3]),
+        (20, 10, [10]),
+        (0, 10, [10]),
+    ],
+)
+def test_every_n_steps_and_at_the_last(every, last, due):
+    assert [step for step in range(last + 1) if Cadence(every, last).due(step)] == due
+
+
+def test_a_longer_run_is_due_where_the_shorter_one_was_and_goes_on():
+    assert [step for step in range(15) if Cadence(4, 14).due(step)] == [4, 8, 12, 14]
 
 
 class State(NamedTuple):
@@ -211,30 +229,35 @@ def test_a_finished_training_takes_no_step():
     assert memory.saved == memory.written == []
 
 
-# Resumption, with checkpoints on disk
+# Resumption, with checkpoints on disk or in memory
 
 
-def resumable(folder, num_steps: int = 9, interrupted=lambda: False):
-    """Starts or goes on from the folder's latest checkpoint; the final state and progress."""
+def go_on(checkpointer, writer_at, num_steps: int = 9, interrupted=lambda: False):
+    """Starts or goes on from the latest checkpoint; the outcome."""
     peaks = {4: 0.9, 6: 0.95}  # scores are a function of the step, as accuracies of a state are
 
     def evaluate(state):
         return peaks.get(int(state.step), 0.1), {"x0": float(state.x[0])}
 
-    schedule = Schedule(num_steps, 2, 3, 30)
-    with Checkpointer(folder / "checkpoints") as checkpointer:
+    with checkpointer:
         state, progress = checkpointer.restore(start()) or (start(), new_progress())
-        with MetricsWriter(folder, seed=0, step=int(state.step)) as writer:
-            train(
+        with writer_at(int(state.step)) as writer:
+            return train(
                 state,
                 progress,
                 step_fn=descend,
                 evaluate=evaluate,
-                schedule=schedule,
+                schedule=Schedule(num_steps, 2, 3, 30),
                 checkpointer=checkpointer,
                 writer=writer,
                 interrupted=interrupted,
             )
+
+
+def resumable(folder, **options):
+    """`go_on` in a folder; the latest and the best state, each with its progress."""
+    checkpointer = Checkpointer(folder / "checkpoints")
+    go_on(checkpointer, lambda step: MetricsWriter(folder, seed=0, step=step), **options)
     with Checkpointer(folder / "checkpoints", read_only=True) as checkpointer:
         latest, best = checkpointer.restore(start()), checkpointer.restore(start(), best=True)
     return latest, best
@@ -294,3 +317,22 @@ def test_more_steps_go_on_where_fewer_ended(tmp_path):
     expected = resumable(tmp_path / "whole", num_steps=12)
     resumable(tmp_path / "parts", num_steps=6)
     same(resumable(tmp_path / "parts", num_steps=12), expected)
+
+
+@pytest.mark.parametrize("interruptions", [[], [4], [6, 2]])
+def test_a_training_in_memory_ends_bitwise_as_one_on_disk(tmp_path, interruptions):
+    expected = resumable(tmp_path)
+    checkpoints, history = MemoryCheckpoints(), History()
+    for count in interruptions:
+        asked = iter([False] * (count - 1) + [True])
+        with pytest.raises(Interrupted):
+            go_on(checkpoints, lambda _: history, interrupted=lambda asked=asked: next(asked))
+    outcome = go_on(checkpoints, lambda _: history)
+    assert outcome.best_step == expected[1][1]["best_step"] == 6
+    assert outcome.state.x.tobytes() == expected[0][0].x.tobytes()
+    same([checkpoints.restore(start()), checkpoints.restore(start(), best=True)], expected)
+    logged, written = (
+        [{name: value for name, value in row.items() if name not in SPEED} for row in rows]
+        for rows in (history.rows, read_history(tmp_path, 0))
+    )
+    assert logged == written

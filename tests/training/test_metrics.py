@@ -1,10 +1,11 @@
-"""metrics.jsonl: what a resumed training keeps, drops and adds."""
+"""metrics.jsonl: what a resumed training keeps, drops and adds; histories read and in memory."""
 
 import json
 
 import pytest
 
-from mmix_jax.training.metrics import MetricsWriter
+from mmix_jax.errors import InputError
+from mmix_jax.training.metrics import History, MetricsWriter, read_history
 
 
 def lines(workdir) -> list[tuple[int, int, float]]:
@@ -54,3 +55,33 @@ def test_a_last_line_without_its_end_survives_where_it_is_whole(tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     write(tmp_path, 0, [30], resumed_at=20)
     assert lines(tmp_path) == [(0, 10, 1.0), (0, 20, 1.0), (0, 30, 1.0)]
+
+
+def test_a_history_in_memory_is_what_is_read_from_the_file(tmp_path):
+    write(tmp_path, 1, [10, 20], loss=3.0)
+    with MetricsWriter(tmp_path, seed=0) as writer, History() as history:
+        for step, loss in ((10, 0.1), (20, 1 / 3)):
+            for each in (writer, history):
+                each.write(step, {"loss": loss, "mixing/unmixed": 0.0})
+    assert history.rows == read_history(tmp_path, 0)
+    assert history.rows[1] == {"step": 20, "loss": 1 / 3, "mixing/unmixed": 0.0}
+    assert [row["step"] for row in read_history(tmp_path, 1)] == [10, 20]
+    assert read_history(tmp_path, 2) == []
+
+
+@pytest.mark.parametrize("cut", [2, 9, 25])
+def test_a_half_written_last_line_is_no_history(tmp_path, cut):
+    write(tmp_path, 0, [10, 20])
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert read_history(tmp_path, 0) == [{"step": 10, "loss": 1.0}]
+
+
+def test_where_nothing_was_logged_the_history_is_empty(tmp_path):
+    assert read_history(tmp_path / "none", 0) == []
+
+
+def test_a_folder_in_the_files_place_is_told(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(InputError, match=r"metrics must be readable at .*metrics.jsonl, found "):
+        read_history(tmp_path, 0)
