@@ -87,12 +87,11 @@ def test_a_program_is_compiled_once_for_many_runs(folder):
 
 
 def test_jax_is_afterwards_as_before(folder):
-    names = ["jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"]
-    before = [getattr(jax.config, name) for name in names]
+    before = [getattr(jax.config, name) for name in programs._SETTINGS]
     with contextlib.suppress(KeyError), programs.kept():
         assert jax.config.jax_compilation_cache_dir == str(folder)
         raise KeyError
-    assert [getattr(jax.config, name) for name in names] == before
+    assert [getattr(jax.config, name) for name in programs._SETTINGS] == before
     compute()
     assert not entries(folder)
 
