@@ -163,6 +163,14 @@ def test_early_stopping(scores, patience, steps, best_step):
     assert progress["best_step"] == best_step
 
 
+@pytest.mark.parametrize("description", [None, "cora mo seed 0"])
+def test_a_progress_bar_is_shown_where_it_has_a_description(capsys, description):
+    run(Schedule(3, 1), description=description)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert (description in shown.err) if description else shown.err == ""
+
+
 def test_a_stopped_training_stays_stopped():
     progress = {**new_progress(), "stopped": True, "best_score": 0.5, "best_step": 3}
     outcome, memory = run(Schedule(10, 1), progress=progress, step_fn=None)
