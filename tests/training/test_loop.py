@@ -211,9 +211,9 @@ def test_divergence_before_any_checkpoint():
     def step_fn(state, number, count):
         return state, {"loss": math.nan}
 
-    with pytest.raises(InputError, match="at step 1") as told:
+    with pytest.raises(InputError, match="at step 1") as error:
         run(Schedule(10), step_fn=step_fn)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_interruption_saves_and_names_the_step():
@@ -271,9 +271,11 @@ def resumable(folder, **options):
     return latest, best
 
 
-def same(found, expected) -> None:
+def same(actual, expected) -> None:
     """States bit by bit, and progress but for the time it took."""
-    for (state, progress), (expected_state, expected_progress) in zip(found, expected, strict=True):
+    for (state, progress), (expected_state, expected_progress) in zip(
+        actual, expected, strict=True
+    ):
         assert int(state.step) == int(expected_state.step)
         assert np.asarray(state.x).tobytes() == np.asarray(expected_state.x).tobytes()
         del progress["seconds"], expected_progress["seconds"]
@@ -292,10 +294,10 @@ def until_done(folder, interruptions, **options):
 @pytest.mark.parametrize("interruptions", [[1, 1, 1], [4], [6, 2], [9]])
 def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, interruptions):
     expected = resumable(tmp_path / "whole")
-    found = until_done(tmp_path / "parts", interruptions)
+    actual = until_done(tmp_path / "parts", interruptions)
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
     assert len(lines_of(tmp_path / "whole")) == 5
-    same(found, expected)
+    same(actual, expected)
 
 
 def test_killed_between_checkpoints_it_replays_the_steps(tmp_path):
@@ -309,8 +311,8 @@ def test_killed_between_checkpoints_it_replays_the_steps(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         resumable(tmp_path / "parts", interrupted=killed)
-    found = resumable(tmp_path / "parts")
-    same(found, expected)
+    actual = resumable(tmp_path / "parts")
+    same(actual, expected)
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
 
 
