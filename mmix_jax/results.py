@@ -1,4 +1,4 @@
-"""What a run has to say at its end: scores, and the records of ``results.jsonl``."""
+"""What a run comes to: scores, and the records of `results.jsonl`."""
 
 import dataclasses
 import importlib.metadata
@@ -17,15 +17,10 @@ _DISTRIBUTIONS = {"jax": "jax", "flax": "flax", "optax": "optax", "orbax": "orba
 
 
 class Score(NamedTuple):
-    """A measured score: its single values and what they come to.
+    """Mean and spread of a score, with its single values; accuracies are fractions in [0, 1].
 
-    Accuracies are fractions in [0, 1]; only printed tables turn them into percent.
-
-    Fields:
-      mean: arithmetic mean of the values.
-      std: sample standard deviation (ddof 1); 0 for a single value.
-      n: how many values.
-      values: one per classifier, repeat or training; whoever measured says which.
+    mean: arithmetic mean. std: sample standard deviation (ddof 1), 0 for a single value. n: how
+    many values. values: one per classifier, repeat or training; the protocol says which.
     """
 
     mean: float
@@ -35,7 +30,7 @@ class Score(NamedTuple):
 
 
 def score(values: Iterable[float]) -> Score:
-    """Mean and sample standard deviation (ddof 1; 0 for a single value) of finite values.
+    """The `Score` of finite values.
 
     Raises:
       ValueError: there is no value, or one is not finite.
@@ -54,20 +49,20 @@ def score(values: Iterable[float]) -> Score:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """One line of ``results.jsonl``: one metric of one representation, over all trainings.
+    """One line of `results.jsonl`: one metric of one representation, over all trainings.
 
-    ``Result(**score._asdict(), seeds=..., ...)`` takes mean, std, n and values from a ``Score``.
+    `Result(**score._asdict(), seeds=..., ...)` takes mean, std, n and values from a `Score`.
 
-    Fields:
-      task: "node", "graph", "clustering", "image", "edit_distance".
+    Args:
+      task: `node`, `graph`, `clustering`, `image` or `edit_distance`.
       dataset, framework, mixing, candidates, objective: the names that the config uses; an
         empty string where one does not apply.
-      representation: "a", "b", "mean" or "single".
+      representation: `a`, `b`, `mean` or `single`.
       trained: False for the row of the random-initialised encoder.
-      metric: "accuracy", "micro_f1", "nmi", ...; accuracies are fractions in [0, 1].
+      metric: `accuracy`, `micro_f1`, `nmi`, ...; accuracies are fractions in [0, 1].
       mean, std, n: the score; n is what std is over (trainings, except under a protocol that
         says otherwise).
-      values: one per training, in the order of ``seeds``; what paired comparisons use.
+      values: one per training, in the order of `seeds`; what paired comparisons use.
       seeds: the seed of every training.
       protocol: how the representation was evaluated.
       selection: how the checkpoint was chosen.
@@ -75,7 +70,7 @@ class Result:
       steps: optimisation steps of one training.
       seconds: wall time of all trainings.
       device: kind and number of devices, in words.
-      versions: of the libraries, see ``versions``.
+      versions: of the libraries, see `versions`.
       parts: where a value is a mean over splits, the score on each split, per training; mean and
         std are then over all of them.
       encoder: the config's name; empty in older results and where there is none.
@@ -128,23 +123,23 @@ class Result:
 
 def versions() -> dict[str, str]:
     """Versions of what computes: jax, flax, optax, orbax and this package; "absent" if missing."""
-    found = {"mmix_jax": __version__}
+    numbers = {"mmix_jax": __version__}
     for name, distribution in _DISTRIBUTIONS.items():
         try:
-            found[name] = importlib.metadata.version(distribution)
+            numbers[name] = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+            numbers[name] = "absent"
+    return numbers
 
 
 def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> None:
-    """Writes ``results``, a JSON object per line; a reader sees the old file or the new one whole.
+    """Write a JSON object per line; a reader sees the old file or the new one whole.
 
-    Folders that are missing are made. NaN and infinity are refused: they are no JSON, and a
-    diverged run has no score.
+    Folders that are missing are made.
 
     Raises:
-      ValueError: a number is not finite.
+      ValueError: a number is not finite: that is no JSON, and a diverged run has no score.
+      OSError: the file cannot be written.
     """
     path = Path(path)
     lines = [
@@ -165,7 +160,7 @@ def write_results(path: str | os.PathLike[str], results: Iterable[Result]) -> No
 
 
 def read_results(path: str | os.PathLike[str]) -> list[Result]:
-    """Reads what ``write_results`` wrote; blank lines are skipped, an empty file has no results.
+    """Read what `write_results` wrote; blank lines are skipped, an empty file has no results.
 
     Raises:
       InputError: the file cannot be read, or a line is not a result: names file and line.

@@ -9,7 +9,7 @@ from mmix_jax.results import Result, score
 def result(
     values: Sequence[float] = (0.856, 0.862), seeds: Sequence[int] | None = None, **changes: Any
 ) -> Result:
-    """A node result with these values under seeds 0, 1, ...; ``changes`` replaces any field."""
+    """A node result with these values under seeds 0, 1, ...; `changes` replaces any field."""
     fields = {
         "task": "node",
         "dataset": "cora",

@@ -22,10 +22,10 @@ def one_line(error) -> str:
 
 def test_score_is_mean_and_sample_deviation():
     values = [0.81, 0.84, 0.79, 0.9]
-    found = score(iter(values))
-    assert found.mean == pytest.approx(statistics.mean(values), abs=1e-15)
-    assert found.std == pytest.approx(statistics.stdev(values), abs=1e-15)
-    assert (found.n, found.values) == (4, tuple(values))
+    summary = score(iter(values))
+    assert summary.mean == pytest.approx(statistics.mean(values), abs=1e-15)
+    assert summary.std == pytest.approx(statistics.stdev(values), abs=1e-15)
+    assert (summary.n, summary.values) == (4, tuple(values))
 
 
 def test_score_without_spread():
@@ -34,9 +34,9 @@ def test_score_without_spread():
 
 
 def test_score_takes_numpy_values():
-    found = score(np.array([0.5, 1.0], np.float32))
-    assert found == Score(0.75, math.sqrt(0.125), 2, (0.5, 1.0))
-    assert all(type(value) is float for value in found.values)
+    summary = score(np.array([0.5, 1.0], np.float32))
+    assert summary == Score(0.75, math.sqrt(0.125), 2, (0.5, 1.0))
+    assert all(type(value) is float for value in summary.values)
 
 
 @pytest.mark.parametrize("values", [[], [0.5, float("nan")], [float("inf")]])
@@ -46,9 +46,9 @@ def test_score_refuses_what_has_no_mean(values):
 
 
 def test_versions_name_what_computes():
-    found = versions()
-    assert set(found) == {"jax", "flax", "optax", "orbax", "mmix_jax"}
-    assert "absent" not in found.values()
+    numbers = versions()
+    assert set(numbers) == {"jax", "flax", "optax", "orbax", "mmix_jax"}
+    assert "absent" not in numbers.values()
 
 
 def test_round_trip(tmp_path):

@@ -19,6 +19,7 @@ from mmix_jax.errors import InputError
 SWITCH = "MMIX_COMPILE_CACHE"
 _MAX_BYTES = 512 * 2**20
 _MIN_SECONDS = 0.1  # of compiling; a run has dozens of small programs
+_SETTINGS = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
 _TROUBLE = re.compile(r"Error (reading|writing) persistent compilation cache entry for '(.*?)': ")
 _LINES = {
     "reading": "warning: the compiled program %s in %s was damaged; it is compiled anew",
@@ -48,16 +49,15 @@ def kept() -> Iterator[None]:
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
-    names = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
-    before = [getattr(jax.config, name) for name in names]
-    wanted = switch == "on" and jax.config.jax_enable_compilation_cache and before[0] is None
-    folder = _folder() if wanted else None
+    names = ("jax_enable_compilation_cache", *_SETTINGS)
+    enabled, *before = [getattr(jax.config, name) for name in names]
+    folder = _folder() if switch == "on" and enabled and before[0] is None else None
     if folder is None:
         yield
         return
 
     def configure(values: list) -> None:
-        for name, value in zip(names, values, strict=True):
+        for name, value in zip(_SETTINGS, values, strict=True):
             jax.config.update(name, value)
         compilation_cache.reset_cache()  # jax takes a folder at its first program
 

@@ -1,6 +1,6 @@
 """Paired comparison of two runs: the same seeds, with one setting changed.
 
-``python -m mmix_jax.report.compare A/results.jsonl B/results.jsonl`` (or the workdirs A and B)
+`python -m mmix_jax.report.compare A/results.jsonl B/results.jsonl` (or the workdirs A and B)
 prints the differences B - A. Trainings that share a seed share their split and first parameters,
 so that their difference varies less than that of two independent scores.
 """
@@ -16,6 +16,8 @@ import numpy as np
 from mmix_jax.errors import InputError
 from mmix_jax.report.tables import align, framework_name, in_percent, metric_name
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+
+_CONFIDENCE = 0.95
 
 
 class Topic(NamedTuple):
@@ -34,17 +36,12 @@ class Topic(NamedTuple):
 class Comparison(NamedTuple):
     """Differences B - A over the common seeds, in the unit of the results (fractions).
 
-    Fields:
-      topic: data set, representation, metric, trained or not.
-      protocol: the evaluation protocol of both.
-      seeds: the common seeds, ascending.
-      mean: mean difference.
-      interval: Student-t confidence interval of the mean; None for a single pair, which has no
-        spread. Where scores are over splits it counts both as drawn (``crossed_interval``).
-      splits: scores per seed, each on a split of its own; 1 where a seed has one score.
-      above, equal, below: how many seeds have B > A, B = A, B < A.
-      sign_p: two-sided exact sign test over the pairs that differ; 1 where none does.
-      unpaired: how many seeds only one of the two has; they are left out.
+    topic: data set, representation, metric, trained or not. protocol: the evaluation protocol of
+    both. seeds: the common ones, ascending. mean: mean difference. interval: its 95 % confidence
+    interval (`crossed_interval`); None for a single pair, which has no spread. splits: scores per
+    seed, each on a split of its own; 1 where a seed has one score. above, equal, below: how many
+    seeds have B > A, B = A, B < A. sign_p: two-sided exact sign test over the pairs that differ; 1
+    where none does. unpaired: how many seeds only one of the two has; they are left out.
     """
 
     topic: Topic
@@ -64,10 +61,8 @@ class Comparison(NamedTuple):
 _Values = dict[Topic, dict[str, dict[int, tuple[float, ...]]]]
 
 
-def compare(
-    a: Iterable[Result], b: Iterable[Result], *, confidence: float = 0.95
-) -> list[Comparison]:
-    """Compares two runs by seed on every topic they have in common, in the order of ``a``.
+def compare(a: Iterable[Result], b: Iterable[Result]) -> list[Comparison]:
+    """Compare two runs by seed on every topic they have in common, in the order of `a`.
 
     Raises:
       InputError: no common topic, a topic under different protocols or without a common seed, or
@@ -81,7 +76,7 @@ def compare(
             f"found {_listing(values_a)} in A and {_listing(values_b)} in B; give runs that do"
         )
     return [
-        _compare_pairs(topic, protocol, values_a[topic], values_b[topic], confidence)
+        _compare_pairs(topic, protocol, values_a[topic], values_b[topic])
         for topic in topics
         for protocol in _common_protocols(topic, values_a[topic], values_b[topic])
     ]
@@ -106,7 +101,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command: prints the table and returns 0, or an ``error:`` line and returns 2."""
+    """The command: prints the table and returns 0, or an `error:` line and returns 2."""
     try:
         args = _parser().parse_args(argv)
         runs = {"A": _load(args.a), "B": _load(args.b)}
@@ -147,7 +142,7 @@ def _common_protocols(topic: Topic, a: dict, b: dict) -> list[str]:
     return common
 
 
-def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: float) -> Comparison:
+def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict) -> Comparison:
     from scipy import stats
 
     a, b = a[protocol], b[protocol]
@@ -162,18 +157,17 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: fl
             f"two runs must be scored on the same splits, found other numbers of them in A and B "
             f"for {topic}; evaluate one of them again"
         )
-    table = np.array([np.subtract(b[seed], a[seed]) for seed in seeds])
-    differences = score(table.mean(axis=1))
-    above = sum(value > 0 for value in differences.values)
-    below = sum(value < 0 for value in differences.values)
-    interval = crossed_interval(table, confidence)
+    differences = np.array([np.subtract(b[seed], a[seed]) for seed in seeds])
+    by_seed = score(differences.mean(axis=1))
+    above = sum(value > 0 for value in by_seed.values)
+    below = sum(value < 0 for value in by_seed.values)
     return Comparison(
         topic=topic,
         protocol=protocol,
         seeds=seeds,
-        mean=differences.mean,
-        interval=interval,
-        splits=table.shape[1],
+        mean=by_seed.mean,
+        interval=crossed_interval(differences),
+        splits=differences.shape[1],
         above=above,
         equal=len(seeds) - above - below,
         below=below,
@@ -182,8 +176,8 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict, confidence: fl
     )
 
 
-def crossed_interval(table: np.ndarray, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Confidence interval of the mean of differences [S seeds, T splits], both drawn at random.
+def crossed_interval(differences: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the mean of differences [S seeds, T splits], both drawn at random.
 
     Differences on one split, or of one seed, resemble each other, so S·T of them are not as good as
     as many independent ones: the mean's variance is (MS_S + MS_T − MS_ST)/(S T), at least each of
@@ -194,15 +188,15 @@ def crossed_interval(table: np.ndarray, confidence: float = 0.95) -> tuple[float
     """
     from scipy import stats
 
-    num_seeds, num_splits = table.shape
+    num_seeds, num_splits = differences.shape
     if num_seeds == 1:
         return None
-    mean, centred = table.mean(), table - table.mean()
+    mean, centred = differences.mean(), differences - differences.mean()
     squares, freedom = [], []
     for axis, size in ((1, num_seeds), (0, num_splits)):
         if size > 1:
             effect = centred.mean(axis=axis)
-            squares.append(table.shape[axis] * float(np.sum(effect**2)) / (size - 1))
+            squares.append(differences.shape[axis] * float(np.sum(effect**2)) / (size - 1))
             freedom.append(size - 1)
     if len(squares) == 2:
         rest = centred - centred.mean(axis=1)[:, None] - centred.mean(axis=0)[None, :]
@@ -216,7 +210,7 @@ def crossed_interval(table: np.ndarray, confidence: float = 0.95) -> tuple[float
             total, degrees = squares[larger], freedom[larger]
     else:
         total, degrees = squares[0], freedom[0]
-    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * (total / table.size) ** 0.5
+    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, degrees)) * (total / differences.size) ** 0.5
     return float(mean - half), float(mean + half)
 
 
@@ -242,7 +236,7 @@ def _interval(comparison: Comparison) -> str:
 
 
 def _settings(results: Iterable[Result]) -> str:
-    """Framework, objective, mixing and candidates of the trained rows, e.g. ``mvgrl mo wp``."""
+    """Framework, objective, mixing and candidates of the trained rows, e.g. `mvgrl mo wp`."""
     names = {
         " ".join(filter(None, (framework_name(r), r.objective, r.mixing, r.candidates)))
         for r in results
@@ -257,8 +251,8 @@ def _notes(
     selections = [sorted({r.selection for r in run if r.trained}) for run in (a, b)]
     notes = []
     if selections[0] != selections[1]:
-        found = [", ".join(names) or "none" for names in selections]
-        notes.append(f"checkpoints were chosen differently: by {found[0]} in A, {found[1]} in B")
+        by = [", ".join(names) or "none" for names in selections]
+        notes.append(f"checkpoints were chosen differently: by {by[0]} in A, {by[1]} in B")
     unpaired = max(c.unpaired for c in comparisons)
     if unpaired:
         notes.append(f"{unpaired} seeds of only one run are left out")

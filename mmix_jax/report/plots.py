@@ -168,8 +168,8 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> "Figure":
     figure = Figure(figsize=(3.4 * len(panels) + 0.6, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for seed in seeds:
-            found = [r for r in records if r.get("seed", 0) == seed and name in r]
-            points = sorted((record["step"], record[name]) for record in found)
+            logged = [r for r in records if r.get("seed", 0) == seed and name in r]
+            points = sorted((record["step"], record[name]) for record in logged)
             axes.plot(
                 [step for step, _ in points],
                 [value for _, value in points],

@@ -1,4 +1,4 @@
-"""Results as a table: aligned text for standard output, and markdown."""
+"""Results as a table of aligned text, for standard output."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,19 +18,19 @@ def in_percent(metric: str) -> bool:
 
 
 def metric_name(metric: str) -> str:
-    """The metric with its unit: ``accuracy %``, ``nmi``."""
+    """The metric with its unit: `accuracy %`, `nmi`."""
     return f"{metric} %" if in_percent(metric) else metric
 
 
 def format_score(metric: str, mean: float, std: float, n: int) -> str:
-    """``85.90 ± 0.30`` or ``0.629 ± 0.010``; without the spread where a single value has none."""
+    """`85.90 ± 0.30` or `0.629 ± 0.010`; without the spread where a single value has none."""
     scale, decimals = (100.0, 2) if in_percent(metric) else (1.0, 3)
     text = f"{scale * mean:.{decimals}f}"
     return text if n == 1 else f"{text} ± {scale * std:.{decimals}f}"
 
 
 def framework_name(result: Result) -> str:
-    """The framework, with its encoder where that is not the usual one: ``grace gat``."""
+    """The framework, with its encoder where that is not the usual one: `grace gat`."""
     usual = result.encoder in ("", "gcn", "resnet18")
     return result.framework if usual else f"{result.framework} {result.encoder}"
 
@@ -57,8 +57,8 @@ _MOVABLE = ("objective", "protocol", "selection", "candidates", "framework", "mi
 def text_table(results: Sequence[Result], *, max_width: int = MAX_WIDTH) -> str:
     """An aligned table of the results in their order, accuracies in percent.
 
-    Where it would be wider than ``max_width``, columns in which all rows agree are said once, in
-    a line above. A table whose rows differ everywhere stays wide. No results: a line that says so.
+    Where it would be wider than `max_width`, columns in which all rows agree move into a line
+    above. A table whose rows differ everywhere stays wide. No results: a line that says so.
     """
     if not results:
         return "no results"
@@ -71,13 +71,6 @@ def text_table(results: Sequence[Result], *, max_width: int = MAX_WIDTH) -> str:
             caption.append(f"{name} {columns.pop(name)[0]}")
     lines = [f"all rows: {', '.join(caption)}"] if caption else []
     return "\n".join(lines + align(columns, right=_RIGHT))
-
-
-def markdown_table(results: Sequence[Result]) -> str:
-    """The same as a markdown table, with every column."""
-    rule = ["--:" if name in _RIGHT else "---" for name in _COLUMNS]
-    cells = [[_cell(cell(r)).replace("|", "\\|") for cell in _COLUMNS.values()] for r in results]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(_COLUMNS), rule, *cells])
 
 
 def align(columns: dict[str, list[str]], *, right: Sequence[str] = ()) -> list[str]:

@@ -53,10 +53,10 @@ class Cadence(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How long, and how often. `patience` counts evaluations without improvement, 0: never stop.
+    """How long, and how often.
 
-    `chunk`: steps per call of `step_fn` at most; a call ends where something is due. `batch_size`:
-    samples of a step.
+    patience: evaluations without improvement until it stops; 0: never. chunk: steps per call of
+    `step_fn` at most; a call ends where something is due. batch_size: samples of a step.
     """
 
     num_steps: int
@@ -91,10 +91,10 @@ def new_progress() -> dict:
 
 @contextlib.contextmanager
 def time_to_first_step(begin: float) -> Iterator[None]:
-    """Within, the first step of all trainings is told, and logged in the line that follows it.
+    """Within, `train` prints when the first step of all is done, and logs it in the next line.
 
-    `first_step_seconds` since `begin` (of time.monotonic), and of these `compile_seconds`. Without
-    it nothing is told: a library call is no program.
+    Logged are `first_step_seconds` since `begin` (of time.monotonic), and of these
+    `compile_seconds`. Outside nothing is: a library call is no program.
     """
     from jax import monitoring
 
@@ -123,16 +123,24 @@ def train(
     checkpointer: Saver,
     writer: Writer,
     interrupted: Callable[[], bool] = lambda: False,
-    description: str = "",
+    description: str | None = None,
 ) -> Outcome:
     """Run from `state.step` to the end of the schedule; a function of state and progress.
 
-    `step_fn(state, step, count) -> (state, metrics)` takes `count` steps; `evaluate(state) ->
-    (score, metrics)`, higher is better, None where nothing but the loss can judge: then minus the
-    smoothed training loss does, smoothed over the calls. Written with the metrics are
-    `samples_per_second` since the evaluation before, and `host_share`, the part of that time in
-    which no step ran.
-    The best score's state and the latest one are on disk when this returns.
+    Written with the metrics are `samples_per_second` since the evaluation before, and `host_share`,
+    the part of that time in which no step ran.
+
+    Args:
+      state: a NamedTuple with `step`, the number of steps done.
+      progress: of that state's checkpoint, or `new_progress()`.
+      step_fn: `step_fn(state, step, count) -> (state, metrics)` takes `count` steps.
+      evaluate: `evaluate(state) -> (score, metrics)`, higher is better; None where nothing but the
+        loss can judge: then minus the training loss does, smoothed over the calls.
+      schedule: how long, and how often.
+      checkpointer: has the latest state and that of the best score when this returns.
+      writer: takes the metrics of each evaluation.
+      interrupted: asked after each call of `step_fn`.
+      description: of the progress bar; None shows none.
 
     Raises:
       Interrupted: `interrupted()` became true; the state is saved.
@@ -142,7 +150,8 @@ def train(
     saving = Cadence(schedule.checkpoint_every, schedule.num_steps)
     progress, begin, earlier = dict(progress), time.monotonic(), progress["seconds"]
     step = int(state.step)
-    pace, first_step = _Pace(), {}
+    pace = _Pace()
+    first_step: dict[str, float] = {}
     with _progress_bar(schedule.num_steps, step, description) as bar:
         while step < schedule.num_steps and not progress["stopped"]:
             count = min(schedule.chunk, evaluation.until(step), saving.until(step))
@@ -231,12 +240,12 @@ def _last(checkpointer: Saver) -> str:
     return str(steps[-1]) if steps else "0 (none was due yet)"
 
 
-def _progress_bar(num_steps: int, step: int, description: str):
+def _progress_bar(num_steps: int, step: int, description: str | None):
     from tqdm import tqdm
 
     # A log file wants a line now and then, a terminal a moving bar.
     interval = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(
         total=num_steps, initial=step, desc=description, unit="step", mininterval=interval,
-        maxinterval=interval, file=sys.stderr, dynamic_ncols=True,
+        maxinterval=interval, file=sys.stderr, dynamic_ncols=True, disable=description is None,
     )  # fmt: skip

@@ -1,4 +1,10 @@
-"""The state of a training and the step that updates it, on all devices."""
+"""The state of a training and the step that updates it, on all devices.
+
+`jax.pmap` is in this file alone. A loss is written for one device, its shard of the batch and the
+axis by which it asks the others for theirs; pmap is what runs such a function on every device, and
+leaves nothing to the compiler to split as it likes. Losses know only the axis's name, so they run
+in `jax.shard_map` as well, and another way over the devices is a change of this file.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,8 +29,8 @@ class TrainState(NamedTuple):
 class Optimization(NamedTuple):
     """How parameters are updated; static.
 
-    learning_rate: its highest. weight_decay: added to the gradient (L2), as in torch's optimizers.
-    optimizer: "adam", or "sgd" with Nesterov's momentum. warmup_steps: the rate rises linearly to
+    learning_rate: the highest. weight_decay: added to the gradient (L2), as in torch's optimizers.
+    optimizer: `adam`, or `sgd` with Nesterov's momentum. warmup_steps: the rate rises linearly to
     its highest. cosine_steps: then it falls to 0 along half a cosine, this many steps after the
     first; 0: it stays.
     """

@@ -44,15 +44,15 @@ def folder(tmp_path) -> pathlib.Path:
 @contextlib.contextmanager
 def hits():
     """Counts the programs that are read from disk."""
-    found: list[str] = []
+    read: list[str] = []
 
     def listen(event, **_):
         if event == "/jax/compilation_cache/cache_hits":
-            found.append(event)
+            read.append(event)
 
     monitoring.register_event_listener(listen)
     try:
-        yield found
+        yield read
     finally:
         monitoring.unregister_event_listener(listen)
 
@@ -77,21 +77,20 @@ def entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def test_a_program_is_compiled_once_for_many_runs(folder):
-    with programs.kept(), hits() as found:
+    with programs.kept(), hits() as read:
         expected = compute()
-        assert not found and len(entries(folder)) == 2
-    with programs.kept(), hits() as found:
+        assert not read and len(entries(folder)) == 2
+    with programs.kept(), hits() as read:
         assert compute().tobytes() == expected.tobytes()
-    assert len(found) == 2 and len(entries(folder)) == 2
+    assert len(read) == 2 and len(entries(folder)) == 2
 
 
 def test_jax_is_afterwards_as_before(folder):
-    names = ["jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"]
-    before = [getattr(jax.config, name) for name in names]
+    before = [getattr(jax.config, name) for name in programs._SETTINGS]
     with contextlib.suppress(KeyError), programs.kept():
         assert jax.config.jax_compilation_cache_dir == str(folder)
         raise KeyError
-    assert [getattr(jax.config, name) for name in names] == before
+    assert [getattr(jax.config, name) for name in programs._SETTINGS] == before
     compute()
     assert not entries(folder)
 
@@ -135,35 +134,35 @@ def messages(caplog) -> list[str]:
 
 
 @pytest.fixture
-def told(caplog):
+def warned(caplog):
     """What is said, with warnings as a program has them: not as errors."""
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING, logger="mmix_jax"):
         warnings.simplefilter("always")
         yield lambda: messages(caplog)
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_done_without(tmp_path, told):
+def test_a_folder_that_cannot_be_written_is_said_and_done_without(tmp_path, warned):
     (tmp_path / "cache").write_text("no folder")
     expected = compute()
     with programs.kept():
         assert compute().tobytes() == expected.tobytes()
-    (line,) = told()
+    (line,) = warned()
     assert (
         line.startswith("warning: the cache folder ") and "compiled programs are not kept" in line
     )
 
 
-def test_a_folder_that_is_lost_on_the_way_is_said_once(folder, told):
+def test_a_folder_that_is_lost_on_the_way_is_said_once(folder, warned):
     with programs.kept():
         expected = compute()
         shutil.rmtree(folder)
         assert compute().tobytes() == expected.tobytes()
-    (line,) = told()
+    (line,) = warned()
     assert line.startswith("warning: the compiled program jit_") and "cannot be kept" in line
 
 
 @pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
-def test_a_damaged_program_is_said_and_compiled_anew(folder, told, left):
+def test_a_damaged_program_is_said_and_compiled_anew(folder, warned, left):
     with programs.kept():
         expected = compute()
     for path in entries(folder):
@@ -171,17 +170,17 @@ def test_a_damaged_program_is_said_and_compiled_anew(folder, told, left):
         path.write_bytes(content[: int(left * len(content))])
     with programs.kept():
         assert compute().tobytes() == expected.tobytes()
-    (line,) = told()
+    (line,) = warned()
     assert "was damaged; it is compiled anew" in line and "\n" not in line
-    with programs.kept(), hits() as found:
+    with programs.kept(), hits() as read:
         assert compute().tobytes() == expected.tobytes()
-    assert len(found) == 2 and len(told()) == 1
+    assert len(read) == 2 and len(warned()) == 1
 
 
-def test_other_warnings_are_shown_as_ever(told):
+def test_other_warnings_are_shown_as_ever(warned):
     with programs.kept(), pytest.warns(UserWarning, match="of something else"):
         warnings.warn("of something else", stacklevel=1)
-    assert told() == []
+    assert warned() == []
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path):
@@ -250,12 +249,12 @@ def test_resumed_with_kept_programs_ends_bitwise_as_uninterrupted_without(tmp_pa
             train(tmp_path / "first")
             kept = set(entries(folder))
             asked = iter([False] * 2 + [True])
-            with hits() as found, pytest.raises(Interrupted):
+            with hits() as read, pytest.raises(Interrupted):
                 train(tmp_path / "parts", lambda: next(asked))
             train(tmp_path / "parts")
     finally:
         jax.config.update("jax_disable_most_optimizations", True)
-    assert found and kept
+    assert read and kept
     for workdir in (tmp_path / "first", tmp_path / "parts"):
         assert state_of(config, workdir) == state_of(config, tmp_path / "whole")
         assert lines_of(workdir) == lines_of(tmp_path / "whole")

@@ -194,15 +194,15 @@ def test_other_grey_images_are_ink_on_paper(shape):
 def test_partners_that_are_left_out_are_counted():
     few, many = (0, 0.4, [1, 2], [0.3, 0.3]), (1, 0.1, [0, 2, 3, 4, 5], [0.3, 0.3, 0.2, 0.1, 0.0])
     figure = mixture_images(IMAGES, [few, many], max_partners=2)
-    told = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
-    assert told == ["2 of 4 partners"]
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert labels == ["2 of 4 partners"]
     everything = mixture_images(IMAGES, [few, many], max_partners=4)
     assert [axes.get_ylabel() for axes in everything.axes if axes.get_ylabel()] == []
 
 
 def _record(seed: int, step: int, loss: float, **mixing: float) -> dict:
-    told = {f"mixing/{name}": value for name, value in mixing.items()}
-    return {"seed": seed, "step": step, "loss": loss, "gradient_norm": 1.0, **told}
+    logged = {f"mixing/{name}": value for name, value in mixing.items()}
+    return {"seed": seed, "step": step, "loss": loss, "gradient_norm": 1.0, **logged}
 
 
 def _lines(figure) -> dict[str, dict[str, list[tuple[float, float]]]]:
@@ -279,6 +279,6 @@ def test_a_file_in_the_folders_place_is_told(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(
         InputError, match=r"figures must be writable at .*curves\.png, found "
-    ) as told:
+    ) as error:
         save_png(training_curves([_record(0, 1, 2.0)]), tmp_path / "run" / "curves.png")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)

@@ -3,7 +3,7 @@
 import pytest
 
 from example_results import result
-from mmix_jax.report import markdown_table, text_table
+from mmix_jax.report import text_table
 from mmix_jax.report.tables import align, format_score
 
 
@@ -81,25 +81,9 @@ def test_no_results_are_said_in_words():
 
 def test_a_name_from_a_file_cannot_break_the_table():
     rows = [result(dataset="two\nlines"), result(dataset="a|b")]
-    assert len(text_table(rows, max_width=200).split("\n")) == 4
-    lines = markdown_table(rows).split("\n")
+    lines = text_table(rows, max_width=200).split("\n")
     assert len(lines) == 4
-    assert "| two lines |" in lines[2]
-    assert "| a\\|b |" in lines[3]
-
-
-def test_markdown_has_every_column():
-    header, rule, row, random = markdown_table([result(), result(trained=False)]).split("\n")
-    assert header == (
-        "| dataset | framework | objective | mixing | candidates | representation | trained "
-        "| metric | mean ± std | n | protocol | selection |"
-    )
-    assert rule.count("---") + rule.count("--:") == 12
-    assert row == (
-        "| cora | mvgrl | info_nce | mo | wp | mean | yes "
-        "| accuracy % | 85.90 ± 0.42 | 2 | standard | valid |"
-    )
-    assert "| random-init |" in random
+    assert lines[2].startswith("two lines  mvgrl") and lines[3].startswith("a|b        mvgrl")
 
 
 def test_align():

@@ -48,9 +48,9 @@ def restore(folder, template=None, **options):
         return checkpointer.restore(state_at(0) if template is None else template, **options)
 
 
-def assert_same(found, expected) -> None:
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+def assert_same(actual, expected) -> None:
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a), np.asarray(b)
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
@@ -205,10 +205,10 @@ def test_all_damaged_is_told(tmp_path, how, caplog):
         for name in files_of(tmp_path, step):
             if "/d/" in name:
                 damage(tmp_path, step, name, how)
-    with caplog.at_level(logging.CRITICAL), pytest.raises(InputError, match="all damaged") as told:
+    with caplog.at_level(logging.CRITICAL), pytest.raises(InputError, match="all damaged") as error:
         restore(tmp_path)
-    assert "\n" not in str(told.value)
-    assert str(tmp_path) in str(told.value)
+    assert "\n" not in str(error.value)
+    assert str(tmp_path) in str(error.value)
 
 
 def test_a_save_that_was_cut_short_before_its_digests_falls_back(tmp_path, caplog):
@@ -233,9 +233,9 @@ def test_a_save_that_was_cut_short_before_its_digests_falls_back(tmp_path, caplo
 )
 def test_another_models_checkpoint_is_told(tmp_path, template):
     save(tmp_path, [1, 2])
-    with pytest.raises(InputError, match="must be of this model") as told:
+    with pytest.raises(InputError, match="must be of this model") as error:
         restore(tmp_path, template)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def test_another_models_checkpoint_is_told(tmp_path, template):
 def test_another_optimizers_checkpoint_is_told_or_left_out(tmp_path, opt_state, caplog):
     save(tmp_path, [1, 2])
     template = state_at(0)._replace(opt_state=opt_state)
-    with pytest.raises(InputError, match="must be of this optimizer, found another's") as told:
+    with pytest.raises(InputError, match="must be of this optimizer, found another's") as error:
         restore(tmp_path, template)
-    assert "\n" not in str(told.value) and "damaged" not in str(told.value) + caplog.text
+    assert "\n" not in str(error.value) and "damaged" not in str(error.value) + caplog.text
     state, progress = restore(tmp_path, template._replace(opt_state=()), without=("opt_state",))
     assert_same(state, state_at(2)._replace(opt_state=()))
     assert progress == progress_at(2)
@@ -277,9 +277,9 @@ def test_reading_an_empty_folder_finds_none_and_writes_nothing(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(InputError, match="readable and writable at") as told:
+    with pytest.raises(InputError, match="readable and writable at") as error:
         Checkpointer(tmp_path / "file" / "seed_0")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 # In memory

@@ -163,6 +163,14 @@ def test_early_stopping(scores, patience, steps, best_step):
     assert progress["best_step"] == best_step
 
 
+@pytest.mark.parametrize("description", [None, "cora mo seed 0"])
+def test_a_progress_bar_is_shown_where_it_has_a_description(capsys, description):
+    run(Schedule(3, 1), description=description)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert (description in shown.err) if description else shown.err == ""
+
+
 def test_a_stopped_training_stays_stopped():
     progress = {**new_progress(), "stopped": True, "best_score": 0.5, "best_step": 3}
     outcome, memory = run(Schedule(10, 1), progress=progress, step_fn=None)
@@ -203,9 +211,9 @@ def test_divergence_before_any_checkpoint():
     def step_fn(state, number, count):
         return state, {"loss": math.nan}
 
-    with pytest.raises(InputError, match="at step 1") as told:
+    with pytest.raises(InputError, match="at step 1") as error:
         run(Schedule(10), step_fn=step_fn)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_interruption_saves_and_names_the_step():
@@ -263,9 +271,11 @@ def resumable(folder, **options):
     return latest, best
 
 
-def same(found, expected) -> None:
+def same(actual, expected) -> None:
     """States bit by bit, and progress but for the time it took."""
-    for (state, progress), (expected_state, expected_progress) in zip(found, expected, strict=True):
+    for (state, progress), (expected_state, expected_progress) in zip(
+        actual, expected, strict=True
+    ):
         assert int(state.step) == int(expected_state.step)
         assert np.asarray(state.x).tobytes() == np.asarray(expected_state.x).tobytes()
         del progress["seconds"], expected_progress["seconds"]
@@ -284,10 +294,10 @@ def until_done(folder, interruptions, **options):
 @pytest.mark.parametrize("interruptions", [[1, 1, 1], [4], [6, 2], [9]])
 def test_interrupted_and_resumed_ends_bitwise_as_uninterrupted(tmp_path, interruptions):
     expected = resumable(tmp_path / "whole")
-    found = until_done(tmp_path / "parts", interruptions)
+    actual = until_done(tmp_path / "parts", interruptions)
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
     assert len(lines_of(tmp_path / "whole")) == 5
-    same(found, expected)
+    same(actual, expected)
 
 
 def test_killed_between_checkpoints_it_replays_the_steps(tmp_path):
@@ -301,8 +311,8 @@ def test_killed_between_checkpoints_it_replays_the_steps(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         resumable(tmp_path / "parts", interrupted=killed)
-    found = resumable(tmp_path / "parts")
-    same(found, expected)
+    actual = resumable(tmp_path / "parts")
+    same(actual, expected)
     assert lines_of(tmp_path / "whole") == lines_of(tmp_path / "parts")
 
 

@@ -46,8 +46,8 @@ def run(num_devices: int, num_steps: int, weight_decay: float = 0.0):
     shards = ROWS.reshape(num_devices, -1, 3)
     metrics = []
     for _ in range(num_steps):
-        state, measured = step(state, jnp.float32(2.0), shards, jax.random.key(1))
-        metrics.append({name: float(value) for name, value in measured.items()})
+        state, of_step = step(state, jnp.float32(2.0), shards, jax.random.key(1))
+        metrics.append({name: float(value) for name, value in of_step.items()})
     return state, metrics
 
 
@@ -117,14 +117,14 @@ def test_steps_of_one_dispatch_equal_single_steps(num_devices):
         num_traces.append(len(traces))
         metrics = []
         for number in range(count):
-            expected, measured = single(expected, target, rows[:, number], key)
-            metrics.append(measured)
-        for found, one in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(found, one, rtol=1e-6)
-            assert found.dtype == one.dtype
+            expected, of_step = single(expected, target, rows[:, number], key)
+            metrics.append(of_step)
+        for actual, one in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(actual, one, rtol=1e-6)
+            assert actual.dtype == one.dtype
         assert means.keys() == metrics[0].keys() >= {"loss", "gradient_norm", "noise"}
         for name, mean in means.items():
-            values = [float(measured[name]) for measured in metrics]
+            values = [float(of_step[name]) for of_step in metrics]
             np.testing.assert_allclose(mean, np.mean(values), rtol=1e-5, err_msg=name)
             assert np.std(values) > 1e-3
     assert num_traces[0] == num_traces[1]
@@ -137,7 +137,7 @@ def test_steps_of_one_dispatch_equal_single_steps(num_devices):
 @pytest.mark.parametrize(("warmup", "cosine"), [(0, 0), (4, 0), (0, 10), (4, 10)])
 def test_learning_rate_is_linear_then_half_a_cosine(warmup, cosine):
     rate = learning_rate_at(Optimization(0.4, warmup_steps=warmup, cosine_steps=cosine))
-    found = [float(rate(t)) if callable(rate) else rate for t in range(14)]
+    actual = [float(rate(t)) if callable(rate) else rate for t in range(14)]
     expected = []
     for t in range(14):
         if t < warmup:
@@ -147,7 +147,7 @@ def test_learning_rate_is_linear_then_half_a_cosine(warmup, cosine):
             expected.append(0.2 * (1 + np.cos(np.pi * share)))
         else:
             expected.append(0.4)
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(actual, expected, atol=1e-7)
 
 
 def descend(settings: Optimization, num_steps: int) -> np.ndarray:
