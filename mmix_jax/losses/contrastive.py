@@ -10,7 +10,14 @@ from mmix_jax.losses.ring import ring_sums
 from mmix_jax.losses.settings import EXCHANGES, LOWEST_TEMPERATURE, NEGATIVES, Contrast
 from mmix_jax.losses.streamed import streamed_sums
 from mmix_jax.losses.tiles import tiling_of, wide
-from mmix_jax.ops.collectives import device_count, device_index, gather, highest, total
+from mmix_jax.ops.collectives import (
+    device_count,
+    device_index,
+    gather,
+    highest,
+    total,
+    varying_as,
+)
 from mmix_jax.ops.similarity import normalise
 
 # Powers lie between e^{−1/τ} and e^{1/τ}: up to here a float32 holds the smallest of them, and the
@@ -120,6 +127,8 @@ def terms_of(
         bound = highest(jax.lax.stop_gradient(jnp.maximum(*norms)), axis_name)
     # It cancels in the loss.
     shift = jax.lax.stop_gradient(jnp.maximum(bound * scale - _HIGHEST_POWER, 0.0))
+    # A temperature that all devices share gets the sum of their gradients.
+    scale, shift, ids = varying_as((scale, shift, ids), u, v)
     if block_size is None and device_count(axis_name) == 1:
         sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
     else:  # several devices share out the blocks, at least one row of blocks each
@@ -167,7 +176,9 @@ def info_nce(
       segments: [N] int; only equal ids are contrasted, and the loss is the mean over segments of
         the mean within (the second part of eq. 11).
       axis_name: the device axis inside pmap or shard_map. Every device then returns its own share
-        of the loss over all devices' rows: sum (psum) the shares, and the gradients, over devices.
+        of the loss over all devices' rows: sum (psum) the shares over devices, and in pmap the
+        gradients, too. In shard_map the gradient by what all devices share is summed already,
+        whether it is taken inside or through the sum of the shares.
       block_size: rows per block of the streamed form, O(N·D) memory, same numbers; None is dense.
       exchange: with an axis, `gather` brings all vectors to every device; `ring` passes blocks
         round, and a device holds its own rows and one block of another's.

@@ -16,7 +16,7 @@ import numpy as np
 
 from mmix_jax.losses.streamed import by_view, scale_gradient, views_in_tiles
 from mmix_jax.losses.tiles import Tiling, Vectors, own_plan, tile_gradients, tile_sums
-from mmix_jax.ops.collectives import device_count, device_index, shift_devices
+from mmix_jax.ops.collectives import device_count, device_index, shift_devices, varying_as
 
 
 def guest_plan(num_blocks: int, negatives: str) -> np.ndarray:
@@ -64,16 +64,18 @@ def _round(guest, meet, mine, num_blocks: int, tiling: Tiling, axis_name):
     def step(carried, _):
         guest, mine, theirs = carried
         guest, theirs = onward(guest), onward(theirs)
-        found = meet(guest, everything)
-        return (guest, mine + found[0], theirs + found[1]), None
+        of_mine, of_guest = meet(guest, everything)
+        return (guest, mine + of_mine, theirs + of_guest), None
 
-    theirs = jnp.zeros_like(mine)
+    theirs = varying_as(jnp.zeros_like(mine), mine)
     (guest, mine, theirs), _ = jax.lax.scan(step, (guest, mine, theirs), length=steps)
     if size % 2 == 0:
         guest, theirs = onward(guest), onward(theirs)
         lower, upper = map(jnp.asarray, half_plans(num_blocks, tiling.negatives))
-        found = meet(guest, jnp.where(device_index(axis_name) < size // 2, lower, upper))
-        mine, theirs = mine + found[0], theirs + found[1]
+        of_mine, of_guest = meet(
+            guest, jnp.where(device_index(axis_name) < size // 2, lower, upper)
+        )
+        mine, theirs = mine + of_mine, theirs + of_guest
     return mine + shift_devices(theirs, -(size // 2), axis_name)
 
 

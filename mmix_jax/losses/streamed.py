@@ -22,7 +22,7 @@ from mmix_jax.losses.tiles import (
     tile_gradients,
     tile_sums,
 )
-from mmix_jax.ops.collectives import device_count, device_index, total
+from mmix_jax.ops.collectives import device_count, device_index, total, varying_as
 
 
 def views_in_tiles(u, v, ids, block_size: int) -> Vectors:
@@ -55,7 +55,8 @@ def _row_sums(w, ids, shift, scale, tiling, axis_name):
     side = Vectors(w, ids)
     plan = _my_plan(side, tiling, axis_name)
     (sums,) = tile_sums(side, None, plan, scale, shift, tiling)
-    return total(sums, axis_name)
+    # As each device's own, so that the cotangent is one, too, in shard_map as in pmap.
+    return varying_as(total(sums, axis_name), w)
 
 
 def _row_sums_forward(w, ids, shift, scale, tiling, axis_name):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.ops.blocks import even_blocks
+from mmix_jax.ops.collectives import varying_as
 
 
 class Tiling(NamedTuple):
@@ -107,6 +108,7 @@ def _follow(plan, sums: tuple, start, tile, size: int, itself: bool) -> tuple:
     def make_row(sums, entry):
         row, first, stop, with_itself = entry
         mine, none = start(row)
+        none = varying_as(none, sums)
 
         def make_tile(column, carry):
             of_row, sums = carry
@@ -148,6 +150,7 @@ def tile_sums(
         return powers @ real(theirs), real(mine) @ powers
 
     none = tuple(jnp.zeros(side.w.shape[:1], dtype) for side in sides)
+    none = varying_as(none, rows, columns, plan)
     itself = columns is None and tiling.negatives == "full"
     return _follow(plan, none, start, tile, size, itself)
 
@@ -183,6 +186,7 @@ def tile_gradients(
         return product(slopes, theirs.w, (1, 0)), product(slopes, mine.w, (0, 0))
 
     none = tuple(jnp.zeros(side.w.shape, dtype) for side, _ in sides)
+    none = varying_as(none, rows, columns, plan)
     itself = columns is None and tiling.negatives == "full"
     gradients = _follow(plan, none, start, tile, size, itself)
     return tuple(

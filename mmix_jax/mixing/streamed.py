@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.ops.blocks import even_blocks
+from mmix_jax.ops.collectives import varying_as
 
 # Scores are cosines: e^{±1/τ} times the sum of a million such terms fits into float32 up to here.
 _PLAIN_SHARPNESS = 60.0
@@ -84,6 +85,7 @@ def _reduce_tiles(
 
     def reduce_row(block: _Rows):
         state = jax.tree.map(lambda x: jnp.broadcast_to(x, (len(block.index), *x.shape)), start)
+        state = varying_as(state, block, column_blocks)
 
         def step(state, tile_columns):
             return add(state, block, tile_columns), None
@@ -159,10 +161,12 @@ def _merge_backward(options, saved, cotangent):
         start = tuple(jnp.zeros_like(x) for x in tile_columns[:2])
         if options.constant:
             start = None, start[1]
+        start = varying_as(start, row_blocks, tile_columns)
         sums, added = jax.lax.scan(add_rows, start, row_blocks)
         return jax.tree.map(jnp.add, by_rows, added), sums
 
     start = None if options.constant else jnp.zeros_like(row_blocks[0].vectors)
+    start = varying_as(start, row_blocks, columns)
     by_rows, (by_columns, by_source) = jax.lax.scan(add_columns, start, cut_all(columns))
     by_source = joined(by_source, columns.index.shape[0])
     # None: no gradient.
@@ -215,7 +219,7 @@ def merge_candidates(
         _Options(block_size, plain, constant),
         _Rows(rows.astype(dtype), row_index),
         _Columns(columns.astype(dtype), source.astype(dtype), column_index),
-        jnp.asarray(scale, dtype),
+        varying_as(jnp.asarray(scale, dtype), rows, columns),
         None if threshold is None else jnp.asarray(threshold, dtype),
     )
     merged = cast(Merged, merged)  # custom_vjp has no result type

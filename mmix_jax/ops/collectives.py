@@ -3,6 +3,23 @@
 import jax
 
 
+def varying_as(x, *references):
+    """x as a value of each device's own wherever a reference is one: what a loop starts from.
+
+    `jax.shard_map` tells values that differ between devices from those that do not, and wants a
+    loop's state to be the one or the other from the start. Elsewhere this is the identity.
+    """
+    axes = frozenset().union(
+        *(jax.typeof(leaf).manual_axis_type.varying for leaf in jax.tree.leaves(references))
+    )
+
+    def cast(leaf):
+        missing = tuple(axes - jax.typeof(leaf).manual_axis_type.varying)
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(cast, x) if axes else x
+
+
 def gather(x, axis_name: str | None):
     """The rows of all devices, in device order: [B, ...] -> [k B, ...]."""
     return x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
