@@ -174,8 +174,6 @@ def test_rooms_inside_a_room_do_not_import_each_other(path):
 
 def test_no_modules_import_each_other_in_a_circle():
     sources = {_module(path): path.read_text("utf-8") for path in FILES}
-    # Until the figures of images stand without the task that draws them.
-    sources = {name: text for name, text in sources.items() if ".experiments." not in name}
     assert _circle(sources) == []
 
 

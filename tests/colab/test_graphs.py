@@ -47,10 +47,6 @@ def facts(executed):
     return executed[1]
 
 
-def test_it_is_valid_and_committed_without_outputs_or_addresses():
-    notebooks.check_clean(NOTEBOOK)
-
-
 def test_its_first_cell_is_that_of_the_other_notebook():
     # Whose test tries it on Colab and in a checkout.
     other = notebooks.read(NOTEBOOK.with_name("nodes.ipynb"))

@@ -40,10 +40,6 @@ def executed(tmp_path_factory):
     return notebooks.execute(NOTEBOOK, tmp_path_factory.mktemp("jupyter"), FACTS)
 
 
-def test_it_is_valid_and_committed_without_outputs_or_addresses():
-    notebooks.check_clean(NOTEBOOK)
-
-
 def test_the_steps_come_from_the_environment(executed):
     assert executed[1]["steps"] == 4
 

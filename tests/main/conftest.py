@@ -1,4 +1,4 @@
-"""One finished run, and a cache of programs, for all tests of the command line."""
+"""One finished run for all tests of the command line."""
 
 import pathlib
 import shutil
@@ -7,17 +7,6 @@ import pytest
 
 from tests.experiments.nodes import small
 from tests.main import program
-
-
-@pytest.fixture(scope="session")
-def program_cache(tmp_path_factory) -> pathlib.Path:
-    return tmp_path_factory.mktemp("programs")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compile_once(program_cache):
-    with small.compile_cache(program_cache):
-        yield
 
 
 @pytest.fixture(scope="session")
