@@ -53,6 +53,6 @@ def check(local: Callable, whole: Callable, shared, rows) -> None:
             )
         )
         for compute in (outside, inside):
-            found = compute(shared, floats, rest)
-            for one, other in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+            results = compute(shared, floats, rest)
+            for one, other in zip(*map(jax.tree.leaves, (results, expected)), strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-12)

@@ -128,7 +128,8 @@ def terms_of(
     # It cancels in the loss.
     shift = jax.lax.stop_gradient(jnp.maximum(bound * scale - _HIGHEST_POWER, 0.0))
     # A temperature that all devices share gets the sum of their gradients.
-    scale, shift, ids = varying_as((scale, shift, ids), u, v)
+    place = device_index(axis_name)
+    u, v, scale, shift, ids = varying_as((u, v, scale, shift, ids), place)
     if block_size is None and device_count(axis_name) == 1:
         sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
     else:  # several devices share out the blocks, at least one row of blocks each

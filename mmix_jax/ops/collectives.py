@@ -9,12 +9,16 @@ def varying_as(x, *references):
     `jax.shard_map` tells values that differ between devices from those that do not, and wants a
     loop's state to be the one or the other from the start. Elsewhere this is the identity.
     """
-    axes = frozenset().union(
-        *(jax.typeof(leaf).manual_axis_type.varying for leaf in jax.tree.leaves(references))
-    )
+
+    def own(leaf) -> frozenset:
+        kind = jax.typeof(leaf)  # jax 0.10 says it in `manual_axis_type`, others in `vma`
+        manual = getattr(kind, "manual_axis_type", None)
+        return getattr(kind, "vma", frozenset()) if manual is None else manual.varying
+
+    axes = frozenset().union(*map(own, jax.tree.leaves(references)))
 
     def cast(leaf):
-        missing = tuple(axes - jax.typeof(leaf).manual_axis_type.varying)
+        missing = tuple(axes - own(leaf))
         return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
 
     return jax.tree.map(cast, x) if axes else x

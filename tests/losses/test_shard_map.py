@@ -47,6 +47,20 @@ def test_anchors_of_one_view_whatever_their_lengths(x64):
     shard_maps.check(local, lambda s, r: local(s, r, None), {}, rows("mask"))
 
 
+def test_virtual_labels(x64):
+    """Partners are drawn within four rows, which one device has on four devices and on two."""
+    partners = np.arange(N) // 4 * 4 + (np.arange(N) + 1) % 4
+    coefficients = jnp.asarray(DRAW.uniform(size=N))
+
+    def local(shared, rows, axis_name=AXIS):
+        rows = dict(rows)
+        rows["partners"] = rows["partners"] - jnp.min(rows["partners"])  # the device's first row
+        return losses.virtual_labels(**rows, axis_name=axis_name)
+
+    given = rows("mask") | {"partners": jnp.asarray(partners), "coefficients": coefficients}
+    shard_maps.check(local, lambda s, r: local(s, r, None), {}, given)
+
+
 def test_diversity_and_discrimination(x64):
     def local(shared, rows, axis_name=AXIS):
         u, v, common = rows["u"] @ shared, rows["v"], {"mask": rows["mask"], "axis_name": axis_name}
