@@ -16,7 +16,7 @@ def result(
         "framework": "mvgrl",
         "mixing": "mo",
         "candidates": "wp",
-        "objective": "contrastive",
+        "objective": "info_nce",
         "representation": "mean",
         "trained": True,
         "metric": "accuracy",

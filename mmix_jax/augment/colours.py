@@ -66,9 +66,9 @@ def adjust_hue(planes: Planes, shift: jax.Array) -> Planes:
     chroma = value - jnp.minimum(jnp.minimum(r, g), b)
     per_chroma = 1.0 / jnp.where(chroma > 0.0, chroma, 1.0)
     sixths = jnp.where(
-        value == r,
+        (r >= g) & (r >= b),
         (g - b) * per_chroma,
-        jnp.where(value == g, 2.0 + (b - r) * per_chroma, 4.0 + (r - g) * per_chroma),
+        jnp.where(g >= b, 2.0 + (b - r) * per_chroma, 4.0 + (r - g) * per_chroma),
     )
     sixths += 6.0 * shift
     turned = []

@@ -68,6 +68,7 @@ def task_of(config: Any, dataset: Any) -> Task:
 def train(config: Any, workdir: Path, interrupted: Callable[[], bool] = never) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports."""
     task = load(config)
+    _check_scoring(task)  # better now than after the training
     trained: list[Pretrained] = [
         pretrain(task, seed, workdir=workdir, interrupted=interrupted)
         for seed in seeds_of(task.config)
@@ -84,10 +85,17 @@ def evaluate_checkpoints(config: Any, workdir: Path, checkpoint: str | None) -> 
         raise InputError(
             f"evaluation needs labels, found none in '{task.config.dataset}'; use --mode=embed"
         )
+    _check_scoring(task)
     encoders = list(encoders_of(task, workdir, checkpoint))
     if figures := getattr(task, "figures", None):
         figures(encoders[0], workdir)
     return evaluate(task, encoders)
+
+
+def _check_scoring(task: Task) -> None:
+    """Raise InputError where a task that checks its data finds that they cannot be scored."""
+    if check := getattr(task, "check_scoring", None):
+        check()
 
 
 def embed(config: Any, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:

@@ -120,9 +120,10 @@ class Task(Trainable, Protocol):
     """A config with its data and model.
 
     labelled: whether there is anything to score against. score: of one encoder. embed: arrays z,
-    labels and ids of one encoder. A task may have `figures(encoder, workdir)`, called before an
-    evaluation where the config wants them, and `baselines(interrupted)`: scores, by seed, of
-    methods that are not pretrained, with the seeds and the seconds they took.
+    labels and ids of one encoder. A task may have `check_scoring()`, asked before a training
+    and an evaluation, `figures(encoder, workdir)`, called before an evaluation, and
+    `baselines(interrupted)`: scores, by seed, of methods that are not pretrained, with the seeds
+    and the seconds they took.
     """
 
     @property

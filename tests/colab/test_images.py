@@ -18,7 +18,7 @@ print(json.dumps({
     "rows": [[row.trained, row.protocol, row.metric, row.mean] for row in results],
     "few": sorted({row.protocol for row in few}),
     "z": embeddings["z"].shape,
-    "step": progress["step"],
+    "step": encoder.progress["step"],
     "mixtures": [[int(a), float(c), weights.tolist()] for a, c, _, weights in mixtures],
     "labels": [int(label) for label in labels],
     "own": list(own.values()),

@@ -10,6 +10,7 @@ import naive_grace
 from mmix_jax.encoders.gat import GAT, attention
 from mmix_jax.frameworks import grace
 from tests.frameworks import grace_problem as problem
+from tests.frameworks.changes import changed
 
 EDGES = list(zip(problem.GRAPH.senders.tolist(), problem.GRAPH.receivers.tolist(), strict=True))
 X = problem.GRAPH.x.astype(np.float64)
@@ -17,7 +18,7 @@ HEADS = 2
 
 
 def parameters(activation: str = "relu"):
-    settings = problem.BASE._replace(encoder="gat", activation=activation)
+    settings = changed(problem.BASE, encoder="gat", activation=activation)
     return problem.parameters(settings)["encoder"]
 
 
@@ -35,7 +36,7 @@ def encode(params, x, keep=None, activation: str = "relu", **sizes):
 
 def by_loops(params, x, edges=EDGES, activation: str = "relu"):
     named = problem.named(
-        problem.BASE._replace(encoder="gat"),
+        changed(problem.BASE, encoder="gat"),
         {"encoder": params, "head": {n: {"kernel": 0, "bias": 0} for n in ("hidden", "output")}},
     )
     for layer in (0, 1) if activation == "prelu" else ():
@@ -110,7 +111,7 @@ def test_initial_parameters():
     shapes = {
         name: jax.tree.leaves(leaf)[0].shape
         for name, leaf in grace.init_params(
-            problem.BASE._replace(encoder="gat"), problem.F, jax.random.key(0)
+            changed(problem.BASE, encoder="gat"), problem.F, jax.random.key(0)
         )["encoder"].items()
     }
     assert shapes == {

@@ -15,6 +15,8 @@ def changed(settings: Settings, **changes: Any) -> Settings:
         value = getattr(settings, field.name)
         if not dataclasses.is_dataclass(value):
             continue
+        if not all("meaning" in inner.metadata for inner in dataclasses.fields(value)):
+            continue
         names = {f.metadata["meaning"].name or f.name: f.name for f in dataclasses.fields(value)}
         inner = {names[name]: changes.pop(name) for name in names if name in changes}
         own[field.name] = dataclasses.replace(value, **inner)

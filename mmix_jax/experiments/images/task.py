@@ -56,7 +56,6 @@ class ImageTask:
         return init_state(variables["params"], optimizer, variables["batch_stats"])
 
     def training(self, seed: int, workdir: Path | None = None) -> Training:
-        check_scoring(self.config, self.dataset)  # better now than after the training
         num_images = len(self.dataset.train)
         return Training(
             self.start(seed),
@@ -71,8 +70,11 @@ class ImageTask:
             remembered={"mean": self.dataset.mean, "std": self.dataset.std},
         )
 
-    def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
+    def check_scoring(self) -> None:
+        """Raise InputError where kNN or the linear probe would."""
         check_scoring(self.config, self.dataset)
+
+    def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
         return score_features(self._as_trained(encoder), variables_of(encoder.state), encoder.seed)
 
     def embed(self, encoder: Encoder) -> dict[str, Any]:

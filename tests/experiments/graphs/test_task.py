@@ -11,7 +11,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import read, run
 from mmix_jax.experiments.graphs import task as graphs
 from mmix_jax.experiments.pretraining import checkpoint_folder, pretrain, restored_encoder
-from mmix_jax.frameworks import mvgrl_graphs
+from mmix_jax.frameworks import graph_tables
 from mmix_jax.training.loop import Interrupted
 from tests.experiments.graphs import small_graphs
 from tests.frameworks import problem
@@ -136,7 +136,7 @@ def test_diffusion_is_computed_once(folder, monkeypatch):
     def refuse(*_):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(mvgrl_graphs, "_diffused", refuse)
+    monkeypatch.setattr(graph_tables, "_diffused", refuse)
     np.testing.assert_array_equal(first.x_b, run.load(config).tables.x_b)
     with pytest.raises(AssertionError, match="computed again"):
         run.load(small_graphs.config(folder, alpha=0.3))

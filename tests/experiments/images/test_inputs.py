@@ -1,5 +1,7 @@
 """Parts of the data, order of the batches, static settings: what a config makes of its images."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -168,7 +170,9 @@ def test_images_that_can_be_scored_are_not_told_otherwise():
 
 
 def order(num_images=19, seed=0, num_devices=1, **changes):
-    return make_order(config(**changes), num_images, seed, num_devices)
+    # Not by a config: what it refuses of itself is tested there.
+    typed = dataclasses.replace(config(), **changes)
+    return make_order(typed, num_images, seed, num_devices)
 
 
 def test_every_epoch_shows_each_image_once_in_an_order_of_its_own():
