@@ -1,5 +1,6 @@
 # make run    make the environment, pretrain and evaluate on the embedded graph (no files needed)
 # make test   make the environment and run every test
+# make quick  tests of every room in two minutes, those of slow files left out
 # make lint   ruff and the type checker
 # make all    what CI runs: lint and test
 # make clean  remove the environment, caches and runs/digits_graph
@@ -20,7 +21,7 @@ installed := $(VENV)/installed-$(found)
 installed_for_tests := $(VENV)/installed-for-tests-$(found)
 pip_install = $(bin)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all run test lint clean
+.PHONY: all run test quick lint clean
 
 all: lint test
 
@@ -29,6 +30,9 @@ run: $(installed)
 
 test: $(installed_for_tests)
 	$(bin)/python -m pytest $(PYTEST_ARGS)
+
+quick: $(installed_for_tests)
+	$(bin)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
 lint: $(installed_for_tests)
 	$(bin)/ruff check .

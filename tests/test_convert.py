@@ -20,6 +20,8 @@ from mmix_jax.training.step import init_state, make_optimizer
 from tests.interop.test_torch_resnet import SMALL, assert_same, drawn
 from tests.interop.torch_files import save, save_state
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[1]
 
 

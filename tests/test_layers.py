@@ -162,6 +162,14 @@ def test_every_room_has_a_floor():
     assert {_room(path) for path in FILES} <= FLOORS.keys()
 
 
+def test_every_room_has_quick_tests():
+    """A folder of tests whose files are all `slow` would be left out of `make quick`."""
+    folders = {path.parent for path in ROOT.glob("tests/**/test_*.py")}
+    for folder in folders:
+        files = [path.read_text("utf-8") for path in folder.glob("test_*.py")]
+        assert any("pytestmark = pytest.mark.slow" not in text for text in files), folder
+
+
 @every_file
 def test_imports_run_downward_only(path):
     assert _upward(ast.parse(path.read_text("utf-8")), _room(path), _package_of(path)) == set()

@@ -11,6 +11,8 @@ from scipy import stats
 from mmix_jax.augment import CIFAR, DIGITS, ImageAugmentation, augment, normalise_images
 from mmix_jax.augment.images import Box, crop_and_resize, random_box
 
+pytestmark = pytest.mark.slow
+
 OFF = ImageAugmentation(crop_scale=None, flip=0.0, jitter=0.0, grayscale=0.0)
 # All that is random, and little to compile.
 SIMPLE = CIFAR._replace(jitter_strengths=(0.4, 0.0, 0.0, 0.0))

@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import __main__ as program
 
+pytestmark = pytest.mark.slow
+
 
 def test_results_hold_rows_and_what_they_ran_on(written):
     document = json.loads(written.read_text())

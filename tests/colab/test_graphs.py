@@ -4,6 +4,8 @@ import pytest
 
 from tests.colab import notebooks
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = notebooks.ROOT / "colab" / "graphs.ipynb"
 FIGURES = ["graphs-show", "map", "edits", "curve", "nearest"]  # cells that draw one
 

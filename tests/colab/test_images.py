@@ -4,6 +4,8 @@ import pytest
 
 from tests.colab import notebooks
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = notebooks.ROOT / "colab" / "images.ipynb"
 FIGURES = ["views", "map", "mixed"]  # cells that draw one
 

@@ -13,6 +13,8 @@ import pytest
 from tests.colab import notebooks
 from tests.colab.notebooks import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / "colab" / "nodes.ipynb"
 DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
     "dependencies"

@@ -21,6 +21,8 @@ from mmix_jax.mixing import mix_pairs
 from mmix_jax.training.step import TrainState, init_state, make_optimizer
 from tests.encoders.image_problem import forward
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 ORDER = json.loads((GOLDEN / "resnet18_state_order.json").read_text("utf-8"))
 FULL = {"stages": (2, 2, 2, 2), "width": 64}

@@ -9,6 +9,8 @@ from flax import traverse_util
 from mmix_jax.encoders.resnet import ResNet18
 from tests.encoders import image_problem as problem
 
+pytestmark = pytest.mark.slow
+
 
 def test_shapes_and_number_of_parameters():
     """Without computing: a ResNet-18 of 3×3 stem has 11,168,832 parameters before its head."""

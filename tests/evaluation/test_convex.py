@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation import convex
 
+pytestmark = pytest.mark.slow
+
 DIM = 5
 
 

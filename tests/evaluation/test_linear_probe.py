@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation import LinearProbe, linear_probe
 
+pytestmark = pytest.mark.slow
+
 # The package's name `linear_probe` is the function; this is its module.
 module = importlib.import_module("mmix_jax.evaluation.linear_probe")
 

@@ -21,6 +21,8 @@ from mmix_jax.training.loop import Interrupted
 from tests.experiments.nodes import small
 from tests.metric_lines import lines_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def user(monkeypatch):

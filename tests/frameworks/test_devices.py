@@ -11,6 +11,8 @@ from mmix_jax.training.step import AXIS, init_state, make_optimizer, make_step, 
 from tests.frameworks import problem
 from tests.frameworks.changes import changed
 
+pytestmark = pytest.mark.slow
+
 BASE = MVGRLSettings(widths=(problem.D,), diffusion=Diffusion(alpha=problem.ALPHA))
 
 

@@ -14,6 +14,8 @@ from tests.frameworks import grace_problem as problem
 from tests.frameworks.changes import changed
 from tests.frameworks.problem import to_device
 
+pytestmark = pytest.mark.slow
+
 ANCHORS = [7, 2, 0, 8, 4]
 RULES = {
     "none": {"mixing": "none"},

@@ -15,6 +15,8 @@ from tests.frameworks import problem
 from tests.frameworks.changes import changed
 from tests.frameworks.test_mvgrl_nodes import flat, slope
 
+pytestmark = pytest.mark.slow
+
 RULES = {
     "none": {"mixing": "none"},
     "mo": {"mixing": "mo", "mixing_temperature": 0.5},

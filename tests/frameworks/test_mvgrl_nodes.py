@@ -16,6 +16,8 @@ from mmix_jax.graphs.types import make_graph
 from tests.frameworks import problem
 from tests.frameworks.changes import changed
 
+pytestmark = pytest.mark.slow
+
 every_case = pytest.mark.parametrize("case", problem.CASES)
 
 

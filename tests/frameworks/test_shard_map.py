@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from mmix_jax.frameworks import grace
@@ -11,6 +12,8 @@ from tests.frameworks import grace_problem as problem
 from tests.frameworks.changes import changed
 from tests.frameworks.problem import to_device
 from tests.shard_maps import AXIS
+
+pytestmark = pytest.mark.slow
 
 
 def test_loss_and_gradient_are_those_of_one_device(x64):

@@ -19,6 +19,8 @@ from mmix_jax.frameworks.simclr import (
 from tests.frameworks import image_problem as problem
 from tests.frameworks.changes import changed
 
+pytestmark = pytest.mark.slow
+
 every_case = pytest.mark.parametrize("case", problem.CASES)
 NAMES = {"partners", "unmixed", "entropy", "cosine", "rank_correlation", "agreement"}
 

@@ -17,6 +17,8 @@ from mmix_jax.training.step import (
 from tests.frameworks import image_problem as problem
 from tests.frameworks.changes import changed
 
+pytestmark = pytest.mark.slow
+
 # Of the linear encoder on fixed views.
 CASES = {
     "none": {"mixing": "none"},

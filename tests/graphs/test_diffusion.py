@@ -17,6 +17,8 @@ from mmix_jax.graphs.diffusion import (
 )
 from mmix_jax.graphs.normalize import propagate
 
+pytestmark = pytest.mark.slow
+
 KINDS = pytest.mark.parametrize("to", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 RESPONSES = pytest.mark.parametrize("kind", ["ppr", "heat"])
 # Names of golden numbers, and the arguments they stand for.

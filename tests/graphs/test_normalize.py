@@ -12,6 +12,8 @@ from mmix_jax.graphs.normalize import (
     sparse_operator,
 )
 
+pytestmark = pytest.mark.slow
+
 KINDS = pytest.mark.parametrize("to", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 DTYPES = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-6)])
 # Names of golden numbers, and the weight of self-loops they have.

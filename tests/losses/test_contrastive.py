@@ -12,6 +12,8 @@ import pytest
 import naive
 from mmix_jax import losses
 
+pytestmark = pytest.mark.slow
+
 NUM, DIM = 7, 3
 MASK = np.array([True, True, False, True, True, True, False])
 SEGMENTS = np.array([4, 0, 0, 4, 9, 0, 9])  # unsorted, with gaps; 9 is one real row alone

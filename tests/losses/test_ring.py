@@ -13,6 +13,8 @@ import pytest
 
 from mmix_jax import losses
 
+pytestmark = pytest.mark.slow
+
 HERE = len(jax.devices())
 NUM, DIM = 48, 5
 MASK = np.arange(NUM) % 5 != 2

@@ -8,6 +8,8 @@ from mmix_jax import losses
 from tests import shard_maps
 from tests.shard_maps import AXIS
 
+pytestmark = pytest.mark.slow
+
 N, D = 16, 5
 DRAW = np.random.default_rng(0)
 U, V = DRAW.normal(size=(2, N, D))

@@ -10,6 +10,8 @@ import pytest
 import naive
 from mmix_jax import losses
 
+pytestmark = pytest.mark.slow
+
 NUM, DIM, BLOCK = 7, 3, 4  # two blocks, and a row of padding in the second
 MASK = np.arange(NUM) % 4 != 1
 SEGMENTS = np.array([2, 0, 0, 2, 1, 0, 2])

@@ -12,6 +12,8 @@ from mmix_jax.data.store import files
 from tests.experiments.nodes import small
 from tests.main.program import CONFIGS, contents, refused, run
 
+pytestmark = pytest.mark.slow
+
 
 def altered(name: str, index, value) -> dict[str, np.ndarray]:
     array = small.arrays()[name].copy()

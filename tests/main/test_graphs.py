@@ -10,6 +10,8 @@ from tests.data.graphs import tu_files
 from tests.experiments.graphs import small_graphs
 from tests.main.program import CONFIGS, QUICK, contents, numbers, refused, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):

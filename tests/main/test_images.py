@@ -18,6 +18,8 @@ from tests.experiments.images import small_images
 from tests.interop.torch_files import save_state
 from tests.main.program import CONFIGS, contents, numbers, refused, run, steps_of
 
+pytestmark = pytest.mark.slow
+
 NUM_IMAGES = small_images.NUM_TRAIN + small_images.NUM_TEST
 QUICK = [f"--config.{name}={value}" for name, value in small_images.QUICK.items()]
 OWN = [

@@ -11,6 +11,8 @@ import naive
 from mmix_jax import mixing
 from tests.mixing import cases
 
+pytestmark = pytest.mark.slow
+
 PAIR_SETTINGS = [
     (cases.Setting("mo", "op"), {}),
     (cases.Setting("mo", "op"), {"stop_gradient": True}),

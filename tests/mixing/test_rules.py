@@ -15,6 +15,8 @@ import naive
 from mmix_jax import mixing
 from tests.mixing import cases
 
+pytestmark = pytest.mark.slow
+
 every_setting = pytest.mark.parametrize("setting", cases.SETTINGS, ids=str)
 determined = pytest.mark.parametrize(
     "setting", [setting for setting in cases.SETTINGS if setting.rule != "random"], ids=str

@@ -9,6 +9,8 @@ from mmix_jax.mixing import RULES, mix_pairs
 from tests import shard_maps
 from tests.shard_maps import AXIS
 
+pytestmark = pytest.mark.slow
+
 N, D = 16, 5
 Z, TARGET = np.random.default_rng(1).normal(size=(2, N, D))
 RULES_OF_PAIRS = [name for name, rule in RULES.items() if not rule.edges_only]

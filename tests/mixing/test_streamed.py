@@ -14,6 +14,8 @@ from mmix_jax.mixing import mix_pairs
 from mmix_jax.mixing.streamed import best_candidate, cut, joined, merge_candidates
 from mmix_jax.ops.blocks import even_blocks
 
+pytestmark = pytest.mark.slow
+
 TEMPERATURES = [0.002, 0.02, 0.3, 5.0]
 KNOWN = (0.02, 5.0)  # as Python numbers too: the sums then go without a running maximum
 # rows, columns, tile, threshold

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.parts import scale
 from benchmarks.scripts.scale import parse, text_table
 
+pytestmark = pytest.mark.slow
+
 
 def test_cases_are_every_size_and_the_smallest_at_other_degrees():
     sizes = parse(["--nodes", "300", "100", "--degree", "8", "--degrees", "2", "8", "16"])

@@ -17,6 +17,8 @@ from mmix_jax.data.store.checksums import RemoteFile
 from mmix_jax.data.store.files import cache_folder, find_file, require_files, search_folders
 from mmix_jax.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"some data\n" * 5000
 
 

@@ -17,6 +17,8 @@ from tests.experiments.graphs import small_graphs
 from tests.frameworks import problem
 from tests.metric_lines import lines_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

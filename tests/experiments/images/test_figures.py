@@ -22,6 +22,8 @@ from mmix_jax.training.loop import new_progress
 from mmix_jax.training.metrics import MetricsWriter
 from tests.experiments import configs
 
+pytestmark = pytest.mark.slow
+
 # Few channels, and no jitter, which takes seconds to compile.
 SMALL = {"stages": (1,), "width": 4, "head_width": 8, "jitter": 0.0, "num_devices": 1}
 

@@ -29,6 +29,8 @@ from mmix_jax.training.loop import Interrupted, new_progress
 from tests.experiments.images import small_images
 from tests.metric_lines import SPEED, lines_of
 
+pytestmark = pytest.mark.slow
+
 PIXELS, TWO = small_images.pixels(), np.arange(4) % 2
 # Pixels are the same in all, so that one program serves them; one class more or less is data.
 SETS = {

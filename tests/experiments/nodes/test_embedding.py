@@ -17,6 +17,8 @@ from mmix_jax.graphs.types import make_graph
 from tests.experiments.nodes import small
 from tests.frameworks import problem
 
+pytestmark = pytest.mark.slow
+
 D = 8
 LABELS = np.arange(problem.N) % 3
 RULES = ("none", "mo", "mp", "binary", "neighbour_mean", "propagate", "i_mix")

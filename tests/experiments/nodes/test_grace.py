@@ -16,6 +16,8 @@ from tests.experiments import configs
 from tests.experiments.nodes import small
 from tests.metric_lines import lines_of
 
+pytestmark = pytest.mark.slow
+
 GRACE = {
     "sampler": "nodes",
     "batch_size": 14,

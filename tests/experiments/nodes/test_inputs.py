@@ -12,6 +12,8 @@ from mmix_jax.frameworks import base, mvgrl_nodes
 from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
 from tests.frameworks import problem
 
+pytestmark = pytest.mark.slow
+
 X = problem.GRAPH.x
 
 

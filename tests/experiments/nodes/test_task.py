@@ -16,6 +16,8 @@ from mmix_jax.training.loop import Interrupted
 from tests.experiments.nodes import small
 from tests.metric_lines import SPEED, lines_of
 
+pytestmark = pytest.mark.slow
+
 # Everything that is drawn: nodes, masks of features, and initial parameters.
 DRAWN = {
     "sampler": "nodes",
