@@ -23,6 +23,7 @@ from mmix_jax.data.types import (
     make_graph_dataset,
     make_image_dataset,
 )
+from mmix_jax.experiments.graphs import task as graphs
 from mmix_jax.experiments.nodes.inputs import normalised_graph, settings_of
 from mmix_jax.experiments.task import Training
 from mmix_jax.frameworks import node_framework, simclr
@@ -244,9 +245,9 @@ class GraphStep(_Step):
 
     def __init__(self, config: Any, dataset: GraphDataset):
         config.num_devices = 1
-        training = experiments.task_of(config, dataset).training(config.seed, None)
-        self.sampler = training.batch.__self__  # type: ignore[attr-defined]
-        super().__init__(config, training)
+        task = graphs.task_of(experiments.read(config, any_dataset=True), dataset)
+        self.sampler = graphs.make_sampler(task.config, task.union, config.seed, 1)
+        super().__init__(config, task.training(config.seed))
 
     def epoch(self) -> float:
         """All steps of an epoch; returns the loss of the last."""

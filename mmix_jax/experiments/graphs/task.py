@@ -58,7 +58,7 @@ class GraphTask:
         return init_state(params, make_optimizer(self.optimization))
 
     def training(self, seed: int, workdir: Path | None = None) -> Training:
-        sampler = _sampler(self.config, self.union, seed, len(self.devices))
+        sampler = make_sampler(self.config, self.union, seed, len(self.devices))
         return Training(
             self.start(seed),
             self.optimization,
@@ -180,7 +180,8 @@ def settings_of(config: GraphConfig, buckets: Buckets) -> GraphSettings:
     )
 
 
-def _sampler(config: GraphConfig, union: Union, seed: int, num_devices: int) -> GraphSampler:
+def make_sampler(config: GraphConfig, union: Union, seed: int, num_devices: int) -> GraphSampler:
+    """The sampler of one training, or with one device that of embedding."""
     return GraphSampler(
         union,
         batch_size=config.batch_size,
@@ -215,7 +216,7 @@ def task_of(
       cached: as `data.store.cache.cached_array`; None writes nothing.
     """
     union = unite(dataset.graphs)
-    whole = _sampler(config, union, 0, 1)
+    whole = make_sampler(config, union, 0, 1)
     settings = settings_of(config, whole.buckets)
     tables = mvgrl_graphs.make_tables(settings, union, cached=cached)
     return GraphTask(config, dataset, union, settings, tables, devices_of(config), whole)
