@@ -45,16 +45,19 @@ def parts_of(config: ImageConfig, dataset: ImageDataset) -> ImageDataset:
         test = test.take(_subset("num_test", test, config.num_test))
     if train.images is dataset.train and (test is None or test.images is dataset.test):
         return dataset
-    return make_image_dataset(
-        dataset.name,
-        train.images,
-        train.labels,
-        None if test is None else test.images,
-        None if test is None else test.labels,
-        classes=dataset.classes,
-        train_ids=train.ids,
-        test_ids=None if test is None else test.ids,
-    )
+    try:
+        return make_image_dataset(
+            dataset.name,
+            train.images,
+            train.labels,
+            None if test is None else test.images,
+            None if test is None else test.labels,
+            classes=dataset.classes,
+            train_ids=train.ids,
+            test_ids=None if test is None else test.ids,
+        )
+    except ValueError as error:  # told of a config's parts, not of a caller's arrays
+        raise InputError(str(error)) from error
 
 
 class _Part(NamedTuple):

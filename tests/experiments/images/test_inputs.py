@@ -324,3 +324,12 @@ def test_every_other_setting_is_the_configs():
     assert (static.symmetric, static.renormalise) == (True, False)
     assert (static.stages, static.width, static.features) == ((1, 2), 6, 24)
     assert isinstance(hash(static), int)  # static: part of a program's key
+
+
+def test_one_image_leaves_none_to_train_on():
+    """Its share for tests is all of them: bad input, not a traceback."""
+    pixels = small_images.pixels(1)
+    alone = make_image_dataset("alone", pixels, np.zeros(1, np.int32), classes=["a", "b"])
+    with pytest.raises(InputError) as caught:
+        parts_of(config(), alone)
+    assert type(caught.value) is InputError and "\n" not in str(caught.value)
