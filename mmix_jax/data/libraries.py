@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from mmix_jax.data.names import LABEL, NAMES, SPLIT, by_meaning, check_rest
 from mmix_jax.data.raw import (
     MAX_DEGREE,
     RawGraph,
@@ -15,9 +16,15 @@ from mmix_jax.data.raw import (
     make_graph_or_empty,
 )
 from mmix_jax.data.splits import MASKS
+from mmix_jax.data.store.matrices import adjacency_entries, dense
 from mmix_jax.data.store.npz_files import edge_ends
 from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
 from mmix_jax.graphs.types import Graph
+
+# What a node without the attribute has; of a mask, False.
+_WITHOUT = {LABEL: None, SPLIT: None}
+# What PyTorch Geometric keeps beside the parts.
+_PYG_COUNTS = ("num_nodes", "batch", "ptr")
 
 
 def from_scipy(
@@ -39,8 +46,9 @@ def from_scipy(
       adjacency: SciPy sparse matrix or array [N, N]; a non-zero entry (i, j) is the weight of the
         edge from i to j.
       x: node features [N, F], dense or sparse.
-      y: classes [N], −1 where unknown; None without labels.
-      masks: `train_mask`, `val_mask` and `test_mask` [N]; None for a random split.
+      y: classes [N], see `labels.encode_classes`; None without labels.
+      masks: `train_mask`, `val_mask` and `test_mask` [N], or `split`, see
+        `splits.split_from_masks`; None for a random split.
       ids: names of the nodes [N].
       name: of the data set.
       split, split_seed: see `types.make_dataset`; masks are the public split.
@@ -55,16 +63,19 @@ def from_scipy(
             f"adjacency must be a SciPy sparse matrix, found {type(adjacency).__name__}; "
             "use scipy.sparse.csr_array"
         )
-    x = x.toarray() if sparse.issparse(x) else _array(x, "x")
+    x = dense(x) if sparse.issparse(x) else _array(x, "x")
     if adjacency.shape != (len(x), len(x)):
         raise ValueError(
             f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
             f"{adjacency.shape}; give both the same nodes"
         )
-    entries = sparse.coo_array(adjacency)
-    entries.sum_duplicates()
-    entries.eliminate_zeros()
-    raw = RawGraph(x, entries.row, entries.col, entries.data, y, masks or {}, ids)
+    special = by_meaning(masks or {})
+    if unknown := [name for name in masks or {} if name not in special.values()]:
+        raise ValueError(
+            f"masks must be named {', '.join(MASKS)} (or split), found {unknown[0]!r}; rename it"
+        )
+    values = {meaning: (masks or {})[name] for meaning, name in special.items()}
+    raw = RawGraph(x, *adjacency_entries(adjacency), y, values, ids)
     return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
 
@@ -72,7 +83,7 @@ def from_networkx(
     graph: Any,
     *,
     features: str = "x",
-    label: str = "y",
+    label: str | None = None,
     weight: str = "weight",
     name: str = "networkx",
     split: str = "default",
@@ -85,27 +96,39 @@ def from_networkx(
     Args:
       graph: any networkx graph; of parallel edges the largest weight counts.
       features: node attribute with a number or a vector, on every node.
-      label: node attribute with an integer class; nodes without it are unlabelled.
+      label: node attribute with a class, see `labels.encode_classes`; nodes without it are
+        unlabelled. None: `y`, or another of the names of `names.NAMES`.
       weight: edge attribute; edges without it weigh 1.
       name: of the data set.
       split, split_seed: see `types.make_dataset`; node attributes `train_mask`, `val_mask` and
-        `test_mask`, on nodes where they are true, are the public split.
+        `test_mask` (or `split`) are the public split; nodes without one are not in it.
       undirected: store every edge in both directions, also those of a `DiGraph`.
       bag_of_words: whether features are counts of words, to be normalised by row.
 
     Raises:
       ValueError: features are missing or of unequal length, or a part is not as described.
+
+    Attributes that mean nothing are named in a warning.
     """
     nodes = list(graph.nodes(data=True))
     senders, receivers, edge_weight = _networkx_edges(graph, weight)
-    marked = [mask for mask in MASKS if any(mask in data for _, data in nodes)]
+    attributes = dict.fromkeys(key for _, data in nodes for key in data)
+    others = [key for key in attributes if key not in (features, label)]
+    special = by_meaning(others, tuple(m for m in NAMES if m != LABEL or label is None))
+    known = {*special, LABEL} if label else special
+    check_rest((key for key in others if key not in special.values()), known, what="attribute")
+    special = special | ({LABEL: label} if label in attributes else {})
+    values = {
+        meaning: [data.get(key, _WITHOUT.get(meaning, False)) for _, data in nodes]
+        for meaning, key in special.items()
+    }
     raw = RawGraph(
         x=_stack([_feature(node, data, features) for node, data in nodes], features),
         senders=senders,
         receivers=receivers,
         edge_weight=edge_weight,
-        labels=_array([data.get(label, -1) for _, data in nodes], label),
-        masks={mask: np.array([bool(d.get(mask)) for _, d in nodes]) for mask in marked},
+        labels=values.pop(LABEL, None),
+        masks=values,
         ids=_names([node for node, _ in nodes]),
     )
     return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
@@ -170,8 +193,8 @@ def from_pyg(
 
     Args:
       data: has `edge_index` [2, E] and `x` [N, F]; may have `edge_weight` [E], `y` [N]
-        (−1 where unknown) and `train_mask`, `val_mask`, `test_mask` [N]. Torch tensors, on
-        any device, or arrays.
+        (−1 where unknown) and `train_mask`, `val_mask`, `test_mask` [N], or what
+        `names.NAMES` calls them. Torch tensors, on any device, or arrays.
       name: of the data set.
       split, split_seed: see `types.make_dataset`; the masks are the public split.
       undirected: store every edge in both directions.
@@ -179,8 +202,15 @@ def from_pyg(
 
     Raises:
       ValueError: an attribute is missing or not as described.
+
+    Attributes that mean nothing are named in a warning.
     """
-    parts = _arrays(data, ("x", "edge_index", "edge_weight", "y", *MASKS))
+    own = ("x", "edge_index", "edge_weight")
+    attributes = [key for key in _attributes(data) if key not in own]
+    special = by_meaning(attributes)
+    rest = (key for key in attributes if key not in (*special.values(), *_PYG_COUNTS))
+    check_rest(rest, special, what="attribute")
+    parts = _arrays(data, (*own, *special.values()))
     for key in ("x", "edge_index"):
         if key not in parts:
             raise ValueError(
@@ -188,13 +218,14 @@ def from_pyg(
                 f"{type(data).__name__}; set it"
             )
     senders, receivers = edge_ends(parts["edge_index"])
+    values = {meaning: parts[key] for meaning, key in special.items()}
     raw = RawGraph(
         x=parts["x"],
         senders=senders,
         receivers=receivers,
         edge_weight=parts.get("edge_weight"),
-        labels=parts.get("y"),
-        masks={mask: parts[mask] for mask in MASKS if mask in parts},
+        labels=values.pop(LABEL, None),
+        masks=values,
     )
     return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
 
@@ -217,6 +248,13 @@ def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np
         np.array([number[target] for _, target, _ in edges], np.int64),
         _array([data.get(weight, 1.0) for _, _, data in edges], weight),
     )
+
+
+def _attributes(data: Any) -> list[str]:
+    """Names of what is set: those that a PyTorch Geometric object tells, or a plain object has."""
+    keys: Any = getattr(data, "keys", None)
+    named: list[str] = list(keys() if callable(keys) else vars(data) if keys is None else keys)
+    return [key for key in named if getattr(data, key, None) is not None]
 
 
 def _arrays(data: Any, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -258,7 +296,10 @@ def _stack(rows: list[np.ndarray], features: str) -> np.ndarray:
 
 
 def _names(nodes: list[Hashable]) -> np.ndarray:
-    """Names of nodes as strings or integers, whichever they are; others by their text."""
-    if all(isinstance(node, (int, np.integer)) for node in nodes):
+    """Names of nodes as integers where all are and fit into 64 bits, or else their texts."""
+    if all(isinstance(node, (int, np.integer)) and -(2**63) <= node < 2**63 for node in nodes):
         return np.array(nodes, np.int64)
-    return np.array([str(node) for node in nodes])
+    texts = [str(node) for node in nodes]
+    if len(set(texts)) < len(texts):  # 1 and "1" are two nodes
+        texts = [repr(node) for node in nodes]
+    return np.array(texts, str)

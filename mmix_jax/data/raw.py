@@ -1,5 +1,6 @@
 """Graphs from anywhere before they are checked, and what they may lack: nodes, or features."""
 
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from mmix_jax.graphs.types import Graph, make_graph
 
 MAX_DEGREE = 64
 
+_log = logging.getLogger(__name__)
+
 
 class RawGraph(NamedTuple):
     """The parts of a graph as a file or another library gives them; nothing is checked yet.
@@ -20,8 +23,8 @@ class RawGraph(NamedTuple):
     x: node features [N, F].
     senders, receivers: source and target of every edge [E].
     edge_weight: [E] or None.
-    labels: [N], −1 where unknown, or None.
-    masks: any of `splits.MASKS`, [N] each.
+    labels: [N], see `labels.encode_classes`, or None.
+    masks: see `splits.split_from_masks`.
     ids: the nodes' names [N] or None.
     """
 
@@ -42,7 +45,7 @@ def check_raw(
     undirected: bool = True,
     bag_of_words: bool = False,
 ) -> NodeDataset:
-    """Check all parts and join them; the masks are the public split.
+    """Check all parts, join them, and log in one line what they are; masks are the public split.
 
     Args:
       name: of the data set.
@@ -55,7 +58,7 @@ def check_raw(
       ValueError: a part is not as described, or does not fit the others.
     """
     graph = make_graph(raw.x, raw.senders, raw.receivers, raw.edge_weight, undirected=undirected)
-    return make_dataset(
+    dataset = make_dataset(
         name,
         graph,
         raw.labels,
@@ -64,7 +67,40 @@ def check_raw(
         split_seed=split_seed,
         ids=raw.ids,
         bag_of_words=bag_of_words,
+        own=True,
     )
+    _log.info("%s", _described(dataset, raw, split, undirected=undirected))
+    return dataset
+
+
+def _described(dataset: NodeDataset, raw: RawGraph, split: str, *, undirected: bool) -> str:
+    """What a graph holds, and what of its edges was left out or merged."""
+    graph = dataset.graph
+    senders, receivers = np.asarray(raw.senders), np.asarray(raw.receivers)
+    loops = int(np.count_nonzero(senders == receivers))
+    directions = "undirected" if undirected else "directed"
+    kept = graph.num_edges // 2 if undirected else graph.num_edges
+    isolated = graph.num_nodes - np.union1d(graph.senders, graph.receivers).size
+    words = [
+        f"{dataset.name}: {graph.num_nodes} nodes ({isolated} without an edge)",
+        f"{graph.x.shape[1]} features",
+        f"{kept} {directions} edges of {senders.size} listed ({loops} self-loops left out, "
+        f"{senders.size - loops - kept} repeats merged)",
+    ]
+    if dataset.labels is None or dataset.classes is None:
+        words.append("no labels")
+    else:
+        names = [str(name) for name in dataset.classes[:6].tolist()]
+        more = ", …" if dataset.num_classes > len(names) else ""
+        unknown = int(np.count_nonzero(dataset.labels < 0))
+        words.append(
+            f"{dataset.num_classes} classes ({', '.join(names)}{more}; {unknown} nodes without)"
+        )
+    if dataset.split is not None:
+        sizes = " / ".join(str(part.size) for part in dataset.split)
+        given = raw.masks and split != "random"
+        words.append(f"{'given' if given else 'random'} split {sizes}")
+    return ", ".join(words)
 
 
 def make_graph_or_empty(

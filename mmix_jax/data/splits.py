@@ -5,10 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmix_jax.data.labels import as_array, is_missing, shown, zero_or_one
 from mmix_jax.graphs.types import Split
 
 SPLITS = ("default", "public", "random")
 MASKS = ("train_mask", "val_mask", "test_mask")
+# What a node's part may be called where one column tells it.
+PART_WORDS = {
+    "train_mask": ("train", "training"),
+    "val_mask": ("val", "valid", "validation", "dev"),
+    "test_mask": ("test", "testing"),
+}
 
 
 def random_split(
@@ -84,11 +91,16 @@ def stratified_test(labels: np.ndarray, num_test: int, *, seed: int) -> np.ndarr
 
 
 def split_from_masks(masks: Mapping[str, ArrayLike], num_nodes: int) -> Split | None:
-    """The split that boolean (or 0/1) masks [N] by the names `MASKS` mark; None without any.
+    """The split that masks [N] by the names `MASKS` mark; None without any.
+
+    A mask holds what `labels.zero_or_one` takes. Instead of masks `"split"` may hold, for every
+    node, one of the words of `PART_WORDS`, or nothing.
 
     Raises:
       ValueError: a mask is missing, or has another shape or other values.
     """
+    if "split" in masks:
+        masks = _masks_of_words(masks["split"])
     missing = [mask for mask in MASKS if mask not in masks]
     if len(missing) == len(MASKS):
         return None
@@ -200,15 +212,29 @@ def _labelled(labels: np.ndarray) -> np.ndarray:
     return np.flatnonzero(labels >= 0)
 
 
-def _from_mask(mask, name: str, num_nodes: int) -> np.ndarray:
-    mask = np.asarray(mask)
+def _from_mask(mask: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
+    mask = as_array(mask)
+    if mask.shape == (num_nodes, 1):
+        mask = mask[:, 0]
     if mask.shape != (num_nodes,):
         raise ValueError(
             f"{name} must have shape ({num_nodes},), found {mask.shape}; give one column of it"
         )
-    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"{name} must be boolean, found {mask.dtype}; mark nodes by True")
-    return np.flatnonzero(mask)
+    return np.flatnonzero(zero_or_one(mask, name))
+
+
+def _masks_of_words(words: ArrayLike) -> dict[str, np.ndarray]:
+    """Masks of a column of words; where it says nothing a node is in no part."""
+    part_of = {word: mask for mask, words_of in PART_WORDS.items() for word in words_of}
+    given = as_array(words)
+    read = [None if is_missing(word) else str(word).strip().lower() for word in given.tolist()]
+    odd = [word for word, of in zip(given.tolist(), read, strict=True) if of and of not in part_of]
+    if odd:
+        raise ValueError(
+            f"a split must be train, val or test on every node, or empty, found {shown(odd[0])}; "
+            "write one of these"
+        )
+    return {mask: np.array([part_of.get(w or "") == mask for w in read], bool) for mask in MASKS}
 
 
 def _shuffled(nodes: np.ndarray, seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmix_jax.data import splits
+from mmix_jax.data.labels import decode_classes, encode_classes
 from mmix_jax.graphs.types import Graph, Split
 
 
@@ -24,6 +25,9 @@ class NodeDataset(NamedTuple):
     bag_of_words: whether features are counts of words, which encoders normalise by row.
     node_graph: graph of each node where there are several, 0 … G − 1, never falling, int32 [N];
       no edge leads from one to another. None: one graph.
+    classes: the names that the data give the classes, whole numbers or texts, [C]; None without
+      labels, and where a node may have several.
+    own: whether nobody has seen to the features' scale, as of data that users bring.
     """
 
     name: str
@@ -34,6 +38,8 @@ class NodeDataset(NamedTuple):
     ids: np.ndarray | None
     bag_of_words: bool
     node_graph: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    own: bool = False
 
 
 class GraphDataset(NamedTuple):
@@ -46,6 +52,7 @@ class GraphDataset(NamedTuple):
     features: what x holds: `"labels"`, `"attributes"`, `"degree"`, two of them with a plus
       between, or `"given"`.
     ids: the graphs' own names [M], None where they are just 0 … M − 1.
+    classes: the names that the data give the classes, whole numbers or texts, [C], or None.
     """
 
     name: str
@@ -54,6 +61,7 @@ class GraphDataset(NamedTuple):
     num_classes: int
     features: str
     ids: np.ndarray | None
+    classes: np.ndarray | None = None
 
 
 class ImageDataset(NamedTuple):
@@ -83,6 +91,13 @@ class ImageDataset(NamedTuple):
     test_ids: np.ndarray | None = None
 
 
+def names_of_labels(dataset: NodeDataset | GraphDataset) -> np.ndarray | None:
+    """Labels as the data give them: classes by their names, −1 or empty where unknown."""
+    if dataset.labels is None or dataset.classes is None:
+        return dataset.labels
+    return decode_classes(dataset.labels, dataset.classes)
+
+
 def make_graph_dataset(
     name: str,
     graphs: Sequence[Graph],
@@ -96,7 +111,7 @@ def make_graph_dataset(
     Args:
       name: for reports.
       graphs: from `make_graph`; one or more.
-      labels: integers [M], one class per graph; None means no labels.
+      labels: one class per graph [M], see `labels.encode_classes`; None means no labels.
       features: see `GraphDataset`.
       ids: names of the graphs [M].
 
@@ -112,10 +127,11 @@ def make_graph_dataset(
             f"all graphs must have the same number of features, found {widths[0]} and "
             f"{widths[-1]}; give every node the same features"
         )
-    classes = check_labels(labels, len(graphs), of="graph")
-    if classes is not None and (classes < 0).any():
+    encoded = encode_classes(labels, len(graphs), of="graph")
+    codes, classes = encoded or (None, None)
+    if codes is not None and (codes < 0).any():
         raise ValueError(
-            f"graph labels must be known for all or for none, found {np.sum(classes < 0)} unknown "
+            f"graph labels must be known for all or for none, found {np.sum(codes < 0)} unknown "
             f"of {len(graphs)}; leave those graphs out, or all labels"
         )
     if ids is not None:
@@ -124,8 +140,8 @@ def make_graph_dataset(
             raise ValueError(
                 f"ids must have shape ({len(graphs)},), found {ids.shape}; give one per graph"
             )
-    num_classes = 0 if classes is None else int(classes.max()) + 1
-    return GraphDataset(name, graphs, classes, num_classes, features, ids)
+    num_classes = 0 if classes is None else classes.size
+    return GraphDataset(name, graphs, codes, num_classes, features, ids, classes)
 
 
 def make_image_dataset(
@@ -199,72 +215,39 @@ def make_dataset(
     split_seed: int = 0,
     ids: ArrayLike | None = None,
     bag_of_words: bool = False,
+    own: bool = False,
 ) -> NodeDataset:
     """Put a checked `NodeDataset` together; without labels there is no split.
 
     Args:
       name: for reports.
       graph: from `make_graph`.
-      labels: integers [N], −1 where unknown; None, or all −1, means no labels.
+      labels: [N], see `labels.encode_classes`; None, or all unknown, means no labels.
       given: the split that came with the data, if any.
       split: `"default"` (the given one, else a random one), `"public"` (the given one) or
         `"random"` (10/10/80 by `split_seed`).
       split_seed: seed of a random split.
       ids: names of the nodes [N].
-      bag_of_words: see `NodeDataset`.
+      bag_of_words, own: see `NodeDataset`.
 
     Raises:
       ValueError: labels, split or ids do not fit the graph, or the split asked for does not exist.
     """
-    labels = check_labels(labels, graph.num_nodes)
+    encoded = encode_classes(labels, graph.num_nodes)
+    codes, classes = encoded or (None, None)
     if given is not None:
-        splits.validate_split(given, labels, graph.num_nodes)
+        splits.validate_split(given, codes, graph.num_nodes)
     if ids is not None:
         ids = np.asarray(ids)
         if ids.shape != (graph.num_nodes,):
             raise ValueError(
                 f"ids must have shape ({graph.num_nodes},), found {ids.shape}; give one per node"
             )
-    chosen = splits.choose_split(split, given, labels, seed=split_seed)
-    num_classes = 0 if labels is None else int(labels.max()) + 1
-    return NodeDataset(name, graph, labels, num_classes, chosen, ids, bag_of_words)
-
-
-def check_labels(
-    labels: ArrayLike | None, num_items: int, *, of: str = "node"
-) -> np.ndarray | None:
-    """Labels of nodes (or graphs) as int32 [N], −1 where unknown; None if none is known.
-
-    Whole numbers stored as floats are taken; a trailing axis of length one is dropped.
-
-    Raises:
-      ValueError: wrong shape, not whole numbers, below −1, not below N, or one class only.
-    """
-    if labels is None:
-        return None
-    values = np.asarray(labels)
-    if values.shape == (num_items, 1):
-        values = values[:, 0]
-    if values.shape != (num_items,):
-        raise ValueError(
-            f"labels must have shape ({num_items},), found {values.shape}; give one class per {of}"
-        )
-    rule = "labels must be integers 0, 1, 2, …, or −1 for unknown"
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"{rule}, found dtype {values.dtype}; number the classes")
-    # Classes are never more than items; far larger numbers are ids or hashes in the wrong place.
-    wrong = ~((values >= -1) & (values < num_items) & (np.floor(values) == values))
-    if wrong.any():
-        raise ValueError(f"{rule}, found {values[wrong][0]}; number the classes from zero")
-    known = np.unique(values[values >= 0])
-    if known.size == 0:
-        return None
-    if known.size == 1:
-        raise ValueError(
-            f"labels must name two classes or more, found class {int(known[0])} only; "
-            "leave the labels out to train without them"
-        )
-    return values.astype(np.int32)
+    chosen = splits.choose_split(split, given, codes, seed=split_seed)
+    num_classes = 0 if classes is None else classes.size
+    return NodeDataset(
+        name, graph, codes, num_classes, chosen, ids, bag_of_words, classes=classes, own=own
+    )
 
 
 def _check_images(images: np.ndarray, part: str) -> None:

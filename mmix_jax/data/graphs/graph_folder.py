@@ -2,15 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmix_jax.data.names import LABEL, by_meaning, check_rest
 from mmix_jax.data.raw import MAX_DEGREE, degree_features, make_graph_or_empty
+from mmix_jax.data.splits import MASKS
 from mmix_jax.data.store.files import reading
 from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
     SPARSE_FEATURE_KEYS,
+    array_keys,
     load_arrays,
     read_edges,
     read_features,
@@ -20,6 +23,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
 _FEATURES = ("auto", "degree")
+_KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "num_nodes")
 
 
 class GraphFile(NamedTuple):
@@ -27,12 +31,14 @@ class GraphFile(NamedTuple):
 
     graph: checked; `x` has no columns where `has_features` is false.
     has_features: whether the file gives any.
-    label: a number, or None.
+    label: a number or text, or None.
+    unused: keys without a meaning.
     """
 
     graph: Graph
     has_features: bool
-    label: np.ndarray | None
+    label: Any
+    unused: list[str]
 
 
 def read_graph_folder(
@@ -50,8 +56,10 @@ def read_graph_folder(
       there are weights, or a SciPy CSR adjacency;
     - nodes: `x` [N, F], or CSR parts prefixed by `attr_`, with the same F in every file; or in
       no file: then N is the adjacency's, or `num_nodes`, and x the one-hot degree. N may be 0;
-    - optional: `y` or `labels`, the graph's class, a single number 0 … C − 1. Either all files
-      have one, or none.
+    - optional: `y` or `labels` (see `names.NAMES`), the graph's class, a single number or text.
+      Either all files have one, or none.
+
+    Keys that mean nothing are named in a warning.
 
     Args:
       path: of the folder.
@@ -82,10 +90,12 @@ def read_graph_folder(
             _check_widths({name: f.graph.x.shape[1] for name, f in files.items()})
         else:
             graphs = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in graphs]
+        unused = dict.fromkeys(key for file in files.values() for key in file.unused)
+        check_rest(unused, (LABEL, *MASKS) if labelled else MASKS, what="key")
         return make_graph_dataset(
             folder.resolve().name,
             graphs,
-            np.array([file.label for file in files.values()]) if labelled else None,
+            [file.label for file in files.values()] if labelled else None,
             features="given" if given else "degree",
             ids=np.array([p.stem for p in paths]),
         )
@@ -93,8 +103,9 @@ def read_graph_folder(
 
 def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
     with reading(path.name):
-        keys = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "num_nodes")
-        arrays = load_arrays(path, keys)
+        keys = array_keys(path)
+        label = by_meaning((key for key in keys if key not in _KEYS), (LABEL,)).get(LABEL)
+        arrays = load_arrays(path, (*_KEYS, *([label] if label else [])))
         edges = read_edges(arrays)
         x = read_features(arrays)
         bare = np.zeros((_num_nodes(arrays, x, edges.num_nodes), 0))
@@ -106,7 +117,8 @@ def _read_file(path: Path, features: str, undirected: bool) -> GraphFile:
             edges.weight,
             undirected=undirected,
         )
-        return GraphFile(graph, x is not None, _label(arrays))
+        unused = [key for key in keys if key not in arrays]
+        return GraphFile(graph, x is not None, _label(arrays.get(label or "")), unused)
 
 
 def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | None) -> int:
@@ -136,24 +148,16 @@ def _num_nodes(arrays: dict[str, np.ndarray], x: np.ndarray | None, rows: int | 
     return next(iter(counts.values()))
 
 
-def _label(arrays: dict[str, np.ndarray]) -> np.ndarray | None:
-    """The graph's class as an array of shape [], None without."""
-    if "y" in arrays and "labels" in arrays:
-        raise InputError("the label must be given once, found both y and labels; leave one out")
-    label = arrays.get("y", arrays.get("labels"))
+def _label(label: np.ndarray | None) -> Any:
+    """The graph's class as Python has it, None without."""
     if label is None:
         return None
-    if label.size != 1 or label.dtype.kind not in "biuf":
+    if label.size != 1:
         raise InputError(
-            f"y must be one number, the graph's class, found {label.dtype} of shape {label.shape}; "
-            "number the classes"
+            f"y must be one number or text, the graph's class, found {label.dtype} of shape "
+            f"{label.shape}; save a single one"
         )
-    if (label < 0).any():
-        raise InputError(
-            f"y must be a class 0, 1, 2, …, found {label.item()}; number the classes from zero, or "
-            "leave y out of all files"
-        )
-    return label.reshape(())
+    return label.item()
 
 
 def _all_or_none(has: dict[str, bool], what: str) -> bool:

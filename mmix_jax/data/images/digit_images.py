@@ -20,7 +20,7 @@ def load_digit_images() -> ImageDataset:
     """
     from sklearn.datasets import load_digits
 
-    values, labels = load_digits(return_X_y=True)
+    values, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     pixels = np.rint(values * 255 / 16).astype(np.uint8).reshape(-1, 8, 8, 1)
     test = stratified_test(labels, NUM_TEST, seed=SEED)
     train = np.setdiff1d(np.arange(labels.size), test)

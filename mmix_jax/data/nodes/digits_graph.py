@@ -28,7 +28,7 @@ def load_digits_graph(*, split: str = "default", split_seed: int = 0) -> NodeDat
     """
     from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     senders, receivers = nearest_neighbours(pixels, NUM_NEIGHBOURS)
     graph = make_graph(pixels / 16.0, senders, receivers)
     given = stratified_split(labels, seed=split_seed) if split == "default" else None

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+from mmix_jax.data.names import LABEL, by_meaning, check_rest
 from mmix_jax.data.nodes.graph_csv import read_csv_graph
 from mmix_jax.data.raw import RawGraph, check_raw
-from mmix_jax.data.splits import MASKS
 from mmix_jax.data.store.files import reading
 from mmix_jax.data.store.npz_files import (
     EDGE_KEYS,
     SPARSE_FEATURE_KEYS,
+    array_keys,
     load_arrays,
     read_edges,
     read_features,
@@ -17,7 +18,7 @@ from mmix_jax.data.store.npz_files import (
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 
-_KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "y", "labels", "ids", *MASKS)
+_KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "ids")
 
 
 def read_graph_file(
@@ -36,8 +37,9 @@ def read_graph_file(
       [E] if there are weights; or the parts `data indices indptr shape` of a SciPy CSR
       adjacency, as `scipy.sparse.save_npz` writes them or prefixed by `adj_`;
     - features: `x` [N, F], or CSR parts prefixed by `attr_`;
-    - optional: `y` or `labels` [N], −1 where unknown; `train_mask`, `val_mask` and
-      `test_mask` [N], all three or none; `ids` [N].
+    - optional: `y` or `labels` [N], −1 or empty where unknown, of whole numbers or texts;
+      `train_mask`, `val_mask` and `test_mask` [N], all three or none; `ids` [N]. The names of
+      `names.NAMES` mean the same. Keys that mean nothing are named in a warning.
 
     A folder, or its `edges.csv`, holds tables instead: see `graph_csv.read_csv_graph`.
     Without masks the split is 10/10/80 by `split_seed`; without labels there is none.
@@ -77,22 +79,24 @@ def _read(path: Path) -> RawGraph:
 
 def read_npz_graph(path: Path) -> RawGraph:
     """The parts of a graph in an `.npz` file; see `read_graph_file` for its keys."""
-    arrays = load_arrays(path, _KEYS)
+    keys = array_keys(path)
+    special = by_meaning(key for key in keys if key not in _KEYS)
+    check_rest((key for key in keys if key not in (*_KEYS, *special.values())), special, what="key")
+    arrays = load_arrays(path, (*_KEYS, *special.values()))
     edges = read_edges(arrays)
     x = read_features(arrays)
     if x is None:
         raise InputError(
             "node features must be given once, as x or as CSR parts attr_*, found neither among "
-            f"{', '.join(arrays)}; give x with one row per node"
+            f"{', '.join(keys)}; give x with one row per node"
         )
-    if "y" in arrays and "labels" in arrays:
-        raise InputError("labels must be given once, found both y and labels; leave one out")
+    values = {meaning: arrays[key] for meaning, key in special.items()}
     return RawGraph(
         x=x,
         senders=edges.senders,
         receivers=edges.receivers,
         edge_weight=edges.weight,
-        labels=arrays.get("y", arrays.get("labels")),
-        masks={mask: arrays[mask] for mask in MASKS if mask in arrays},
+        labels=values.pop(LABEL, None),
+        masks=values,
         ids=arrays.get("ids"),
     )

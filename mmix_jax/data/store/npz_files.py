@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from mmix_jax.data.store.matrices import adjacency_entries, dense, wide
 from mmix_jax.data.store.unpickle import read_pickle
 from mmix_jax.errors import InputError
 
@@ -45,6 +46,16 @@ def load_arrays(path: Path, wanted: Iterable[str]) -> dict[str, np.ndarray]:
     keys = set(wanted)
     with _opened(path) as archive:
         return {key: _plain(archive, key) for key in archive.files if key in keys}
+
+
+def array_keys(path: Path) -> list[str]:
+    """The keys of a file's arrays.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    with _opened(path) as archive:
+        return list(archive.files)
 
 
 def load_objects(path: Path, key: str) -> Any:
@@ -160,10 +171,7 @@ def read_edges(arrays: Mapping[str, np.ndarray]) -> Edges:
     rows, columns = arrays[forms[0] + "shape"].tolist()
     if rows != columns:
         raise InputError(f"an adjacency must be square, found {rows} × {columns}; check its shape")
-    adjacency.sum_duplicates()
-    adjacency.eliminate_zeros()
-    entries = adjacency.tocoo()
-    return Edges(entries.row, entries.col, entries.data, rows)
+    return Edges(*adjacency_entries(adjacency), rows)
 
 
 def read_features(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -178,7 +186,7 @@ def read_features(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
             "node features must be given once, as x or as CSR parts attr_*, found both; "
             "give x with one row per node"
         )
-    return _csr(arrays, "attr_").toarray() if is_sparse else arrays.get("x")
+    return dense(_csr(arrays, "attr_")) if is_sparse else arrays.get("x")
 
 
 def edge_ends(edge_index: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -203,9 +211,10 @@ def _csr(arrays: Mapping[str, np.ndarray], prefix: str) -> sparse.csr_matrix:
         raise InputError(f"key {missing[0]!r} is missing beside its CSR parts; add it")
     data, indices, indptr, shape = (arrays[prefix + part] for part in _CSR_PARTS)
     try:
-        if data.dtype.kind not in "biufc" or {indices.dtype.kind, indptr.dtype.kind} - set("iu"):
+        if data.dtype.kind not in "biuf" or {indices.dtype.kind, indptr.dtype.kind} - set("iu"):
             raise TypeError("data must be numbers, indices and indptr whole numbers")
-        matrix = sparse.csr_matrix((data, indices, indptr), shape=tuple(shape.tolist()))
+        indices, indptr = (x.astype(np.int64) for x in (indices, indptr))
+        matrix = sparse.csr_matrix((wide(data), indices, indptr), shape=tuple(shape.tolist()))
         matrix.check_format(full_check=True)
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(

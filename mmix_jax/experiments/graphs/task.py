@@ -11,7 +11,7 @@ import numpy as np
 
 from mmix_jax.data.catalog import load_graphs
 from mmix_jax.data.store.cache import cached_array
-from mmix_jax.data.types import GraphDataset
+from mmix_jax.data.types import GraphDataset, names_of_labels
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.graphs.config import GraphConfig
 from mmix_jax.experiments.graphs.scores import score_representations
@@ -99,7 +99,7 @@ class GraphTask:
         """z [M, D] of all graphs."""
         h = self.represent(encoder.state.params, keys_of(encoder.seed)[2])
         z = h[self.config.representation]
-        return {"z": z, "labels": self.dataset.labels, "ids": self.dataset.ids}
+        return {"z": z, "labels": names_of_labels(self.dataset), "ids": self.dataset.ids}
 
     def _embed_batch(self, params, key, place: int):
         batch = jax.tree.map(lambda x: x[0], self.whole.ordered(place))

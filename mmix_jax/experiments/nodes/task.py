@@ -8,7 +8,7 @@ from typing import Any
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
-from mmix_jax.data.types import NodeDataset
+from mmix_jax.data.types import NodeDataset, names_of_labels
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.experiments.nodes.embedding import Represent, make_represent
 from mmix_jax.experiments.nodes.inputs import (
@@ -97,7 +97,8 @@ class NodeTask:
         name = self.config.representation
         key = keys_of(encoder.seed)[2]
         representations, _ = self.represent(encoder.state.params, key, names=(name,))
-        return {"z": representations[name], "labels": self.dataset.labels, "ids": self.dataset.ids}
+        labels = names_of_labels(self.dataset)
+        return {"z": representations[name], "labels": labels, "ids": self.dataset.ids}
 
 
 def load(config: NodeConfig) -> NodeTask:

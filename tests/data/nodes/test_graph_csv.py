@@ -1,5 +1,7 @@
 """Graphs of one's own in tables."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,120 @@ def test_headers_may_be_left_out_of_both(write):
     assert set(_pairs(mine.graph)) == {(0, 1), (1, 0), (3, 4), (4, 3)}
 
 
+BARE = "n0,1.5,2\nn1,3,4\nn2,5,6\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ",0,1\n",  # as pandas writes a frame without names
+        "node,2019,2020\n",
+        "id,2019,2020\n",
+        "Node ID,a,b\n",
+        "person,age,height\n",
+        "",
+    ],
+)
+def test_a_line_of_names_is_no_node(write, header):
+    mine = read_graph_file(write(header + BARE, "source,target\nn0,n1\nn2,n0\n"))
+    np.testing.assert_array_equal(mine.graph.x, [[1.5, 2], [3, 4], [5, 6]])
+    np.testing.assert_array_equal(mine.ids, ["n0", "n1", "n2"])
+
+
+@pytest.mark.parametrize("header", ["paper,2019,2020\n", "0,1,2\n", "7,1,0\n"])
+def test_a_line_that_may_be_both_is_refused(write, header):
+    with pytest.raises(InputError, match=r"nodes\.csv must begin with the names of its columns"):
+        read_graph_file(write(header + BARE, "source,target\nn0,n1\n"))
+
+
+def test_row_numbers_are_no_feature(write, caplog):
+    caplog.set_level(logging.INFO)
+    nodes = "".join(f"{i},n{i},{i},{i % 2}\n" for i in range(30))
+    mine = read_graph_file(write(",id,age,label\n" + nodes))
+    assert mine.graph.x.shape == (30, 1)
+    assert "'' left out as row numbers; features: age" in caplog.text
+    later = "".join(f"{i},n{i},{i % 2}\n" for i in range(30))
+    found = read_graph_file(write("age,id,label\n" + later))
+    np.testing.assert_array_equal(found.ids, mine.ids)
+    np.testing.assert_array_equal(found.graph.x, mine.graph.x)
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        "src,dst\nn0,n1\nn28,n0\n",
+        "From,To\nn0,n1\nn28,n0\n",
+        ",source,target\n0,n0,n1\n1,n28,n0\n",
+        "target,source\nn1,n0\nn0,n28\n",
+        "n0,n1\nn28,n0\n",
+    ],
+)
+def test_edges_by_the_names_that_people_use(write, edges):
+    mine = read_graph_file(write(edges=edges))
+    assert set(_pairs(mine.graph)) == {(0, 1), (1, 0), (28, 0), (0, 28)}
+
+
+def test_columns_of_edges_that_nothing_reads_are_named(write, caplog):
+    mine = read_graph_file(write(edges="src,kind,dst\nn0,friend,n1\n"))
+    assert _pairs(mine.graph) == [(1, 0), (0, 1)]
+    assert "warning: not used: column kind of edges.csv" in caplog.text
+
+
+def test_a_first_edge_that_may_be_names_is_told(write, caplog):
+    nodes = "id,f\n" + "".join(f"{i},{i / 2}\n" for i in range(5))
+    mine = read_graph_file(write(nodes, "0,1\n3,4\n"))
+    assert set(_pairs(mine.graph)) == {(0, 1), (1, 0), (3, 4), (4, 3)}
+    assert "begins with 0,1, taken for an edge" in caplog.text
+    caplog.clear()
+    read_graph_file(write(nodes, "3,4\n0,1\n"))
+    assert not caplog.text
+
+
+def test_categories_and_truths_are_encoded_and_said(write, caplog):
+    caplog.set_level(logging.INFO)
+    rows = [
+        f"n{i},{i},{'fm'[i % 2]},{'true' if i % 3 else 'False'},{'ab'[i % 2]}" for i in range(30)
+    ]
+    mine = read_graph_file(write("id,age,gender,member,class\n" + "\n".join(rows)))
+    wanted = [[i, i % 2 == 0, i % 2, i % 3 > 0] for i in range(30)]
+    np.testing.assert_array_equal(mine.graph.x, np.array(wanted, np.float32))
+    assert mine.classes.tolist() == ["a", "b"]
+    assert "features: age, gender, member (gender one-hot (2); member as 0 and 1)" in caplog.text
+    assert (
+        "30 nodes (26 without an edge), 4 features, 3 undirected edges of 3 listed" in caplog.text
+    )
+    assert "2 classes (a, b; 0 nodes without), random split 3 / 3 / 24" in caplog.text
+
+
+def test_all_faults_are_told_at_once(write):
+    rows = [f"n{i},{i or ''},2020-01-{i + 1:02},person {i},{i % 2}" for i in range(30)]
+    nodes = "id,age,joined,name,label\n" + "\n".join([*rows, "n3,1,1", "n4,1,2020-02-01,x,2.5"])
+    with pytest.raises(InputError) as caught:
+        read_graph_file(write(nodes, "from,to,weight\nn0,n1,1\nn0,n99,2\nn1,n2,\n"))
+    told = str(caught.value)
+    assert "\n" not in told
+    for fault in (
+        "8 faults",
+        "nodes.csv line 32 must have 5 cells, found 3",
+        "found 'n4' twice",
+        "column 'age' is blank on line 2",
+        "column 'joined' holds dates such as '2020-01-01'",
+        "column 'name' holds 31 different texts in 31 rows",
+        "labels must be whole numbers or texts, −1 or empty for unknown, found 2.5",
+        "found 'n99' on line 3; add",
+        "column 'weight' is blank on line 4",
+    ):
+        assert fault in told, fault
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_separators_are_told(write, mark):
+    with pytest.raises(InputError, match="must be separated by commas, found"):
+        read_graph_file(write(NODES.replace(",", mark)))
+    with pytest.raises(InputError, match="must be separated by commas, found"):
+        read_graph_file(write(edges=EDGES.replace(",", mark)))
+
+
 def test_weights(write):
     mine = read_graph_file(write(edges="Source,Target,Weight\nn0,n1,0.5\nn1,n2,2\n"))
     assert dict(zip(_pairs(mine.graph), mine.graph.edge_weight.tolist(), strict=True)) == {
@@ -99,27 +215,32 @@ def test_no_edges_are_a_graph(write):
     ("nodes", "edges", "told"),
     [
         (NODES, "n0,n1\nn0,nobody\n", "found 'nobody' on line 2"),
-        (NODES, "n0\n", "edges.csv line 1 must be source,target"),
-        (NODES, "n0 n1\n", "edges.csv line 1 must be source,target"),
-        (NODES, "n0,n1,1,2\n", "edges.csv line 1 .* found 4 cells"),
-        (NODES, "n0,n1,heavy\n", "edges.csv line 1 must hold numbers, found 'heavy'"),
-        (NODES, "n0,n1,1\nn1,n2\n", "a weight on every line or on none, found 1 on 2"),
+        (NODES, "n0\n", "edges.csv must begin with .* found 'n0' in 1 cells"),
+        (NODES, "n0 n1\n", "edges.csv must begin with .* found 'n0 n1' in 1 cells"),
+        (NODES, "n0,n1,1,2\n", "edges.csv must begin with .* found 'n0,n1,1,2' in 4 cells"),
+        (NODES, "n0,n1,heavy\n", "edges.csv must begin with .* found 'n0,n1,heavy'"),
+        (NODES, "n0,n1,1\nn1,n2\n", "edges.csv line 2 must have 3 cells, found 2"),
         (NODES, "n0,n1,-1\n", "edge weights must be positive"),
-        (NODES, "n0,n1,nan\n", "edge weights must be finite"),
+        (NODES, "n0,n1,nan\nn0,n2,1\n", "'weight' is blank on line 1"),
         (NODES, None, "needs edges.csv, found no such file"),
         (None, EDGES, "one of nodes.csv and nodes.npy beside it, found neither"),
         ("", EDGES, "one line per node, found none"),
         ("id,age\n", EDGES, "one line per node, found none"),
-        ("id,label\nn0,1\n", EDGES, "must have feature columns"),
-        ("n0\nn1\n", EDGES, "must have feature columns"),
+        ("id,label\nn0,1\n", EDGES, "must have columns of features"),
+        ("n0\nn1\n", EDGES, "must have columns of features"),
         (NODES + "n7,1,1,0\n", EDGES, "found 'n7' twice"),
         (NODES + "m,1,1\n", EDGES, "nodes.csv line 32 must have 4 cells, found 3"),
-        (NODES + "m,1,tall,1\n", EDGES, "nodes.csv line 32 must hold numbers, found 'tall'"),
-        (NODES + "m,1,,1\n", EDGES, "nodes.csv line 32 must hold numbers, found ''"),
-        (NODES + "m,1,nan,1\n", EDGES, "node features must be finite"),
-        (NODES + "m,1,1,cat\n", EDGES, "nodes.csv line 32: a label must be an integer"),
-        (NODES + "m,1,1,0.5\n", EDGES, "nodes.csv line 32: a label must be an integer"),
-        (NODES + "m,1,1," + "9" * 30 + "\n", EDGES, "a label must be an integer"),
+        (
+            NODES + "m,1,tall,1\n",
+            EDGES,
+            "'height' must hold numbers .* found 'tall' among numbers on line 32",
+        ),
+        (NODES + "m,1,,1\n", EDGES, "column 'height' is blank on line 32"),
+        (NODES + "m,1,nan,1\n", EDGES, "column 'height' is blank on line 32"),
+        (NODES + "m,1,-inf,1\n", EDGES, "column 'height' is not finite on line 32"),
+        (NODES + "m,1,1,cat\n", EDGES, "labels must be .* found '0' and 'cat'"),
+        (NODES + "m,1,1,0.5\n", EDGES, "labels must be whole numbers .* found 0.5"),
+        (NODES + "m,1,1," + "9" * 30 + "\n", EDGES, "labels must be whole numbers"),
         (NODES + 'm,"1,1,1\n', EDGES, "must be a table in UTF-8"),
         (NODES.encode("utf-16"), EDGES, "must be a table in UTF-8"),
     ],
