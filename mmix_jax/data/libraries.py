@@ -253,7 +253,7 @@ def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np
 def _attributes(data: Any) -> list[str]:
     """Names of what is set: those that a PyTorch Geometric object tells, or a plain object has."""
     keys: Any = getattr(data, "keys", None)
-    named: list[str] = list(keys() if callable(keys) else vars(data) if keys is None else keys)
+    named: Any = keys() if callable(keys) else vars(data) if keys is None else keys
     return [key for key in named if getattr(data, key, None) is not None]
 
 

@@ -1,8 +1,9 @@
 """One training of a task, on disk or in memory: keys, devices, the step, what comes out of it."""
 
 import contextlib
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ from mmix_jax.training.step import (
 )
 
 _ALL_BUT_UNMIXED = 0.95
+# A loss that moved by less than this share in so many evaluations stands still.
+_STILL, _JUDGED_AT = 1e-3, 10
 log = logging.getLogger(__name__)
 
 
@@ -79,9 +82,11 @@ def pretrain(
             state, progress = restored
         if folder is not None:
             record(config, folder)  # only now: a config that does not fit the data leaves no trace
-        progress |= training.remembered
         kept = History()
         ran = not progress["stopped"] and int(state.step) < config.num_steps
+        if ran and restored is not None:
+            _check_data(training.remembered, progress)
+        progress |= training.remembered
         if ran:
             state = _run(
                 task, training, seed, state, progress, checkpoints, folder, kept, interrupted
@@ -89,6 +94,17 @@ def pretrain(
         encoder = _chosen(config, seed, training.state, checkpoints, folder)
     history = kept.rows if folder is None else read_history(folder, seed)
     return Pretrained(state, encoder, history, ran)
+
+
+def _check_data(remembered: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
+    """Raise InputError where a training would go on with other statistics of its data."""
+    now = json.loads(json.dumps(dict(remembered)))
+    for key, value in now.items():
+        if json.loads(json.dumps(progress.get(key))) != value:
+            raise InputError(
+                f"a training goes on with the data it began with, found other {key} than its "
+                "checkpoint keeps; bring the data back, or choose another --workdir"
+            )
 
 
 def restored_encoder(
@@ -182,7 +198,7 @@ def _run(
             evaluate=lambda state: training.judge(_as_restored(state)),
             schedule=schedule,
             checkpointer=checkpoints,
-            writer=WatchedWriter(writer, config.mixing, []),
+            writer=WatchedWriter(writer, config.mixing, fresh=int(state.step) == 0),
             interrupted=interrupted,
             description=f"{config.dataset} {config.mixing.rule} seed {seed}",
         )
@@ -198,24 +214,43 @@ def _as_restored(state: TrainState) -> TrainState:
     return state._replace(params=params, batch_stats=batch_stats)
 
 
-class WatchedWriter(NamedTuple):
-    """A metrics writer that says once when mixing has all but stopped: over 95 % unmixed rows."""
+class WatchedWriter:
+    """A metrics writer that says once when a training does not do what is wanted of it.
 
-    writer: Writer
-    mixing: Mixing
-    warned: list[int]  # the step at which it was said
+    Mixing has all but stopped: over 95 % of rows are unmixed. Nothing is learnt: from the first to
+    the tenth evaluation, of a training that it has seen from its start, the loss stays within a
+    thousandth.
+    """
+
+    def __init__(self, writer: Writer, mixing: Mixing, *, fresh: bool = False):
+        self._writer, self._mixing, self._fresh = writer, mixing, fresh
+        self._losses: list[float] = []
+        self._said_unmixed = False
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        self.writer.write(step, values)
+        self._writer.write(step, values)
+        self._watch_mixing(step, values)
+        if self._fresh and "loss" in values:
+            self._watch_loss(step, values["loss"])
+
+    def _watch_loss(self, step: int, loss: float) -> None:
+        losses = self._losses
+        losses.append(loss)
+        low, high = min(losses), max(losses)
+        if len(losses) == _JUDGED_AT and high - low <= _STILL * max(abs(low), abs(high)):
+            log.warning(
+                "warning: the loss has not moved in %d evaluations (%.5g to %.5g up to step %d), "
+                "so nothing is learnt; look at the scale of the features, or raise learning_rate",
+                *(_JUDGED_AT, low, high, step),
+            )
+
+    def _watch_mixing(self, step: int, values: dict[str, float]) -> None:
         unmixed = values.get("mixing/unmixed", 0.0)
-        wanted = not self.mixing.of_inputs and self.mixing.rule != "none"
-        if wanted and unmixed > _ALL_BUT_UNMIXED and not self.warned:
-            self.warned.append(step)
+        wanted = not self._mixing.of_inputs and self._mixing.rule != "none"
+        if wanted and unmixed > _ALL_BUT_UNMIXED and not self._said_unmixed:
+            self._said_unmixed = True
             log.warning(
                 "warning: %.0f %% of samples are mixed with no other at step %d (mixing %s, "
                 "candidates %s); a lower threshold, or candidates all, mixes more",
-                100 * unmixed,
-                step,
-                self.mixing.rule,
-                self.mixing.candidates,
+                *(100 * unmixed, step, self._mixing.rule, self._mixing.candidates),
             )

@@ -6,6 +6,7 @@ import dataclasses
 from functools import partial
 from typing import ClassVar
 
+from mmix_jax.data.scaling import NORMALISATIONS
 from mmix_jax.encoders import ACTIVATIONS, GRAPH_ENCODERS, IMAGE_ENCODERS
 from mmix_jax.errors import InputError
 from mmix_jax.fields import NOT_NEGATIVE, POSITIVE, between, group, setting
@@ -174,6 +175,12 @@ class OnGraphs(Run):
     """What tasks on nodes and on sets of graphs have."""
 
     binarise_features: bool = in_data(False, "Every feature that is not zero becomes 1.")
+    normalise_features: str = in_data(
+        "auto",
+        "Columns by mean and deviation (zscore), rows by L1 norm; auto: rows of words, real-valued "
+        "columns of your own data.",
+        choices=NORMALISATIONS,
+    )
     depth: int = in_model(
         1,
         "Layers of each encoder; with one, mvgrl's propagation is computed beforehand.",

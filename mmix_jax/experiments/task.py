@@ -11,6 +11,9 @@ from mmix_jax.experiments.schema import Run
 from mmix_jax.results import Score
 from mmix_jax.training.step import Optimization, TrainState
 
+# Where a checkpoint keeps how features were scaled.
+FEATURES = "features"
+
 
 def never() -> bool:
     """What `interrupted` is where nobody interrupts."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def encoder_similarity(config: EditDistanceConfig, params, key) -> Similarity:
 
     def similarity(anchors, others):
         dataset = make_graph_dataset("edited", [*anchors, *others])
-        by_name = graphs.task_of(config, dataset).represent(params, key)
+        by_name = graphs.on_prepared(config, dataset).represent(params, key)
         count = len(anchors)
         return {
             name: cosine_similarities(h[:count], h[count:]) for name, h in sorted(by_name.items())
@@ -155,10 +155,13 @@ class EditDistanceTask(graphs.GraphTask):
     def questions(self) -> Questions:
         return ask(self.config, self.dataset.graphs, self.dataset.features)
 
+    def as_trained(self, encoder: Encoder) -> "EditDistanceTask":
+        return cast(EditDistanceTask, super().as_trained(encoder))
+
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
         key = keys_of(encoder.seed)[2]
         similarity = encoder_similarity(self.config, encoder.state.params, key)
-        answers = answer(self.questions, similarity)
+        answers = answer(self.as_trained(encoder).questions, similarity)
         return self._rows(answers, objective=objective_name(self.config))
 
     def baselines(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,13 @@ import jax
 import numpy as np
 
 from mmix_jax.data.catalog import load_graphs
+from mmix_jax.data.scaling import Scaling, fit_scaling, normalised
 from mmix_jax.data.store.cache import cached_array
 from mmix_jax.data.types import GraphDataset, names_of_labels
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.graphs.config import GraphConfig
 from mmix_jax.experiments.graphs.scores import score_representations
-from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.experiments.task import FEATURES, Encoder, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import mvgrl_graphs
 from mmix_jax.frameworks.mvgrl import MVGRLSettings
 from mmix_jax.frameworks.mvgrl_graphs import REPRESENTATIONS, GraphSettings, GraphTables
@@ -30,11 +31,15 @@ _embed = jax.jit(mvgrl_graphs.embed, static_argnums=0)
 class GraphTask:
     """A config with its data and model.
 
+    given: the data as they are. scaling: that of their features. dataset: with features as
+    encoders take them.
     whole: the sampler that embeds all graphs in their order. kept: by seed, representations at the
     evaluated steps of trainings that write nothing to disk (selection inner_cv).
     """
 
     config: GraphConfig
+    given: GraphDataset
+    scaling: Scaling | None
     dataset: GraphDataset
     union: Union
     settings: GraphSettings
@@ -68,6 +73,7 @@ class GraphTask:
             sampler.batch,
             self._judge(seed, workdir, sampler.padding),
             self.config.batch_size,
+            remembered={FEATURES: None if self.scaling is None else self.scaling.as_json()},
         )
 
     def represent(self, params: Any, key: jax.Array) -> dict[str, np.ndarray]:
@@ -83,7 +89,9 @@ class GraphTask:
         return by_name
 
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
-        representations = self.represent(encoder.state.params, keys_of(encoder.seed)[2])
+        representations = self.as_trained(encoder).represent(
+            encoder.state.params, keys_of(encoder.seed)[2]
+        )
         choose = encoder.trained and self.config.selection == "inner_cv"
         return score_representations(
             self.config,
@@ -96,10 +104,20 @@ class GraphTask:
         )
 
     def embed(self, encoder: Encoder) -> dict[str, Any]:
-        """z [M, D] of all graphs."""
-        h = self.represent(encoder.state.params, keys_of(encoder.seed)[2])
+        """z [M, D] of all graphs, whose features are scaled as those of the training were."""
+        h = self.as_trained(encoder).represent(encoder.state.params, keys_of(encoder.seed)[2])
         z = h[self.config.representation]
         return {"z": z, "labels": names_of_labels(self.dataset), "ids": self.dataset.ids}
+
+    def as_trained(self, encoder: Encoder) -> "GraphTask":
+        """This task with features scaled as an encoder's training scaled its own."""
+        kept = encoder.progress.get(FEATURES)
+        own = None if self.scaling is None else self.scaling.as_json()
+        if not encoder.trained or kept == own:
+            return self
+        scaling = None if kept is None else Scaling.from_json(kept)
+        other = with_scaling(self.config, self.given, scaling)
+        return replace(self, **{part.name: getattr(other, part.name) for part in fields(other)})
 
     def _embed_batch(self, params, key, place: int):
         batch = jax.tree.map(lambda x: x[0], self.whole.ordered(place))
@@ -215,8 +233,46 @@ def task_of(
     Args:
       cached: as `data.store.cache.cached_array`; None writes nothing.
     """
+    x = [graph.x for graph in dataset.graphs]
+    own = dataset.features == "given" and not config.binarise_features
+    scaling = fit_scaling(np.concatenate(x), config.normalise_features, own=own)
+    return with_scaling(config, dataset, scaling, cached=cached)
+
+
+def with_scaling(
+    config: GraphConfig,
+    given: GraphDataset,
+    scaling: Scaling | None,
+    *,
+    cached: Callable | None = None,
+) -> GraphTask:
+    """The task on graphs whose features are scaled in this way."""
+    how, binarise = config.normalise_features, config.binarise_features
+    dataset = given
+    if scaling is not None or binarise or how == "rows":
+        changed = [
+            normalised(graph.x, how, words=False, scaling=scaling, binarise=binarise)
+            for graph in given.graphs
+        ]
+        graphs = zip(given.graphs, changed, strict=True)
+        dataset = given._replace(graphs=tuple(graph._replace(x=x) for graph, x in graphs))
+    return on_prepared(config, dataset, given=given, scaling=scaling, cached=cached)
+
+
+def on_prepared(
+    config: GraphConfig,
+    dataset: GraphDataset,
+    *,
+    given: GraphDataset | None = None,
+    scaling: Scaling | None = None,
+    cached: Callable | None = None,
+) -> GraphTask:
+    """The task on graphs whose features are as encoders take them."""
     union = unite(dataset.graphs)
     whole = make_sampler(config, union, 0, 1)
     settings = settings_of(config, whole.buckets)
     tables = mvgrl_graphs.make_tables(settings, union, cached=cached)
-    return GraphTask(config, dataset, union, settings, tables, devices_of(config), whole)
+    return GraphTask(
+        *(config, dataset if given is None else given, scaling, dataset),
+        *(union, settings, tables, devices_of(config), whole),
+    )

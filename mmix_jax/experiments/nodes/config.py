@@ -26,11 +26,6 @@ class NodeConfig(OnGraphs):
     split_seed: int = in_data(
         0, "Seed of a random split, apart from the training seed.", within=NOT_NEGATIVE
     )
-    normalise_features: str = in_data(
-        "auto",
-        "Divide each feature row by its L1 norm; auto: bag-of-words data only.",
-        choices=("auto", "on", "off"),
-    )
     num_nodes: int = in_data(100_000, "Nodes of the drawn graph synthetic_graph.", within=POSITIVE)
     mean_degree: float = in_data(20.0, "… their mean number of neighbours.", within=POSITIVE)
     num_features: int = in_data(128, "… its features.", within=POSITIVE)

@@ -5,22 +5,31 @@ from typing import Any
 
 import numpy as np
 
+from mmix_jax.data.scaling import Scaling, fit_scaling, normalised
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.frameworks.grace import GraceSettings
 from mmix_jax.frameworks.mvgrl import MVGRLSettings
-from mmix_jax.graphs.normalize import row_normalize
 from mmix_jax.graphs.types import Graph
 
 
-def normalised_graph(config: NodeConfig, dataset: NodeDataset) -> Graph:
-    """The graph, its features binarised where the config wants it and then its rows L1-normalised
-    where config or bag-of-words data do."""
-    wanted = {"on": True, "off": False, "auto": dataset.bag_of_words}[config.normalise_features]
-    graph = dataset.graph
-    if config.binarise_features:
-        graph = graph._replace(x=(graph.x != 0).astype(np.float32))
-    return graph._replace(x=row_normalize(graph.x)) if wanted else graph
+def scaling_of(config: NodeConfig, dataset: NodeDataset) -> Scaling | None:
+    """How the features are scaled: by statistics of what pretraining sees."""
+    x = training_graph(dataset, dataset.graph).x
+    own = dataset.own and not (dataset.bag_of_words or config.binarise_features)
+    return fit_scaling(x, config.normalise_features, own=own)
+
+
+def normalised_graph(config: NodeConfig, dataset: NodeDataset, scaling: Scaling | None) -> Graph:
+    """The graph with its features as encoders take them."""
+    x = normalised(
+        dataset.graph.x,
+        config.normalise_features,
+        words=dataset.bag_of_words,
+        scaling=scaling,
+        binarise=config.binarise_features,
+    )
+    return dataset.graph._replace(x=x)
 
 
 def training_graph(dataset: NodeDataset, graph: Graph) -> Graph:

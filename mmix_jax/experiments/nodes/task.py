@@ -8,12 +8,14 @@ from typing import Any
 
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
+from mmix_jax.data.scaling import Scaling
 from mmix_jax.data.types import NodeDataset, names_of_labels
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.experiments.nodes.embedding import Represent, make_represent
 from mmix_jax.experiments.nodes.inputs import (
     normalised_graph,
     num_contrasted,
+    scaling_of,
     settings_of,
     training_graph,
 )
@@ -24,7 +26,7 @@ from mmix_jax.experiments.nodes.scores import (
     single_label,
     validation_judge,
 )
-from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.experiments.task import FEATURES, Encoder, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import node_framework
 from mmix_jax.frameworks.base import NodeFramework
 from mmix_jax.graphs.types import Graph
@@ -36,7 +38,7 @@ class NodeTask:
     """A config with its data and model.
 
     graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
-    nodes (None: all).
+    nodes (None: all). scaling: that of the features, fitted to what pretraining sees.
     """
 
     config: NodeConfig
@@ -47,6 +49,7 @@ class NodeTask:
     tables: Any
     devices: list
     represent: Represent
+    scaling: Scaling | None
 
     @property
     def labelled(self) -> bool:
@@ -82,23 +85,35 @@ class NodeTask:
             sampler.batch,
             validation_judge(config, self.dataset, self.represent, keys_of(seed)[2]),
             num_contrasted(config, self.graph.num_nodes),
+            remembered={FEATURES: None if self.scaling is None else self.scaling.as_json()},
         )
 
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
         key = keys_of(encoder.seed)[2]
         part = part_to_score(self.config, self.dataset)
-        representations, _ = self.represent(encoder.state.params, key, part.nodes)
+        represent = self._as_trained(encoder).represent
+        representations, _ = represent(encoder.state.params, key, part.nodes)
         return score_representations(
             self.config, part.dataset, representations, encoder.seed, key, part.clustered
         )
 
     def embed(self, encoder: Encoder) -> dict[str, Any]:
-        """z [N, D] of all nodes."""
+        """z [N, D] of all nodes, whose features are scaled as those of the training were."""
         name = self.config.representation
         key = keys_of(encoder.seed)[2]
-        representations, _ = self.represent(encoder.state.params, key, names=(name,))
+        represent = self._as_trained(encoder).represent
+        representations, _ = represent(encoder.state.params, key, names=(name,))
         labels = names_of_labels(self.dataset)
         return {"z": representations[name], "labels": labels, "ids": self.dataset.ids}
+
+    def _as_trained(self, encoder: Encoder) -> "NodeTask":
+        """This task with features scaled as an encoder's training scaled its own."""
+        kept = encoder.progress.get(FEATURES)
+        own = None if self.scaling is None else self.scaling.as_json()
+        if not encoder.trained or kept == own:
+            return self
+        scaling = None if kept is None else Scaling.from_json(kept)
+        return _with_scaling(self.config, self.dataset, scaling)
 
 
 def load(config: NodeConfig) -> NodeTask:
@@ -128,8 +143,12 @@ def task_of(config: NodeConfig, dataset: NodeDataset) -> NodeTask:
       InputError: the data cannot be judged, or trained, as the config wants.
     """
     check_protocol(config, dataset)
+    return _with_scaling(config, dataset, scaling_of(config, dataset))
+
+
+def _with_scaling(config: NodeConfig, dataset: NodeDataset, scaling: Scaling | None) -> NodeTask:
     framework = node_framework(config.framework)
-    whole = normalised_graph(config, dataset)
+    whole = normalised_graph(config, dataset, scaling)
     graph = training_graph(dataset, whole)
     settings = settings_of(config, graph.num_nodes)
     tables = framework.make_tables(settings, graph)
@@ -145,5 +164,6 @@ def task_of(config: NodeConfig, dataset: NodeDataset) -> NodeTask:
         by_edges=config.mixing.by_edges,
     )
     return NodeTask(
-        config, dataset, framework, graph, settings, tables, devices_of(config), represent
+        *(config, dataset, framework, graph, settings, tables, devices_of(config), represent),
+        scaling=scaling,
     )

@@ -7,7 +7,7 @@ import pytest
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import node_config, read
-from mmix_jax.experiments.nodes.inputs import normalised_graph, settings_of
+from mmix_jax.experiments.nodes.inputs import normalised_graph, scaling_of, settings_of
 from mmix_jax.frameworks import base, mvgrl_nodes
 from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
 from tests.frameworks import problem
@@ -43,11 +43,12 @@ def dataset(bag_of_words: bool) -> NodeDataset:
 
 @pytest.mark.parametrize(
     ("wanted", "bag_of_words", "normalised"),
-    [("auto", True, True), ("auto", False, False), ("on", False, True), ("off", True, False)],
+    [("auto", True, True), ("auto", False, False), ("rows", False, True), ("none", True, False)],
 )
 def test_features_are_row_normalised_where_wanted(wanted, bag_of_words, normalised):
     config = config_with(normalise_features=wanted)
-    graph = normalised_graph(config, dataset(bag_of_words))
+    data = dataset(bag_of_words)
+    graph = normalised_graph(config, data, scaling_of(config, data))
     expected = X / np.abs(X).sum(axis=1, keepdims=True) if normalised else X
     np.testing.assert_allclose(graph.x, expected, rtol=1e-6)
     np.testing.assert_array_equal(graph.senders, problem.GRAPH.senders)
