@@ -1,6 +1,7 @@
 """The command line: flags, config, one dispatch.
 
-    python -m mmix_jax.main --config=PATH[:VARIANT] [--workdir=DIR] [--mode=train|eval|embed]
+    python -m mmix_jax.main --config=PATH[:VARIANT]|NAME[:VARIANT] [--workdir=DIR]
+        [--mode=train|eval|embed] [--checkpoint=PATH] [--config.KEY=VALUE …]
 
 Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved.
 """
@@ -16,9 +17,12 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
+from mmix_jax.config_files import find_config, load_config
 from mmix_jax.errors import InputError
+from mmix_jax.surroundings import locked, print_anything, user_path
 
 MODES = ("train", "eval", "embed")
+_CONFIG_HELP = "Config file, or the name of one in configs/, with a variant after a colon."
 
 
 class Command(NamedTuple):
@@ -30,13 +34,12 @@ class Command(NamedTuple):
     checkpoint: str | None
 
 
-def _define_flags() -> flags.FlagValues:
+def _define_flags(config: Any) -> flags.FlagValues:
     from ml_collections import config_flags
 
     values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        "config", None, "Config file, with a variant after a colon.", flag_values=values
-    )
+    if config is not None:
+        config_flags.DEFINE_config_dict("config", config, flag_values=values)
     flags.DEFINE_string(
         "workdir", None, "Folder of the run; runs/<config>[-<variant>] without.", flag_values=values
     )
@@ -48,18 +51,27 @@ def _define_flags() -> flags.FlagValues:
     return values
 
 
-def _given_config(argv: list[str]) -> str:
-    """PATH[:VARIANT] as it stands in the arguments, whichever way absl lets it be written."""
-    for place, argument in enumerate(argv):
-        name, equals, value = argument.partition("=")
+def _take_config(argv: list[str]) -> tuple[str, list[str]]:
+    """What --config names, in whichever way absl lets it be written, and the other arguments."""
+    given, rest, place = [], [], 0
+    while place < len(argv):
+        name, equals, value = argv[place].partition("=")
         if name in ("--config", "-config"):
-            return value if equals else "".join(argv[place + 1 : place + 2])
-    return ""
+            if not equals:
+                place += 1
+                value = "".join(argv[place : place + 1])
+            given.append(value)
+        else:
+            rest.append(argv[place])
+        place += 1
+    if len(given) > 1:
+        raise InputError(f"--config must be given once, found {' and '.join(given)}; leave one out")
+    return (given[0] if given else ""), rest
 
 
 @contextlib.contextmanager
 def _arguments(argv: list[str]):
-    """`argv` in place of the process's own, where ml_collections looks for the config's path."""
+    """`argv` in place of the process's own, where ml_collections looks for a config's fields."""
     own, sys.argv = sys.argv, argv
     try:
         yield
@@ -67,38 +79,35 @@ def _arguments(argv: list[str]):
         sys.argv = own
 
 
-def _read_flags(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
+def _read_flags(argv: list[str], config: Any) -> tuple[flags.FlagValues, list[str]]:
     """Flags and what is left over; every way in which they can be wrong is an InputError."""
     try:
         with _arguments(argv):
-            values = _define_flags()
+            values = _define_flags(config)
             return values, values(argv)
-    except Exception as error:  # absl, ml_collections and the config file each raise their own
-        chain: list[BaseException] = [error]
-        while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-            chain.append(cause)
-        # ml_collections wraps what a config file raises, its traceback in the text.
-        own = next((e for e in reversed(chain) if isinstance(e, InputError)), None)
-        if own is not None:
-            raise own from error
-        cause = chain[-1] if "Traceback" in str(error) else error
-        raise InputError(f"a flag or config cannot be read: {_one_line(cause)}") from error
+    except Exception as error:  # absl and ml_collections each raise their own
+        raise InputError(f"a flag or config cannot be read: {_one_line(error)}") from error
 
 
 def _parse(argv: list[str]) -> Command:
     """What the arguments ask for, or an InputError."""
-    path, _, variant = _given_config(argv).partition(":")
-    if path and not Path(path).is_file():
-        raise InputError(f"a config must be a file, found no '{path}'; see the folder configs/")
-    if not path and not {"--help", "-h", "--h", "-help"} & set(argv):
+    given, argv = _take_config(argv)
+    wants_help = bool({"--help", "-h", "--h", "-help"} & set(argv))
+    if not given and not wants_help:
         raise InputError("no config given; pass --config=configs/digits_graph.py")
-    values, rest = _read_flags(argv)
+    config, path, variant = None, Path(), ""
+    if given:
+        path, variant = find_config(given)
+        config = load_config(path, variant)
+    values, rest = _read_flags(argv, config)
     if values["help"].value:
         from mmix_jax.experiments.listing import help_text
 
-        print(__doc__, values.main_module_help(), help_text(values["config"].value), sep="\n")
+        described = [("config", _CONFIG_HELP)]
+        described += [(name, values[name].help) for name in ("workdir", "mode", "checkpoint")]
+        listed = "flags:\n" + "\n".join(f"  --{name}: {text}" for name, text in described)
+        print(__doc__, listed, help_text(config), sep="\n")
         raise SystemExit(0)
-    config = values["config"].value
     if config is None or "task" not in config:
         raise InputError("get_config must return a config with a task; start from one in configs/")
     if len(rest) > 1:
@@ -107,11 +116,19 @@ def _parse(argv: list[str]) -> Command:
     if mode not in MODES:
         raise InputError(f"unknown mode '{mode}'; expected one of: {', '.join(MODES)}")
     if values["workdir"].value:
-        workdir = Path(values["workdir"].value)
+        workdir = user_path(values["workdir"].value, "--workdir")
     else:
-        workdir = Path("runs") / (Path(path).stem + (f"-{variant}" if variant else ""))
+        workdir = Path("runs") / (path.stem + (f"-{variant}" if variant else ""))
         print(f"workdir: {workdir}", flush=True)
-    return Command(config, workdir, mode, values["checkpoint"].value)
+    checkpoint = values["checkpoint"].value
+    if checkpoint and mode == "train":
+        raise InputError(
+            "--checkpoint is what eval and embed read, found it with mode train, which goes on "
+            "from its workdir; add --mode=eval or --mode=embed, or leave it out"
+        )
+    if checkpoint:
+        checkpoint = str(user_path(checkpoint, "--checkpoint"))
+    return Command(config, workdir, mode, checkpoint)
 
 
 def _one_line(error: BaseException) -> str:
@@ -126,7 +143,7 @@ def _run(argv: list[str], interrupted, begin: float) -> None:
 
     config = read(config)
     records.check_record(config, workdir, mode=mode)
-    with programs.kept(), time_to_first_step(begin):
+    with programs.kept(), time_to_first_step(begin), locked(workdir):
         _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
 
 
@@ -187,13 +204,21 @@ def _listening():
         signal.signal(number, signal.SIG_DFL)  # a second signal ends the program at once
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    log, handler = logging.getLogger("mmix_jax"), logging.StreamHandler(sys.stderr)
-    log.addHandler(handler)
+    log, level = logging.getLogger("mmix_jax"), logging.getLogger("mmix_jax").level
+    # What was read, dropped and scaled is printed; standard error is for what may be wrong.
+    told, warned = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    told.addFilter(lambda record: record.levelno < logging.WARNING)
+    warned.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    for handler in (told, warned):
+        log.addHandler(handler)
     log.propagate = False  # absl would print the line again
     try:
         yield asked
     finally:
-        log.removeHandler(handler)
+        for handler in (told, warned):
+            log.removeHandler(handler)
+        log.setLevel(level)
         log.propagate = True
         for number, handler_before in before.items():
             signal.signal(number, handler_before)
@@ -202,6 +227,7 @@ def _listening():
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     begin = time.monotonic()
+    print_anything()
     from mmix_jax.training.loop import Interrupted
 
     with _listening() as asked:
@@ -217,6 +243,9 @@ def main(argv: list[str] | None = None) -> int:
                 file=sys.stderr,
             )
             return 130
+        except BrokenPipeError:  # whoever read what is printed has gone; what is written is whole
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
     return 0
 
 

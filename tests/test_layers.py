@@ -16,6 +16,7 @@ MAX_LINES = 350
 # Imports run downward only. A new room gets its floor here.
 FLOORS = {
     "main": 6,
+    "config_files": 2,
     "convert": 6,
     "experiments": 5,
     "frameworks": 4,
@@ -31,6 +32,7 @@ FLOORS = {
     "report": 2,
     "ops": 1,
     "results": 1,
+    "surroundings": 1,
     "errors": 0,
     "fields": 0,
     "lazy": 0,

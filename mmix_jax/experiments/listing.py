@@ -8,6 +8,7 @@ from typing import Any
 
 from mmix_jax.experiments.configs import TASKS
 from mmix_jax.experiments.flat import Entry, entries
+from mmix_jax.surroundings import print_anything
 
 _HEAD = """# Configuration
 
@@ -91,4 +92,5 @@ def _one(name: str, value: Any, entry: Entry) -> Iterable[str]:
 
 
 if __name__ == "__main__":
+    print_anything()
     print(markdown(), end="")

@@ -15,6 +15,7 @@ from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import Encoder, Trainable, Training, keys_of, never
 from mmix_jax.mixing import Mixing
+from mmix_jax.surroundings import user_path
 from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
 from mmix_jax.training.loop import Schedule, Writer, new_progress, train
 from mmix_jax.training.metrics import History, MetricsWriter, read_history
@@ -72,7 +73,7 @@ def pretrain(
       InputError: the loss is not finite, or the workdir cannot be used.
     """
     config, seed = task.config, task.config.seed if seed is None else seed
-    folder = None if workdir is None else Path(workdir)
+    folder = None if workdir is None else user_path(workdir, "workdir")
     training = task.training(seed, folder)
     saver = MemoryCheckpoints() if folder is None else Checkpointer(checkpoint_folder(folder, seed))
     with saver as checkpoints:

@@ -77,7 +77,7 @@ def machine() -> str:
     instruction that it lacks; one that was cut for other cores adds up in another order.
     """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = [platform.processor()]
     of_interest = ("model name", "flags", "Features", "CPU")

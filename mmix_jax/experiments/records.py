@@ -8,8 +8,10 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import flat
 from mmix_jax.experiments.schema import Run
 
-# Where the files lie and how long to train may change between a run and its resumption.
-_MAY_CHANGE = ("data_dir", "num_steps")
+# How long to train, and how often.
+_MAY_GROW = ("num_steps", "num_seeds")
+# Where the files lie and what may grow may change between a run and its resumption.
+_MAY_CHANGE = ("data_dir", *_MAY_GROW)
 
 
 def check_record(config: Run, workdir: Path, *, mode: str) -> None:
@@ -34,7 +36,7 @@ def record(config: Run, workdir: Path) -> None:
         workdir.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         values = flat.flat(config)
-        temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(
@@ -45,7 +47,7 @@ def record(config: Run, workdir: Path) -> None:
 
 def _read(path: Path) -> dict:
     try:
-        recorded = json.loads(path.read_text())
+        recorded = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
@@ -81,8 +83,9 @@ def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
             f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
             "choose another --workdir"
         )
-    if mode == "train" and asked["num_steps"] < recorded["num_steps"]:
-        raise InputError(
-            f"num_steps may only grow in a workdir, found {recorded['num_steps']} there and "
-            f"{asked['num_steps']} asked; choose another --workdir"
-        )
+    for name in _MAY_GROW:
+        if mode == "train" and asked[name] < recorded[name]:
+            raise InputError(
+                f"{name} may only grow in a workdir, found {recorded[name]} there and "
+                f"{asked[name]} asked; choose another --workdir"
+            )

@@ -16,6 +16,7 @@ import numpy as np
 from mmix_jax.errors import InputError
 from mmix_jax.report.tables import align, framework_name, in_percent, metric_name
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
+from mmix_jax.surroundings import print_anything, user_path
 
 _CONFIDENCE = 0.95
 
@@ -102,6 +103,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command: prints the table and returns 0, or an `error:` line and returns 2."""
+    print_anything()
     try:
         args = _parser().parse_args(argv)
         runs = {"A": _load(args.a), "B": _load(args.b)}
@@ -260,6 +262,7 @@ def _notes(
 
 
 def _load(path: Path) -> list[Result]:
+    path = user_path(path, "results")
     path = path / RESULTS_FILE if path.is_dir() else path
     results = read_results(path)
     if not results:

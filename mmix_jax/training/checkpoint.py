@@ -100,7 +100,7 @@ class Checkpointer:
             )
             self._manager.wait_until_finished()
             folder = self.folder / str(step)
-            (folder / _DIGESTS).write_text(json.dumps(_digests(folder), indent=1))
+            (folder / _DIGESTS).write_text(json.dumps(_digests(folder), indent=1), encoding="utf-8")
         except OSError as error:
             raise InputError(
                 f"a checkpoint must be writable at {self.folder}, found {_line(error)}; free the "
@@ -158,7 +158,7 @@ class Checkpointer:
         folder = self.folder / str(step)
         if not (folder / _DIGESTS).is_file():
             raise ValueError("its save was cut short")
-        if json.loads((folder / _DIGESTS).read_text()) != _digests(folder):
+        if json.loads((folder / _DIGESTS).read_text("utf-8")) != _digests(folder):
             raise ValueError("its digests differ")
         args = self._ocp.args
         tree = self._manager.restore(step, args=args.Composite(progress=args.JsonRestore()))

@@ -68,7 +68,7 @@ class MetricsWriter:
             if self.path.exists():
                 self._drop_after(step)
             events.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a")
+            self._file = self.path.open("a", encoding="utf-8")
         except OSError as error:
             raise InputError(
                 f"metrics must be writable at {workdir}, found {error}; choose another --workdir"
@@ -82,7 +82,7 @@ class MetricsWriter:
             if record.get("seed") != self.seed or record.get("step", 0) <= step
         ]
         temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(kept))
+        temporary.write_text("".join(kept), encoding="utf-8")
         os.replace(temporary, self.path)
 
     def __enter__(self):
@@ -102,7 +102,7 @@ class MetricsWriter:
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Lines with their records; what is none, as the cut last line of a killed run, is left out."""
-    for line in path.read_text().splitlines():
+    for line in path.read_text("utf-8").splitlines():
         try:
             record = json.loads(line)
         except ValueError:

@@ -76,6 +76,13 @@ def test_steps_may_grow_and_not_shrink(tmp_path):
     records.check_record(config_with(num_steps=10), tmp_path, mode="eval")
 
 
+def test_seeds_may_be_added_and_not_taken_away(tmp_path):
+    recorded(config_with(num_seeds=2), tmp_path)
+    records.check_record(config_with(num_seeds=5), tmp_path, mode="train")
+    with pytest.raises(InputError, match=r"num_seeds may only grow .* found 2 there and 1 asked"):
+        records.check_record(config_with(num_seeds=1), tmp_path, mode="train")
+
+
 def test_the_data_may_lie_elsewhere_when_it_goes_on(tmp_path):
     recorded(config_with(), tmp_path)
     records.check_record(config_with(data_dir="/elsewhere"), tmp_path, mode="train")

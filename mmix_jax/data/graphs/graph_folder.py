@@ -21,6 +21,7 @@ from mmix_jax.data.store.npz_files import (
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
+from mmix_jax.surroundings import user_path
 
 _FEATURES = ("auto", "degree")
 _KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "num_nodes")
@@ -70,7 +71,7 @@ def read_graph_folder(
     Raises:
       InputError: in one line, which file and what is wrong with it.
     """
-    folder = Path(path).expanduser()
+    folder = user_path(path, "data_path")
     if features not in _FEATURES:
         raise InputError(
             f"unknown features {features!r} of graph files; expected one of: {', '.join(_FEATURES)}"

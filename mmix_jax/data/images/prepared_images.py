@@ -184,7 +184,7 @@ def _formats(folder: Path) -> list[str]:
     """The formats of the records in a folder; there may be several."""
     path = folder / "dataset_info.json"
     try:
-        info = json.loads(path.read_text())
+        info = json.loads(path.read_text("utf-8"))
         return [info.get("fileFormat", "tfrecord"), *info.get("alternativeFileFormats", ())]
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(

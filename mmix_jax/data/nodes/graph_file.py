@@ -17,6 +17,7 @@ from mmix_jax.data.store.npz_files import (
 )
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
+from mmix_jax.surroundings import user_path
 
 _KEYS = (*EDGE_KEYS, *SPARSE_FEATURE_KEYS, "x", "ids")
 
@@ -54,7 +55,7 @@ def read_graph_file(
     Raises:
       InputError: in one line, which file and what is wrong with it.
     """
-    path = Path(path).expanduser()
+    path = user_path(path, "data_path")
     if not path.exists():
         raise InputError(f"graph file {str(path)!r} does not exist; check the path")
     # The tables of a folder are known by its name, a file by its own.

@@ -18,6 +18,7 @@ from mmix_jax.data.store.files import cache_folder, reading, search_folders
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split, make_graph
+from mmix_jax.surroundings import user_path
 
 BASE_URL = "https://data.dgl.ai/dataset/"
 # Asked where the first fails; it has the other form.
@@ -57,7 +58,7 @@ def read_ppi(path: str | os.PathLike) -> NodeDataset:
     Raises:
       InputError: in one line, which file is missing or what is wrong with it.
     """
-    source = Path(path).expanduser()
+    source = user_path(path, "data_path")
     parts = read_parts(source)
     name = source.resolve().name
     with reading(source):

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmix_jax.data.store.checksums import RemoteFile, check_sha256
 from mmix_jax.data.store.download import DownloadFailed, download
 from mmix_jax.errors import InputError
+from mmix_jax.surroundings import cache_home, user_path
 
 
 @contextlib.contextmanager
@@ -25,8 +26,7 @@ def reading(source: object = "") -> Iterator[None]:
 
 def cache_folder() -> Path:
     """Where downloads are kept: `$XDG_CACHE_HOME/mmix_jax`, by default `~/.cache/mmix_jax`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mmix_jax"
+    return cache_home() / "mmix_jax"
 
 
 def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
@@ -40,7 +40,7 @@ def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
     for origin, value in named.items():
         if not value:
             continue
-        folder = Path(value).expanduser()
+        folder = user_path(value, origin)
         if not folder.is_dir():
             raise InputError(
                 f"{origin} must be a folder, found {str(folder)!r}; create it or leave it out"
