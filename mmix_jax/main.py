@@ -2,13 +2,13 @@
 
     python -m mmix_jax.main --config=PATH[:VARIANT] [--workdir=DIR] [--mode=train|eval|embed]
 
-Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved.
+Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved
+(a second interrupt ends at once, and saves nothing more).
 """
 
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from absl import flags
 
 from mmix_jax.errors import InputError
+from mmix_jax.training import interrupts
 
 MODES = ("train", "eval", "embed")
 
@@ -180,23 +181,15 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
 @contextlib.contextmanager
 def _listening():
     """Take interrupts and the package's warnings for the time of a run; yields what was asked."""
-    asked: list[bool] = []
-
-    def ask(number, _frame):
-        asked.append(True)
-        signal.signal(number, signal.SIG_DFL)  # a second signal ends the program at once
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     log, handler = logging.getLogger("mmix_jax"), logging.StreamHandler(sys.stderr)
     log.addHandler(handler)
     log.propagate = False  # absl would print the line again
     try:
-        yield asked
+        with interrupts.listening() as asked:
+            yield asked
     finally:
         log.removeHandler(handler)
         log.propagate = True
-        for number, handler_before in before.items():
-            signal.signal(number, handler_before)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -216,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
                 "start the same command again to resume",
                 file=sys.stderr,
             )
-            return 130
+            return interrupts.STATUS
     return 0
 
 
