@@ -4,4 +4,6 @@ from mmix_jax.experiments import IMAGE_VARIANTS, finish, image_config
 
 
 def get_config(variant: str = ""):
-    return finish(image_config("image_folder"), variant, IMAGE_VARIANTS)
+    config = image_config("image_folder")
+    config.num_epochs = 200  # num_steps, which fit CIFAR, are the most
+    return finish(config, variant, IMAGE_VARIANTS)

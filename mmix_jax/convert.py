@@ -3,7 +3,8 @@
     python -m mmix_jax.convert MODEL.pth --workdir=DIR
 
 MODEL.pth holds a state_dict with the names of the paper's authors (f.0.weight, …, head g.0.weight,
-…) or of torchvision (conv1.weight, …). DIR/checkpoints/seed_0 receives a state before its first
+…) or of torchvision (conv1.weight, …), under any prefix, or is a file of safetensors with such
+names. What is left out is said in a note. DIR/checkpoints/seed_0 receives a state before its first
 step, to be evaluated or trained on.
 
 Exit status: 0 done; 2 bad input, one `error:` line.
@@ -21,7 +22,8 @@ import jax.numpy as jnp
 from mmix_jax.encoders.heads import ProjectionHead
 from mmix_jax.errors import InputError
 from mmix_jax.interop.torch_resnet import Converted, from_state_dict
-from mmix_jax.interop.torch_weights import read_state_dict
+from mmix_jax.interop.torch_weights import read_weights
+from mmix_jax.surroundings import print_anything, user_path
 
 
 def write_checkpoint(converted: Converted, workdir: Path) -> tuple[Path, tuple[str, ...]]:
@@ -67,18 +69,21 @@ def _run(argv: list[str]) -> None:
         description=__doc__,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=100),
     )
-    parser.add_argument("model", type=Path, help="file that torch.save wrote")
+    parser.add_argument("model", type=Path, help="file that torch.save wrote, or of safetensors")
     parser.add_argument("--workdir", type=Path, required=True, help="folder of the new run")
     arguments = parser.parse_args(argv)
-    converted = from_state_dict(read_state_dict(arguments.model))
-    folder, notes = write_checkpoint(converted, arguments.workdir)
-    for note in (*converted.notes, *notes):
+    weights = read_weights(arguments.model)
+    converted = from_state_dict(weights.state)
+    workdir = user_path(arguments.workdir, "--workdir")
+    folder, notes = write_checkpoint(converted, workdir)
+    for note in (*weights.notes, *converted.notes, *notes):
         print(f"note: {note}")
     print(f"wrote {folder}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit status."""
+    print_anything()
     try:
         _run(sys.argv[1:] if argv is None else argv)
     except InputError as error:

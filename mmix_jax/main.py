@@ -3,13 +3,13 @@
     python -m mmix_jax.main --config=PATH[:VARIANT]|NAME[:VARIANT] [--workdir=DIR]
         [--mode=train|eval|embed] [--checkpoint=PATH] [--config.KEY=VALUE …]
 
-Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved.
+Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved
+(a second interrupt ends at once, and saves nothing more).
 """
 
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +20,7 @@ from absl import flags
 from mmix_jax.config_files import find_config, load_config
 from mmix_jax.errors import InputError
 from mmix_jax.surroundings import locked, print_anything, user_path
+from mmix_jax.training import interrupts
 
 MODES = ("train", "eval", "embed")
 _CONFIG_HELP = "Config file, or the name of one in configs/, with a variant after a colon."
@@ -197,13 +198,6 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
 @contextlib.contextmanager
 def _listening():
     """Take interrupts and the package's warnings for the time of a run; yields what was asked."""
-    asked: list[bool] = []
-
-    def ask(number, _frame):
-        asked.append(True)
-        signal.signal(number, signal.SIG_DFL)  # a second signal ends the program at once
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     log, level = logging.getLogger("mmix_jax"), logging.getLogger("mmix_jax").level
     # What was read, dropped and scaled is printed; standard error is for what may be wrong.
     told, warned = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
@@ -214,14 +208,13 @@ def _listening():
         log.addHandler(handler)
     log.propagate = False  # absl would print the line again
     try:
-        yield asked
+        with interrupts.listening() as asked:
+            yield asked
     finally:
         for handler in (told, warned):
             log.removeHandler(handler)
         log.setLevel(level)
         log.propagate = True
-        for number, handler_before in before.items():
-            signal.signal(number, handler_before)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -242,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
                 "start the same command again to resume",
                 file=sys.stderr,
             )
-            return 130
+            return interrupts.STATUS
         except BrokenPipeError:  # whoever read what is printed has gone; what is written is whole
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141

@@ -73,12 +73,17 @@ def refused(ran, *words):
 def test_the_command(tmp_path):
     """A whole ResNet-18 of torchvision's names, once; the second time the folder is taken."""
     state = drawn("torchvision") | {"fc.weight": np.zeros((10, 512)), "fc.bias": np.zeros(10)}
-    model, workdir = save_state(tmp_path / "model.pth", state), tmp_path / "run"
+    state |= {"total_ops": np.zeros(1)}
+    state = {f"module.encoder.{name}": array for name, array in state.items()}
+    model, workdir = save_state(tmp_path / "model.pth", state, under="net"), tmp_path / "run"
     status, out, err = run(model, f"--workdir={workdir}")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
+        "note: read the weights under 'net', not epoch",
         "note: the file has no projection head (g)",
-        "note: left out the classifier: fc.weight, fc.bias",
+        "note: read the entries under encoder.",
+        "note: left out the classifier: encoder.fc.weight, encoder.fc.bias",
+        "note: left out a profiler's counters: encoder.total_ops",
         "note: the projection head is a fresh one, of seed 0",
         f"wrote {workdir / 'checkpoints' / 'seed_0'}",
     ]

@@ -82,7 +82,9 @@ def pretrain(
         if restored is not None:
             state, progress = restored
         if folder is not None:
-            record(config, folder)  # only now: a config that does not fit the data leaves no trace
+            # Only now: a config that does not fit the data leaves no trace. As it was asked for:
+            # what a task makes of it hangs on the data.
+            record(getattr(task, "asked", config), folder)
         kept = History()
         ran = not progress["stopped"] and int(state.step) < config.num_steps
         if ran and restored is not None:

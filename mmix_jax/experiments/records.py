@@ -1,6 +1,7 @@
 """The record of a config in its workdir, and whether another may go on there."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import flat
 from mmix_jax.experiments.schema import Run
 
+_LENGTH = ("num_steps", "num_epochs")
 # How long to train, and how often.
-_MAY_GROW = ("num_steps", "num_seeds")
+_MAY_GROW = (*_LENGTH, "num_seeds")
 # Where the files lie and what may grow may change between a run and its resumption.
 _MAY_CHANGE = ("data_dir", *_MAY_GROW)
 
@@ -68,7 +70,7 @@ def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
         entries = flat.entries(type(config)).items()
         may_change |= {name for name, entry in entries if entry.meaning.evaluation}
     elif asked.get("schedule") == "cosine":
-        may_change.remove("num_steps")  # the whole run's learning rates hang on it
+        may_change.difference_update(_LENGTH)  # the whole run's learning rates hang on it
     differing = sorted(
         name
         for name in asked.keys() | recorded.keys()
@@ -83,9 +85,10 @@ def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
             f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
             "choose another --workdir"
         )
-    for name in _MAY_GROW:
-        if mode == "train" and asked[name] < recorded[name]:
+    for name in _MAY_GROW if mode == "train" else ():
+        there, here = recorded.get(name, 0), asked.get(name, 0)
+        if (here or math.inf) < (there or math.inf):  # 0 is no limit
             raise InputError(
-                f"{name} may only grow in a workdir, found {recorded[name]} there and "
-                f"{asked[name]} asked; choose another --workdir"
+                f"{name} may only grow in a workdir, found {there or 'no limit'} there and {here} "
+                "asked; choose another --workdir"
             )

@@ -1,7 +1,7 @@
 """A PyTorch ResNet-18's weights under the names that they have in this package.
 
 Two namings are known: that of the paper's authors (f.0.weight, …, head g.0.weight, …), and that of
-torchvision (conv1.weight, …).
+torchvision (conv1.weight, …). `torch_names` takes wrappers off.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from flax import traverse_util
 from mmix_jax.encoders.heads import ProjectionHead
 from mmix_jax.encoders.resnet import ResNet18
 from mmix_jax.errors import InputError
+from mmix_jax.interop.torch_names import find_encoder, some
 
-_SHOWN = 6  # names of wrong entries in one line
 _STEM = {
     "authors": {"conv": "f.0", "norm": "f.1"},
     "torchvision": {"conv": "conv1", "norm": "bn1"},
@@ -100,34 +100,30 @@ def from_state_dict(
 ) -> Converted:
     """A torch state_dict as parameters and batch statistics of `ResNet18` and `ProjectionHead`.
 
-    Half precision becomes float32. `num_batches_tracked` is of no use here; a classifier (`fc`) is
-    left out with a note, and so is a missing head.
+    All becomes float32. `num_batches_tracked` is of no use here; what is left out with a note:
+    a classifier, other heads, a moving copy of the encoder, a profiler's counters. A missing head
+    is noted, too.
 
     Args:
-      state: tensors by name, the authors' or torchvision's; convolutions OIHW, matrices (out, in).
+      state: tensors by name, the authors' or torchvision's, under any prefix; convolutions OIHW,
+        matrices (out, in).
       stages, width: of the encoder.
 
     Raises:
-      InputError: entries are missing, left over or of another shape, all named in one line.
+      InputError: entries are missing, left over or of another shape, all named in one line; or
+        they are no finite floating-point numbers.
     """
-    naming = next((name for name, stem in _STEM.items() if f"{stem['conv']}.weight" in state), None)
-    if naming is None:
-        raise InputError(
-            "a ResNet-18's state_dict must begin with f.0.weight or conv1.weight, found "
-            f"{_some(list(state))}; rename its entries as torchvision's"
-        )
-    notes, table = [], entry_table(naming, stages=stages, width=width)
-    if not any(name.startswith("g.") for name in state):
+    found = find_encoder(list(state))
+    notes, table = [], entry_table(found.naming, stages=stages, width=width)
+    if not any(name.startswith("g.") for name in found.given):
         notes.append("the file has no projection head (g)")
         table = {name: entry for name, entry in table.items() if entry.path[1] != "head"}
-    classifier = [name for name in state if name.startswith("fc.")]
-    if classifier:
-        notes.append(f"left out the classifier: {_some(classifier)}")
-    unread = {*classifier, *(n for n in state if n.endswith(".num_batches_tracked"))}
-    _check(table, {name: array.shape for name, array in state.items() if name not in unread})
-    leaves = {entry.path: _to_flax(state[name]) for name, entry in table.items()}
+    _check(table, {name: state[own].shape for name, own in found.given.items()})
+    arrays = {name: state[found.given[name]] for name in table}
+    _check_numbers(arrays)
+    leaves = {table[name].path: _to_flax(array) for name, array in arrays.items()}
     tree = traverse_util.unflatten_dict(leaves)
-    return Converted(tree["params"], tree["batch_stats"], tuple(notes))
+    return Converted(tree["params"], tree["batch_stats"], (*notes, *found.notes))
 
 
 def _check(table: Mapping[str, Entry], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -141,7 +137,7 @@ def _check(table: Mapping[str, Entry], shapes: Mapping[str, tuple[int, ...]]) ->
             if name in table and shape != table[name].shape
         ],
     }
-    faults = [f"{kind}: {_some(names)}" for kind, names in wrong.items() if names]
+    faults = [f"{kind}: {some(names)}" for kind, names in wrong.items() if names]
     if faults:
         raise InputError(
             "the state_dict must be that of a ResNet-18 for small images (3×3 stem), found "
@@ -149,13 +145,22 @@ def _check(table: Mapping[str, Entry], shapes: Mapping[str, tuple[int, ...]]) ->
         )
 
 
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN]) or "nothing"
-    return shown if len(names) <= _SHOWN else f"{shown}, … ({len(names)} in all)"
+def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise InputError(
+                f"weights must be floating-point numbers, found {array.dtype} at {name}; convert "
+                "them, a quantised model cannot be trained on"
+            )
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(array.astype(np.float32)).all()
+        if not finite:
+            raise InputError(
+                f"weights must be finite, found others at {name}; take an earlier checkpoint"
+            )
 
 
 def _to_flax(array: np.ndarray) -> np.ndarray:
-    """HWIO from OIHW, (in, out) from (out, in); at least float32."""
+    """HWIO from OIHW, (in, out) from (out, in); float32."""
     order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim]
-    dtype = np.promote_types(array.dtype, np.float32)
-    return np.ascontiguousarray(array.transpose(order), dtype)
+    return np.ascontiguousarray(array.transpose(order), np.float32)

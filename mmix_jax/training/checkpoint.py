@@ -1,8 +1,10 @@
 """Checkpoints of a training: Orbax's, checked by digests before they are read, or in memory."""
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,16 @@ import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.surroundings import plainly_named
+from mmix_jax.training.interrupts import whole
 
 _NO_SCORE = -1e30  # the metric of a checkpoint that was no improvement: never among the best
-_DIGESTS = "digests.json"
+_DIGESTS, _UNFINISHED = "digests.json", "digests.json.tmp"
 log = logging.getLogger(__name__)
+
+
+class _CutShort(ValueError):
+    """Whoever saved was killed before the end."""
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -22,7 +30,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
-        if path.name != _DIGESTS
+        if path.name not in (_DIGESTS, _UNFINISHED)
     }
 
 
@@ -57,17 +65,22 @@ class Checkpointer:
                 f"no checkpoint: {self.folder} is not there; train first, or pass another path"
             )
         best = keep.BestN(get_metric_fn=lambda metrics: metrics["score"], n=2)
+        self._open = contextlib.ExitStack()
         try:
+            if not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)
             self._manager = ocp.CheckpointManager(
-                self.folder,
+                self._open.enter_context(plainly_named(self.folder)),
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(2), best]),
                     enable_async_checkpointing=False,
                     create=not read_only,
                     read_only=read_only,
+                    cleanup_tmp_directories=not read_only,  # what a killed run left
                 ),
             )
         except (OSError, ValueError) as error:
+            self._open.close()
             raise InputError(
                 f"checkpoints must be readable and writable at {self.folder}, found "
                 f"{_line(error)}; choose another --workdir"
@@ -79,6 +92,7 @@ class Checkpointer:
 
     def __exit__(self, *exception):
         self._manager.close()
+        self._open.close()
 
     def steps(self) -> list[int]:
         """Steps at hand, ascending."""
@@ -87,20 +101,23 @@ class Checkpointer:
     def save(self, step: int, state: Any, progress: dict, *, score: float | None = None) -> None:
         """Write a checkpoint; with a `score` it counts as an improvement on all earlier ones."""
         args = self._ocp.args
-        if step in self.steps():  # the replay of a step whose checkpoint was found damaged
-            self._manager.delete(step)
         try:
-            self._manager.save(
-                step,
-                args=args.Composite(
-                    state=args.StandardSave(jax.tree.map(np.asarray, state)),
-                    progress=args.JsonSave(progress),
-                ),
-                metrics={"score": _NO_SCORE if score is None else float(score)},
-            )
-            self._manager.wait_until_finished()
-            folder = self.folder / str(step)
-            (folder / _DIGESTS).write_text(json.dumps(_digests(folder), indent=1), encoding="utf-8")
+            with whole():
+                if step in self.steps():  # the replay of a step whose checkpoint was found damaged
+                    self._manager.delete(step)
+                self._manager.save(
+                    step,
+                    args=args.Composite(
+                        state=args.StandardSave(jax.tree.map(np.asarray, state)),
+                        progress=args.JsonSave(progress),
+                    ),
+                    metrics={"score": _NO_SCORE if score is None else float(score)},
+                )
+                self._manager.wait_until_finished()
+                folder = self.folder / str(step)
+                digests = json.dumps(_digests(folder), indent=1)
+                (folder / _UNFINISHED).write_text(digests, encoding="utf-8")
+                os.replace(folder / _UNFINISHED, folder / _DIGESTS)
         except OSError as error:
             raise InputError(
                 f"a checkpoint must be writable at {self.folder}, found {_line(error)}; free the "
@@ -112,8 +129,9 @@ class Checkpointer:
     ) -> tuple[Any, dict] | None:
         """(state, progress) of the latest checkpoint, or of the best one; None where there is none.
 
-        A damaged checkpoint is named in the log and the next older one taken. Fields of the state
-        named in `without` are not read; the template has no array there.
+        A damaged checkpoint is named in the log and the next older one taken; where the saves of
+        all were cut short, there is none. Fields of the state named in `without` are not read; the
+        template has no array there.
 
         Raises:
           InputError: the checkpoint is another model's or optimizer's, or all are damaged.
@@ -126,12 +144,14 @@ class Checkpointer:
             chosen = latest.get("best_step") if latest else None
             if chosen in steps:
                 steps = [chosen, *(step for step in steps if step != chosen)]
+        only_cut_short = True
         for step in steps:
             try:
                 return self._read(step, template, without)
             except InputError:
                 raise
             except Exception as error:  # the digests, Orbax and JSON each raise their own
+                only_cut_short = only_cut_short and isinstance(error, _CutShort)
                 log.warning(
                     "warning: the checkpoint of step %d in %s is damaged (%s); "
                     "falling back on the previous one",
@@ -139,6 +159,9 @@ class Checkpointer:
                     self.folder,
                     _line(error),
                 )
+        if only_cut_short:  # as if the run had been killed a moment earlier
+            log.warning("warning: there is no previous one; %s counts as empty", self.folder)
+            return None
         raise InputError(
             f"a checkpoint must be whole, found {len(steps)} in {self.folder}, all damaged; "
             "remove the folder to start again"
@@ -157,7 +180,7 @@ class Checkpointer:
         # Before Orbax reads: a failed read leaves threads behind that print their own tracebacks.
         folder = self.folder / str(step)
         if not (folder / _DIGESTS).is_file():
-            raise ValueError("its save was cut short")
+            raise _CutShort("its save was cut short")
         if json.loads((folder / _DIGESTS).read_text("utf-8")) != _digests(folder):
             raise ValueError("its digests differ")
         args = self._ocp.args

@@ -83,6 +83,22 @@ def test_seeds_may_be_added_and_not_taken_away(tmp_path):
         records.check_record(config_with(num_seeds=1), tmp_path, mode="train")
 
 
+@pytest.mark.parametrize(("there", "asked"), [(10, 20), (10, 0), (0, 0)])
+def test_epochs_may_grow_and_not_shrink(tmp_path, there, asked):
+    """None given is no limit."""
+    recorded(image_config_with(num_epochs=there), tmp_path)
+    records.check_record(image_config_with(num_epochs=asked), tmp_path, mode="train")
+    if there == asked:
+        return
+    recorded(image_config_with(num_epochs=asked), tmp_path)
+    with pytest.raises(InputError, match=f"found {asked or 'no limit'} there and 10 asked"):
+        records.check_record(image_config_with(num_epochs=there), tmp_path, mode="train")
+    cosine = {"schedule": "cosine"}
+    recorded(image_config_with(num_epochs=there, **cosine), tmp_path)
+    with pytest.raises(InputError, match="num_epochs"):
+        records.check_record(image_config_with(num_epochs=asked, **cosine), tmp_path, mode="train")
+
+
 def test_the_data_may_lie_elsewhere_when_it_goes_on(tmp_path):
     recorded(config_with(), tmp_path)
     records.check_record(config_with(data_dir="/elsewhere"), tmp_path, mode="train")

@@ -134,6 +134,36 @@ def test_half_precision_and_what_is_left_out():
     assert found.notes == (*exact.notes, "left out the classifier: fc.weight")
 
 
+def test_wrapped_entries_are_the_same_and_float64_becomes_float32():
+    state = drawn("torchvision", **SMALL)
+    wrapped = {f"module.encoder_q.{n}": array.astype(np.float64) for n, array in state.items()}
+    wrapped |= {f"module.encoder_k.{n}": np.zeros_like(array) for n, array in state.items()}
+    wrapped |= {"module.encoder_q.total_ops": np.zeros(1), "module.queue": np.zeros((2, 2))}
+    found, exact = from_state_dict(wrapped, **SMALL), from_state_dict(state, **SMALL)
+    assert_same(found[:2], exact[:2])
+    assert {leaf.dtype for leaf in jax.tree.leaves(found[:2])} == {np.dtype(np.float32)}
+    assert [note.partition(":")[0] for note in found.notes] == [
+        "the file has no projection head (g)",
+        "read the entries under encoder_q.",
+        "left out a profiler's counters",
+        "left out the moving copy encoder_k.",
+        "left out what is not under it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.zeros((8, 3, 3, 3), np.int8), "floating-point numbers, found int8 at conv1.weight"),
+        (np.full((8, 3, 3, 3), np.nan), "must be finite, found others at conv1.weight"),
+        (np.full((8, 3, 3, 3), 1e300), "must be finite, found others at conv1.weight"),
+    ],
+)
+def test_numbers_that_are_no_weights_are_told(array, told):
+    with pytest.raises(InputError, match=told):
+        from_state_dict(drawn("torchvision", **SMALL) | {"conv1.weight": array}, **SMALL)
+
+
 def test_entries_that_do_not_fit_are_all_named_in_one_line():
     state = drawn("authors", **SMALL)
     del state["f.3.1.bn2.running_var"], state["g.3.bias"]

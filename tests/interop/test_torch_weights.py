@@ -8,8 +8,21 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.interop.torch_weights import read_state_dict
-from tests.interop.torch_files import BRAIN, FLOAT, HALF, LONG, Calls, Storage, save, tensor
+from mmix_jax.interop.torch_weights import read_state_dict, read_weights
+from tests.interop.torch_files import (
+    BRAIN,
+    FLOAT,
+    HALF,
+    LONG,
+    OTHERS,
+    UNTYPED,
+    Calls,
+    Storage,
+    parameter,
+    save,
+    tensor,
+    tensor_of_type,
+)
 
 
 @pytest.fixture
@@ -60,6 +73,37 @@ def test_four_storage_types_in_either_byte_order(path, byteorder):
     assert all(isinstance(array, np.ndarray) and array.flags.writeable for array in found.values())
 
 
+OTHER_TYPES = {
+    "Double": "f8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHER_TYPES)
+def test_other_plain_types(path, kind):
+    values = np.array([1, 0, 1], OTHER_TYPES[kind])
+    content = {"a": tensor(Storage(OTHERS[kind], "0", 3), (3,), (1,))}
+    found = read_state_dict(save(path, content, {"0": values.tobytes()}))["a"]
+    np.testing.assert_array_equal(found, values, strict=True)
+
+
+def test_parameters_and_types_that_stand_at_the_tensor(path):
+    content = {
+        "single": parameter(tensor(six(), (6,), (1,))),
+        "late": tensor_of_type(Storage(UNTYPED, "0", 24), (2,), (2,), LONG, offset=1),
+    }
+    # Python's int stands for a storage; here for torch.int16.
+    saved = save(path, content, {"0": SIX.tobytes()})
+    old, new = b"ctorch\nLongStorage\n", b"ctorch\nint16\n"
+    with zipfile.ZipFile(saved) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(saved, "w") as archive:
+        for name, blob in members.items():
+            archive.writestr(name, blob.replace(old, new))
+    found = read_state_dict(path)
+    np.testing.assert_array_equal(found["single"], SIX)
+    np.testing.assert_array_equal(found["late"], SIX.view("<i2")[[1, 3]], strict=True)
+
+
 def test_strides_offsets_and_shared_storages(path):
     content = {
         "transposed": tensor(six(), (3, 2), (1, 3)),
@@ -72,12 +116,42 @@ def test_strides_offsets_and_shared_storages(path):
     assert found["empty"].shape == (0, 3)
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model", None])
+@pytest.mark.parametrize("key", ["state_dict", "model", "net", "model_state_dict", "encoder", None])
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_a_checkpoint_around_it_and_a_prefix_are_taken_off(path, key, prefix):
     state = {f"{prefix}a.weight": tensor(six(), (6,), (1,)), f"{prefix}b": tensor(six(), (), ())}
     content = {"epoch": 3, key: state, "optimizer": [None]} if key else state
     assert list(read_state_dict(save(path, content, {"0": SIX.tobytes()}))) == ["a.weight", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "notes"),
+    [
+        ({"a": 1}, ()),
+        ({"model": {"a": 1}}, ("read the weights under 'model'",)),
+        ({"epoch": 3, "model": {"a": 1}, "head": {"b": 1}},
+         ("read the weights under 'model', not epoch, head",)),
+        ({"model": {"state_dict": {"a": 1}, "x": 0}},
+         ("read the weights under 'model.state_dict'",)),
+        ({"mine": {"a": 1}, "epoch": 3}, ("read the weights under 'mine', not epoch",)),
+        ({"state_dict": {"a": 1, "epoch": 3, "best": None}},
+         ("read the weights under 'state_dict'", "left out what is no tensor: epoch, best")),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_is_noted(path, content, notes):
+    def filled(tree):
+        made = {
+            key: filled(value) if isinstance(value, dict) else value for key, value in tree.items()
+        }
+        return made | {key: tensor(six(), (6,), (1,)) for key in {"a", "b"} & made.keys()}
+
+    found = read_weights(save(path, filled(content), {"0": SIX.tobytes()}))
+    assert (list(found.state), found.notes) == (["a"], notes)
+
+
+def test_several_dictionaries_of_unknown_names_are_refused(path):
+    state = {"w": tensor(six(), (6,), (1,))}
+    refused(save(path, {"a": state, "b": state}, {"0": SIX.tobytes()}), "found several: a, b;")
 
 
 def test_a_prefix_of_some_names_stays(path):
@@ -187,5 +261,24 @@ def test_other_files_that_torch_writes(torch, path):
     refused(path, "torch 1.6 and later")
     torch.save(layer, path)
     refused(path, "'torch.nn.modules.linear.Linear'")
-    torch.save(layer.double().state_dict(), path)
-    refused(path, "'torch.DoubleStorage'")
+
+
+def test_every_type_that_torch_writes(torch, path):
+    types = ("float64", "int32", "int16", "int8", "uint8", "bool", "uint16", "uint32", "uint64")
+    state = {name: torch.tensor([0, 1, 1]).to(getattr(torch, name))[1:] for name in types}
+    state["parameter"] = torch.nn.Parameter(torch.ones(2))
+    torch.save({"net": state, "counts": collections.Counter([1]), "size": torch.Size([1])}, path)
+    found = read_weights(path)
+    assert found.notes == ("read the weights under 'net', not counts, size",)
+    for name, array in found.state.items():
+        np.testing.assert_array_equal(array, state[name].detach().numpy(), strict=True)
+
+
+def test_files_that_safetensors_writes(torch, path):
+    saving = pytest.importorskip("safetensors.torch", reason="needs safetensors, which writes them")
+    state = torch.nn.BatchNorm2d(4).state_dict() | {"brain": torch.randn(3, 2).bfloat16()}
+    saving.save_file(state, path)
+    found = read_state_dict(path)
+    assert found.keys() == state.keys()
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, state[name].to(torch.float64).numpy())

@@ -15,8 +15,19 @@ NAMES = {
     b"c__builtin__\ncomplex\n": b"ctorch\nHalfStorage\n",
     b"c__builtin__\nbool\n": b"ctorch\nBFloat16Storage\n",
     b"c__builtin__\nlong\n": b"ctorch\nLongStorage\n",
+    b"c__builtin__\nbytearray\n": b"ctorch.storage\nUntypedStorage\n",
+    b"c_operator\nsub\n": b"ctorch._utils\n_rebuild_parameter\n",
+    b"c_operator\nmul\n": b"ctorch._utils\n_rebuild_tensor_v3\n",
 }
-FLOAT, HALF, BRAIN, LONG = float, complex, bool, int
+FLOAT, HALF, BRAIN, LONG, UNTYPED = float, complex, bool, int, bytearray
+# What further storages and types of elements are called, by Python's own names in their place.
+OTHERS = {"Double": set, "Int": list, "Short": dict, "Char": tuple, "Byte": frozenset, "Bool": str}
+NAMES |= {
+    f"c__builtin__\n{'unicode' if own is str else own.__name__}\n".encode(): (
+        f"ctorch\n{name}Storage\n".encode()
+    )
+    for name, own in OTHERS.items()
+}
 
 
 class Storage:
@@ -46,6 +57,15 @@ def tensor(storage, size, stride, offset=0) -> Calls:
     return Calls(operator.add, storage, offset, size, stride, False, hooks)
 
 
+def tensor_of_type(storage, size, stride, kind, offset=0) -> Calls:
+    hooks = collections.OrderedDict()
+    return Calls(operator.mul, storage, offset, size, stride, False, hooks, kind)
+
+
+def parameter(data) -> Calls:
+    return Calls(operator.sub, data, True, collections.OrderedDict())
+
+
 def save(path, content, blobs=None, *, byteorder="little", compression=zipfile.ZIP_STORED):
     """The zip that torch.save would write."""
     stream = io.BytesIO()
@@ -61,8 +81,8 @@ def save(path, content, blobs=None, *, byteorder="little", compression=zipfile.Z
     return path
 
 
-def save_state(path, state: dict[str, np.ndarray]):
-    """A state_dict of float32 tensors."""
+def save_state(path, state: dict[str, np.ndarray], *, under: str = ""):
+    """A state_dict of float32 tensors, in a checkpoint under a key if one is given."""
     content, blobs = collections.OrderedDict(), {}
     for number, (name, array) in enumerate(state.items()):
         array = np.ascontiguousarray(array, "<f4")
@@ -70,4 +90,4 @@ def save_state(path, state: dict[str, np.ndarray]):
         storage = Storage(FLOAT, str(number), array.size)
         content[name] = tensor(storage, array.shape, stride)
         blobs[str(number)] = array.tobytes()
-    return save(path, content, blobs)
+    return save(path, {"epoch": 3, under: content} if under else content, blobs)

@@ -334,3 +334,31 @@ def test_fresh_memory_has_nothing():
     memory = MemoryCheckpoints()
     assert memory.restore(state_at(0), best=True) is memory.latest_progress() is None
     assert memory.steps() == []
+
+
+def test_saves_that_were_all_cut_short_are_none(tmp_path, caplog):
+    """A run killed in its very first save starts anew; one that is damaged is told."""
+    save(tmp_path, [1])
+    (tmp_path / "1" / "digests.json").rename(tmp_path / "1" / "digests.json.tmp")
+    assert restore(tmp_path) is None
+    assert ["cut short" in caplog.messages[0], "counts as empty" in caplog.messages[1]] == [
+        True
+    ] * 2
+    save(tmp_path, [1, 2])
+    assert_same(restore(tmp_path)[0], state_at(2))
+    damage(tmp_path, 1, "digests.json", truncate)
+    (tmp_path / "2" / "digests.json").unlink()
+    with pytest.raises(InputError, match=r"found 2 in .*, all damaged"):
+        restore(tmp_path)
+
+
+def test_what_a_killed_save_left_is_cleared_away_by_the_next_run(tmp_path):
+    save(tmp_path, [1])
+    left = tmp_path / "2.orbax-checkpoint-tmp"
+    (left / "state").mkdir(parents=True)
+    (left / "state" / "half").write_bytes(b"half")
+    assert_same(restore(tmp_path)[0], state_at(1))
+    assert left.exists()  # who only reads clears nothing away
+    save(tmp_path, [2])
+    assert not left.exists()
+    assert_same(restore(tmp_path)[0], state_at(2))

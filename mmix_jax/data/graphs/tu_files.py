@@ -3,36 +3,37 @@
 `NAME_A.txt` lists the edges of all graphs, two node numbers a line; line i of
 `NAME_graph_indicator.txt` is the graph of node i, line g of `NAME_graph_labels.txt` the class
 of graph g; `NAME_node_labels.txt` and `NAME_node_attributes.txt`, where a set has them, hold
-a line per node. Nodes and graphs count from 1. Edge labels and the rest are not read.
+a line per node. Nodes and graphs count from 1. Parts that nobody asks for, like edge labels, are
+not read.
 
-Archives differ: a member may be `NAME/NAME_A.txt`, `NAME//NAME_A.txt` or `NAME_A.txt`. An
-edge may be listed once, in both directions, or twice. Classes may be −1 and 1, or 1 … C.
+Archives differ: a member may be `NAME/NAME_A.txt`, `NAME//NAME_A.txt`, `NAME_A.txt` or
+`NAME/raw/NAME_A.txt`, and so may a file in a folder. An edge may be listed once, in both
+directions, or twice. Classes may be −1 and 1, or 1 … C, or 1.0. Lines may end in any way, and
+empty ones are skipped.
 
 Source: Morris et al., "TUDataset: A collection of benchmark datasets for learning with graphs",
 2020; https://chrsmrrs.github.io/datasets/docs/format.
 """
 
-import io
-import warnings
+import contextlib
+import logging
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
 
+from mmix_jax.data.graphs.tu_tables import TextFile, column, line_of, num_empty, table
 from mmix_jax.data.store.containers import check_members
 from mmix_jax.errors import InputError
 
-REQUIRED = ("A", "graph_indicator", "graph_labels")
-OPTIONAL = ("node_labels", "node_attributes")
+REQUIRED = ("A", "graph_indicator")
+LABELS = "graph_labels"
+PER_NODE = ("node_labels", "node_attributes")
 
-
-class TextFile(NamedTuple):
-    """A file's content, and what messages call it."""
-
-    content: bytes
-    where: str
+_log = logging.getLogger(__name__)
 
 
 class TUParts(NamedTuple):
@@ -41,7 +42,8 @@ class TUParts(NamedTuple):
     first_node: of every graph, and N at the end, int64 [M + 1]; see `tudataset.cut_graph`.
     senders: one end of every listed edge, int64 [E].
     receivers: the other end, in the same graph, int64 [E].
-    labels: class of every graph, 0 … C − 1 in the order of the numbers in the file, int64 [M].
+    labels: class of every graph, 0 … C − 1 in the order of the numbers in the file, int64 [M];
+      None where the set has none.
     node_labels: integers as in the file, int64 [N, K] (K is nearly always 1), or None.
     node_attributes: finite, float64 [N, A], or None.
     """
@@ -49,182 +51,183 @@ class TUParts(NamedTuple):
     first_node: np.ndarray
     senders: np.ndarray
     receivers: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     node_labels: np.ndarray | None
     node_attributes: np.ndarray | None
 
 
-def read_texts(source: Path, name: str) -> dict[str, TextFile]:
-    """The files of set `name` in a zip or a folder, by part; nothing is unpacked or parsed.
+def folder_of(source: Path, name: str) -> Path | None:
+    """The folder with the files of set `name`: `source`, or one below it as libraries make them."""
+    for folder in (source, source / "raw", source / name, source / name / "raw"):
+        if any(folder.glob(f"{name}_*.txt")):
+            return folder
+    return None
+
+
+def parts_in(source: Path, name: str) -> set[str]:
+    """The parts of set `name` that a zip or a folder has, those that are never read included.
 
     Raises:
-      InputError: the source cannot be read, or lacks a required file or has it twice.
+      InputError: the source cannot be read.
     """
-    wanted = {f"{name}_{part}.txt": part for part in REQUIRED + OPTIONAL}
-    contents = _read_folder(source, wanted) if source.is_dir() else _read_zip(source, wanted)
-    for file, part in wanted.items():
-        if part in REQUIRED and part not in contents:
+    with _opened(source, name) as found:
+        return set(found)
+
+
+def read_texts(
+    source: Path, name: str, per_node: Collection[str] = PER_NODE
+) -> dict[str, TextFile]:
+    """The files of set `name` in a zip or a folder, by part; nothing is unpacked or parsed.
+
+    Args:
+      source: the zip or the folder.
+      name: as in the names of the files.
+      per_node: of `PER_NODE`, the parts to read where they are there.
+
+    Raises:
+      InputError: the source cannot be read, lacks a required file, or has one that is read twice.
+    """
+    texts = {}
+    with _opened(source, name) as found:
+        for part in (*REQUIRED, LABELS, *per_node):
+            file, loads = f"{name}_{part}.txt", found.get(part, [])
+            if part in REQUIRED and not loads:
+                raise InputError(
+                    f"{source}: {file} must be in it, found none; get the set again from its source"
+                )
+            if len(loads) > 1:
+                raise InputError(
+                    f"{source}: must hold a file once, found {loads[1].name!r} a second time; get "
+                    "the set again from its source"
+                )
+            if loads:
+                texts[part] = TextFile(loads[0].load(), f"{file} in {source}")
+    if LABELS not in texts:
+        _log.warning(
+            "warning: %s: %s_graph_labels.txt is not in it%s; the graphs have no labels",
+            source,
+            name,
+            ", only numbers of graphs in graph_attributes" if "graph_attributes" in found else "",
+        )
+    return texts
+
+
+class _Member(NamedTuple):
+    name: str
+    load: Callable[[], bytes]
+
+
+@contextlib.contextmanager
+def _opened(source: Path, name: str) -> Iterator[dict[str, list[_Member]]]:
+    """The files of a set by part; what goes wrong with the source is one InputError."""
+    try:
+        with contextlib.ExitStack() as stack:
+            if source.is_dir():
+                paths = (folder_of(source, name) or source).glob(f"{name}_*.txt")
+                members = [_Member(path.name, path.read_bytes) for path in paths]
+            else:
+                archive = stack.enter_context(zipfile.ZipFile(source))
+                check_members(archive)
+                members = [
+                    _Member(entry.filename, partial(archive.read, entry))
+                    for entry in archive.infolist()
+                ]
+            yield _by_part(members, name)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile raises a dozen kinds on damaged archives
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if source.is_dir():
             raise InputError(
-                f"{source}: {file} must be in it, found none; get the set again from its source"
-            )
-    return {
-        part: TextFile(contents[part], f"{file} in {source}")
-        for file, part in wanted.items()
-        if part in contents
-    }
+                f"{source}: its files must be readable, found otherwise ({reason}); change their "
+                "rights"
+            ) from error
+        raise InputError(
+            f"{source}: not a readable zip ({reason}); delete it and get it again from its source"
+        ) from error
+
+
+def _by_part(members: Iterable[_Member], name: str) -> dict[str, list[_Member]]:
+    found: dict[str, list[_Member]] = {}
+    for member in members:
+        # Windows' rule knows both separators; some archives were packed there.
+        file = PureWindowsPath(member.name).name
+        if file.startswith(f"{name}_") and file.endswith(".txt"):
+            part = file.removeprefix(f"{name}_").removesuffix(".txt")
+            found.setdefault(part, []).append(member)
+    return found
 
 
 def parse_texts(texts: Mapping[str, TextFile]) -> TUParts:
     """The numbers in the files, checked against each other.
 
-    Graphs without nodes are legal between others: their numbers are missing from the indicator.
+    Graphs without nodes are legal: their numbers are missing from the indicator, and of the last
+    ones there are labels alone.
 
     Raises:
       InputError: which file, which line where one is to blame, and what is wrong there.
     """
-    indicator = _column(texts["graph_indicator"])
-    labels = _column(texts["graph_labels"])
-    _check_indicator(indicator, labels.size, texts)
-    edges = _table(texts["A"], np.int64, columns=2) - 1
+    indicator = column(texts["graph_indicator"])
+    labels = column(texts[LABELS]) if LABELS in texts else None
+    num_graphs = _check_indicator(indicator, labels, texts)
+    edges = table(texts["A"], np.int64, columns=2) - 1
     _check_edges(edges, indicator, texts["A"])
     per_node = {
-        part: _table(texts[part], kind)
-        for part, kind in zip(OPTIONAL, (np.int64, np.float64), strict=True)
+        part: table(texts[part], kind)
+        for part, kind in zip(PER_NODE, (np.int64, np.float64), strict=True)
         if part in texts
     }
     for part, rows in per_node.items():
         _check_node_rows(rows, indicator.size, texts[part])
     return TUParts(
-        first_node=np.searchsorted(indicator, np.arange(1, labels.size + 2)),
+        first_node=np.searchsorted(indicator, np.arange(1, num_graphs + 2)),
         senders=edges[:, 0],
         receivers=edges[:, 1],
-        labels=np.unique(labels, return_inverse=True)[1],
+        labels=None if labels is None else np.unique(labels, return_inverse=True)[1],
         node_labels=per_node.get("node_labels"),
         node_attributes=per_node.get("node_attributes"),
     )
 
 
-def _read_folder(source: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
-    try:
-        return {
-            part: (source / file).read_bytes()
-            for file, part in wanted.items()
-            if (source / file).exists()
-        }
-    except OSError as error:
+def _check_indicator(
+    indicator: np.ndarray, labels: np.ndarray | None, texts: Mapping[str, TextFile]
+) -> int:
+    """The number of graphs; those without nodes are told."""
+    text = texts["graph_indicator"]
+    where = text.where
+    if indicator[0] < 1:
         raise InputError(
-            f"{source}: its files must be readable, found otherwise ({error.strerror}); "
-            "change their rights"
-        ) from error
-
-
-def _read_zip(source: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
-    contents = {}
-    try:
-        with zipfile.ZipFile(source) as archive:
-            check_members(archive)
-            for member in archive.infolist():
-                # Windows' rule knows both separators; some archives were packed there.
-                part = wanted.get(PureWindowsPath(member.filename).name)
-                if part is not None and part in contents:
-                    raise InputError(
-                        f"{source}: must hold a file once, found {member.filename!r} a second "
-                        "time; get the set again from its source"
-                    )
-                if part is not None:
-                    contents[part] = archive.read(member)
-    except InputError:
-        raise
-    except Exception as error:  # zipfile raises a dozen kinds on damaged archives
-        reason = str(error).splitlines()[0] if str(error) else ""
-        raise InputError(
-            f"{source}: not a readable zip ({type(error).__name__}: {reason}); delete it and get "
-            "it again from its source"
-        ) from error
-    return contents
-
-
-def _column(text: TextFile) -> np.ndarray:
-    """Integers [L], one per line; a file without any is refused."""
-    values = _table(text, np.int64, columns=1)[:, 0]
-    if values.size == 0:
-        raise InputError(
-            f"{text.where}: must hold a number or more, found none; get the set again from its "
-            "source"
-        )
-    return values
-
-
-def _table(text: TextFile, kind: type[np.generic], *, columns: int | None = None) -> np.ndarray:
-    """Numbers separated by commas, [lines, columns]; empty lines are allowed at the end only."""
-    content = text.content.rstrip()
-    if not content:
-        return np.zeros((0, columns or 0), kind)
-    if columns is None:
-        columns = content.partition(b"\n")[0].count(b",") + 1
-    rows = _parse(content, kind, columns)
-    if rows is None:
-        lines = content.split(b"\n")
-        number = _first_bad_line(lines, kind, columns)
-        what = "integers" if kind is np.int64 else "finite numbers"
-        raise InputError(
-            f"{text.where}, line {number + 1}: must hold {columns} {what} separated by commas, "
-            f"found {_shown(lines[number])}; get the set again from its source"
-        )
-    return rows
-
-
-def _parse(content: bytes, kind: type[np.generic], columns: int) -> np.ndarray | None:
-    """The numbers of all lines [lines, columns], None if any line holds anything else."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # NumPy only warns of 1.5 where it wants an integer
-            stream = io.StringIO(content.decode("ascii"))
-            rows = np.loadtxt(stream, kind, comments=None, delimiter=",", ndmin=2)
-    except (ValueError, OverflowError, Warning):
-        return None
-    num_lines = content.count(b"\n") + 1  # NumPy skips empty lines
-    fits = rows.shape == (num_lines, columns)
-    return rows if fits and np.isfinite(rows).all() else None
-
-
-def _first_bad_line(lines: list[bytes], kind: type[np.generic], columns: int) -> int:
-    """Index of the first line that does not parse; one of them does not."""
-    low, high = 0, len(lines)  # all before low are good, and one in low … high − 1 is not
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _parse(b"\n".join(lines[low:middle]), kind, columns) is None:
-            high = middle
-        else:
-            low = middle
-    return low
-
-
-def _shown(line: bytes) -> str:
-    """A line as a message shows it, cut where it is long."""
-    text = line.strip().decode("ascii", "backslashreplace")
-    return repr(text if len(text) <= 40 else text[:40] + "…")
-
-
-def _check_indicator(indicator: np.ndarray, num_labels: int, texts: Mapping[str, TextFile]) -> None:
-    where = texts["graph_indicator"].where
-    if indicator[0] != 1:
-        raise InputError(
-            f"{where}, line 1: the first node must be of graph 1, found {indicator[0]}; count "
-            "graphs from 1"
+            f"{where}, line {line_of(text, 0)}: graphs must count from 1, found {indicator[0]}; "
+            "count graphs from 1"
         )
     falls = np.flatnonzero(np.diff(indicator) < 0)
     if falls.size:
         line = falls[0] + 1
         raise InputError(
-            f"{where}, line {line + 1}: graph numbers must never fall, found {indicator[line]} "
-            f"after {indicator[line - 1]}; list the nodes graph by graph"
+            f"{where}, line {line_of(text, line)}: graph numbers must never fall, found "
+            f"{indicator[line]} after {indicator[line - 1]}; list the nodes graph by graph"
         )
-    if num_labels != indicator[-1]:
+    num_graphs = int(indicator[-1]) if labels is None else labels.size
+    if num_graphs < indicator[-1]:
         raise InputError(
-            f"{texts['graph_labels'].where}: must hold a label for each of {indicator[-1]} graphs, "
-            f"found {num_labels}; get the set again from its source"
+            f"{texts[LABELS].where}: must hold a label for each of {indicator[-1]} graphs, found "
+            f"{num_graphs}{_with_empty(texts[LABELS])}; get the set again from its source"
         )
+    present = np.unique(indicator)
+    if present.size < num_graphs:
+        at_ends = present[0] > 1 or present[-1] < num_graphs
+        empty = np.setdiff1d(np.arange(1, num_graphs + 1), present)
+        shown = ", ".join(map(str, empty[:6])) + (", …" if empty.size > 6 else "")
+        level, warning = (logging.WARNING, "warning: ") if at_ends else (logging.INFO, "")
+        _log.log(level, "%s%s: graphs without nodes: %d of %d (%s)", warning, where, empty.size,
+                 num_graphs, shown)  # fmt: skip
+    return num_graphs
+
+
+def _with_empty(text: TextFile) -> str:
+    """What to say beside a wrong number of lines where some are empty."""
+    count = num_empty(text)
+    return f" (beside {count} empty {'line' if count == 1 else 'lines'})" if count else ""
 
 
 def _check_edges(edges: np.ndarray, indicator: np.ndarray, text: TextFile) -> None:
@@ -233,7 +236,7 @@ def _check_edges(edges: np.ndarray, indicator: np.ndarray, text: TextFile) -> No
     if outside.size:
         line = outside[0]
         raise InputError(
-            f"{text.where}, line {line + 1}: nodes must lie in 1 … {num_nodes}, found "
+            f"{text.where}, line {line_of(text, line)}: nodes must lie in 1 … {num_nodes}, found "
             f"{edges[line, 0] + 1}, {edges[line, 1] + 1}; get the set again from its source"
         )
     graphs = indicator[edges]
@@ -241,8 +244,8 @@ def _check_edges(edges: np.ndarray, indicator: np.ndarray, text: TextFile) -> No
     if between.size:
         line = between[0]
         raise InputError(
-            f"{text.where}, line {line + 1}: an edge must stay in one graph, found graphs "
-            f"{graphs[line, 0]} and {graphs[line, 1]}; get the set again from its source"
+            f"{text.where}, line {line_of(text, line)}: an edge must stay in one graph, found "
+            f"graphs {graphs[line, 0]} and {graphs[line, 1]}; get the set again from its source"
         )
 
 
@@ -250,5 +253,5 @@ def _check_node_rows(rows: np.ndarray, num_nodes: int, text: TextFile) -> None:
     if rows.shape[0] != num_nodes:
         raise InputError(
             f"{text.where}: must hold a line for each of {num_nodes} nodes, found "
-            f"{rows.shape[0]}; get the set again from its source"
+            f"{rows.shape[0]}{_with_empty(text)}; get the set again from its source"
         )

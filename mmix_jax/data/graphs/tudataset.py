@@ -12,15 +12,23 @@ import itertools
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from mmix_jax.data.graphs import FEATURES, OFFICIAL
-from mmix_jax.data.graphs.tu_files import TextFile, TUParts, parse_texts, read_texts
+from mmix_jax.data.graphs.tu_files import (
+    LABELS,
+    TUParts,
+    folder_of,
+    parse_texts,
+    parts_in,
+    read_texts,
+)
+from mmix_jax.data.graphs.tu_tables import TextFile
 from mmix_jax.data.raw import MAX_DEGREE, degree_features, one_hot
-from mmix_jax.data.statistics import PUBLISHED, check_statistics, graph_statistics
+from mmix_jax.data.statistics import EXPECTED, PUBLISHED, check_statistics, graph_statistics
 from mmix_jax.data.store.checksums import RemoteFile
 from mmix_jax.data.store.files import reading, require_files, search_folders
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
@@ -28,6 +36,9 @@ from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph, make_graph
 
 BASE_URL = "https://www.chrsmrrs.com/graphkerneldatasets/"
+
+# What features of a kind are made of.
+_PART_OF = {"labels": "node_labels", "attributes": "node_attributes"}
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +58,8 @@ def load_tudataset(
 
     Args:
       name: one of `OFFICIAL`, or the official name of any set, `"PROTEINS"`.
-      data_dir: holds `<official name>.zip`, or a folder of that name with the text files, in
-        `tu/` or directly; see `files.search_folders`.
+      data_dir: holds `<official name>.zip`, or a folder of that name with the text files (in it, or
+        in its `raw/`), in `tu/` or directly, or is that folder; see `files.search_folders`.
       features: see `read_tudataset`.
       max_degree: see `raw.degree_features`.
       base_url: where the zip is downloaded from if missing.
@@ -61,11 +72,18 @@ def load_tudataset(
     official = OFFICIAL.get(name, name)
     known = {of: name for name, of in OFFICIAL.items()}.get(official)
     source = find_source(official, data_dir=data_dir, base_url=base_url)
-    texts = read_texts(source, official)
+    present = parts_in(source, official)
+    features = _choose(features, official, present)
+    texts = read_texts(source, official, _needed(features))
+    if known is not None and LABELS not in texts:
+        raise InputError(
+            f"{source}: {official}_{LABELS}.txt must be in it, found none; get the set again from "
+            "its source"
+        )
     parts = parse_texts(texts)
     union = _structure(parts)
     if known is not None:
-        _check_known(known, parts, union)
+        _check_known(known, parts, union, present - texts.keys())
         _compare_sums(texts, known, official, source)
     return _dataset(known or official, parts, union, features, max_degree)
 
@@ -88,6 +106,8 @@ def read_tudataset(
       `"attributes+degree"`;
     - `"auto"`: the first of labels, attributes and degree that the set has.
 
+    Files that the features are not made of are not read.
+
     Args:
       source: holds `<name>_A.txt` and the others; see `tu_files`.
       name: as in the names of the files.
@@ -99,7 +119,9 @@ def read_tudataset(
         features are made of.
     """
     _check_features(features)
-    parts = parse_texts(read_texts(Path(source), name))
+    source = Path(source)
+    features = _choose(features, name, parts_in(source, name))
+    parts = parse_texts(read_texts(source, name, _needed(features)))
     return _dataset(name, parts, _structure(parts), features, max_degree)
 
 
@@ -115,8 +137,10 @@ def find_source(
         for place in (folder / "tu", folder):
             if (place / f"{official}.zip").is_file():
                 return place / f"{official}.zip"
-            if any((place / official).glob(f"{official}_*.txt")):
+            if folder_of(place / official, official):
                 return place / official
+            if folder_of(place, official):
+                return place
     # No sum: the archives are packed anew now and then.
     file = RemoteFile(f"tu/{official}.zip", f"{base_url}{official}.zip")
     try:
@@ -152,15 +176,20 @@ def _structure(parts: TUParts) -> Graph:
     return make_graph(bare, parts.senders, parts.receivers)
 
 
-def _check_known(name: str, parts: TUParts, union: Graph) -> None:
-    """Compare a set with its published statistics."""
-    labels, attributes = parts.node_labels, parts.node_attributes
+def _check_known(name: str, parts: TUParts, union: Graph, unread: Collection[str]) -> None:
+    """Compare a set with its published statistics; of `unread` parts nothing is known."""
+    labels, attributes, expected = parts.node_labels, parts.node_attributes, EXPECTED[name]
+    assert parts.labels is not None
     statistics = graph_statistics(
         union,
         parts.labels,
         num_node_labels=0 if labels is None else sum(np.unique(c).size for c in labels.T),
         num_attributes=0 if attributes is None else attributes.shape[1],
     )
+    if _PART_OF["labels"] in unread:
+        statistics = statistics._replace(num_node_labels=expected.num_node_labels)
+    if _PART_OF["attributes"] in unread:
+        statistics = statistics._replace(num_attributes=expected.num_attributes)
     check_statistics(name, statistics)
 
 
@@ -186,7 +215,6 @@ def _dataset(
     name: str, parts: TUParts, union: Graph, features: str, max_degree: int
 ) -> GraphDataset:
     """The graphs one by one, with the features asked for."""
-    features = _choose(features, name, parts)
     blocks = []
     with reading():
         for kind in features.split("+"):
@@ -200,19 +228,23 @@ def _dataset(
         return make_graph_dataset(name, graphs, parts.labels, features=features)
 
 
-def _choose(features: str, name: str, parts: TUParts) -> str:
-    """The features that `features` means for this set; it has what they are made of."""
-    given = {"labels": parts.node_labels, "attributes": parts.node_attributes}
-    kinds = {kind for kind, rows in given.items() if rows is not None} | {"degree"}
+def _choose(features: str, name: str, parts: Collection[str]) -> str:
+    """The features that `features` means for a set of these parts; it has what they are made of."""
+    kinds = [kind for kind, part in _PART_OF.items() if part in parts] + ["degree"]
     if features == "auto":
-        return next(kind for kind in (*given, "degree") if kind in kinds)
-    if not kinds.issuperset(features.split("+")):
-        possible = [f for f in FEATURES if f == "auto" or kinds.issuperset(f.split("+"))]
+        return kinds[0]
+    if not set(kinds).issuperset(features.split("+")):
+        possible = [f for f in FEATURES if f == "auto" or set(kinds).issuperset(f.split("+"))]
         raise InputError(
             f"node features {features!r} must be in the set's files, found otherwise in {name}; "
             f"expected one of: {', '.join(possible)}"
         )
     return features
+
+
+def _needed(features: str) -> list[str]:
+    """The parts that these features are made of."""
+    return [_PART_OF[kind] for kind in features.split("+") if kind in _PART_OF]
 
 
 def _one_hot_labels(labels: np.ndarray) -> np.ndarray:

@@ -32,6 +32,7 @@ from mmix_jax.data.store.containers import open_container
 from mmix_jax.data.store.unpickle import read_pickle
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
+from mmix_jax.surroundings import user_path
 
 SHAPE = (3, 32, 32)
 NUM_PIXELS = 3 * 32 * 32
@@ -144,7 +145,7 @@ def prepare_cifar(
     for dataset in labelled.values():
         check_statistics(dataset.name, image_statistics(dataset))
     homepage = f"{BASE_URL}cifar.html"
-    return write_prepared(labelled, name, Path(folder).expanduser(), homepage=homepage)
+    return write_prepared(labelled, name, user_path(folder, "folder"), homepage=homepage)
 
 
 def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
@@ -154,7 +155,7 @@ def read_cifar(source: str | os.PathLike, name: str) -> ImageDataset:
       InputError: a file is missing, damaged or another set's.
     """
     check_name(name)
-    files = _read_files(Path(source), name)
+    files = _read_files(user_path(source, "source"), name)
     train = _read_images(files, files.form.train)
     test = _read_images(files, (files.form.test,))
     return make_image_dataset(name, *train, *test, classes=_class_names(files))

@@ -4,7 +4,7 @@ import contextlib
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -19,11 +19,15 @@ class Container(NamedTuple):
     source: where it lies.
     members: its files by name, with forward slashes, in the order in which they lie.
     load: a member's content.
+    folders: names of the folders that it lists itself, empty ones among them; an archive need not.
+    left_out: what lies there and is no file, by name: why.
     """
 
     source: Path
     members: Mapping[str, Any]
     load: Callable[[Any], bytes]
+    folders: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = {}
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
         """Names and contents, in the container's own order: a compressed tar cannot jump back.
@@ -55,7 +59,8 @@ class Container(NamedTuple):
 def open_container(source: Path) -> Iterator[Container]:
     """The files of a folder (those of all folders below included), of a zip, or of a tar.
 
-    Archives are known by their names' endings, `ARCHIVES`.
+    Archives are known by their names' endings, `ARCHIVES`. In a folder links are followed; one that
+    would lead in a circle is left out.
 
     Raises:
       InputError: it is none of them, cannot be read, holds a name that leaves it, a link, a
@@ -82,17 +87,23 @@ def open_container(source: Path) -> Iterator[Container]:
 
 def _open(source: Path, stack: contextlib.ExitStack) -> Container:
     if source.is_dir():
-        paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
-        return Container(source, dict(sorted(paths.items())), Path.read_bytes)
+        walk = _Walk()
+        walk.enter(source, "", ())
+        files = dict(sorted(walk.files.items()))
+        return Container(source, files, Path.read_bytes, tuple(sorted(walk.folders)), walk.left_out)
     if source.name.lower().endswith(".zip"):
         zipped = stack.enter_context(zipfile.ZipFile(source))
         check_members(zipped)
-        entries = ((entry.filename, entry) for entry in zipped.infolist() if not entry.is_dir())
-        return Container(source, _by_name(source, entries), zipped.read)
+        entries = zipped.infolist()
+        folders = _folders(entry.filename for entry in entries if entry.is_dir())
+        files = _by_name(source, ((e.filename, e) for e in entries if not e.is_dir()))
+        return Container(source, files, zipped.read, folders)
     tar = stack.enter_context(tarfile.TarFile.open(source))
     check_members(tar)
-    infos = ((info.name, info) for info in tar.getmembers() if info.isreg())
-    return Container(source, _by_name(source, infos), lambda info: _extract(tar, info))
+    members = tar.getmembers()
+    folders = _folders(info.name for info in members if info.isdir())
+    files = _by_name(source, ((info.name, info) for info in members if info.isreg()))
+    return Container(source, files, lambda info: _extract(tar, info), folders)
 
 
 def _extract(tar: tarfile.TarFile, info: Any) -> bytes:
@@ -100,13 +111,38 @@ def _extract(tar: tarfile.TarFile, info: Any) -> bytes:
     return stream.read() if stream else b""  # there is one for every plain file
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files in a folder; one that cannot be listed raises."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():  # a linked folder may lead in a circle
-            yield from _walk(path)
-        elif path.is_file():
-            yield path
+class _Walk:
+    """All that lies in a folder, by its name there; a folder that cannot be listed raises."""
+
+    def __init__(self):
+        self.files: dict[str, Path] = {}
+        self.folders: list[str] = []
+        self.left_out: dict[str, str] = {}
+
+    def enter(self, folder: Path, name: str, above: tuple[Path, ...]) -> None:
+        """Take in `folder`, which has this name; `above` are the real places that lead to it."""
+        above = (*above, folder.resolve())
+        for path in sorted(folder.iterdir()):
+            inner = f"{name}/{path.name}" if name else path.name
+            if path.is_file():
+                self.files[inner] = path
+            elif not path.is_dir():
+                self.left_out[inner] = "a link to nothing" if path.is_symlink() else "no plain file"
+            elif path.is_symlink() and _in_circle(path.resolve(), above):
+                self.left_out[inner] = "a link in a circle"
+            else:
+                self.folders.append(inner)
+                self.enter(path, inner, above)
+
+
+def _in_circle(target: Path, above: tuple[Path, ...]) -> bool:
+    """Whether a link to `target` leads back to where it lies: to a folder above, or above those."""
+    return any(target == place or target in place.parents for place in above)
+
+
+def _folders(names: Iterable[str]) -> tuple[str, ...]:
+    """Folders as an archive lists them, named as its files are."""
+    return tuple(sorted({PureWindowsPath(name).as_posix() for name in names} - {"."}))
 
 
 def _by_name(source: Path, members: Iterator[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The image task: SimCLR-style pretraining, frozen features judged by kNN and a linear probe."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from mmix_jax.data.catalog import load_images
 from mmix_jax.data.types import ImageDataset
 from mmix_jax.experiments.images.config import ImageConfig
 from mmix_jax.experiments.images.figures import write_figures
+from mmix_jax.experiments.images.fitting import fit
 from mmix_jax.experiments.images.inputs import (
     ImageInputs,
     check_scoring,
@@ -24,13 +26,21 @@ from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, key
 from mmix_jax.frameworks import simclr
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class ImageTask:
-    """A config with its images, and the model's settings."""
+    """A config with its images, and the model's settings.
+
+    asked: the config as it was given; that in `inputs` is fitted to the images. length: how long
+    it trains, in words, where that hangs on the images.
+    """
 
     inputs: ImageInputs
     devices: list
+    asked: ImageConfig
+    length: str = ""
 
     @property
     def config(self) -> ImageConfig:
@@ -57,6 +67,8 @@ class ImageTask:
 
     def training(self, seed: int, workdir: Path | None = None) -> Training:
         num_images = len(self.dataset.train)
+        if self.length and seed == self.config.seed:
+            _log.info("training for %s", self.length)
         return Training(
             self.start(seed),
             self.optimization,
@@ -122,9 +134,13 @@ def load(config: ImageConfig) -> ImageTask:
 
 
 def task_of(config: ImageConfig, dataset: ImageDataset) -> ImageTask:
-    """The task on images that are at hand.
+    """The task on images that are at hand; what is left to them is chosen and told.
 
     Raises:
       InputError: the config asks for more images than there are.
     """
-    return ImageTask(inputs_of(config, dataset), devices_of(config))
+    fitted = fit(config, dataset)
+    for note in fitted.notes:
+        _log.info("%s", note)
+    inputs = inputs_of(fitted.config, dataset)
+    return ImageTask(inputs, devices_of(config), config, fitted.training)

@@ -1,11 +1,13 @@
 """The text files of TUDataset's format: every packaging is read, every fault told with its line."""
 
+import logging
+import re
 import zipfile
 
 import numpy as np
 import pytest
 
-from mmix_jax.data.graphs.tu_files import parse_texts, read_texts
+from mmix_jax.data.graphs.tu_files import parse_texts, parts_in, read_texts
 from mmix_jax.errors import InputError
 from tests.data.graphs import tu_files
 from tests.data.graphs.tu_files import MINIMAL, TOY
@@ -63,6 +65,78 @@ def test_line_ends_of_windows_and_empty_lines_at_the_end(read):
     _assert_same(read({part: text + "\n \n" for part, text in TOY.items()}), wanted)
 
 
+WAYS = {
+    "windows": lambda text: text.replace("\n", "\r\n"),
+    "old mac": lambda text: text.replace("\n", "\r"),
+    "empty lines": lambda text: "\n\n" + text.replace("\n", "\n \t\n\n"),
+    "spaces": lambda text: text.replace("\n", "  \n"),
+    "mark": lambda text: "\ufeff" + text,
+    "points": lambda text: re.sub(r"(?m)(^|, )(-?\d+)(?=,|$)", r"\1\2.0", text),
+    "no end": lambda text: text.rstrip(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_of_writing_the_same(read, way):
+    wanted = read()
+    _assert_same(read({part: WAYS[way](text) for part, text in TOY.items()}), wanted)
+
+
+def test_text_of_windows_wide_characters(tmp_path, read):
+    wanted = read()
+    folder = tu_files.write_folder(tmp_path, "TOY", TOY)
+    for path in folder.iterdir():
+        path.write_text(path.read_text(), encoding="utf-16")
+    _assert_same(_parse(folder), wanted)
+
+
+@pytest.mark.parametrize(
+    ("indicator", "labels", "first_node", "told"),
+    [
+        ("2 2 2 3 3 4", "1 2 1 2", [0, 0, 3, 5, 6], "warning: .*nodes: 1 of 4 \\(1\\)"),
+        ("1 1 1 2 2 3", "1 2 1 2 1", [0, 3, 5, 6, 6, 6], "warning: .*nodes: 2 of 5 \\(4, 5\\)"),
+        ("1 1 1 3 3 4", "1 2 1 2", [0, 3, 3, 5, 6], "^TOY.*graphs without nodes: 1 of 4"),
+    ],
+)
+def test_graphs_without_nodes_are_told(read, indicator, labels, first_node, told, caplog):
+    """Warned of where they are the first or last, as if a file had been cut."""
+    lines = [words.replace(" ", "\n") for words in (indicator, labels)]
+    with caplog.at_level(logging.INFO):
+        found = read(graph_indicator=lines[0], graph_labels=lines[1])
+    assert found.first_node.tolist() == first_node
+    (record,) = caplog.records
+    assert re.search(told, record.getMessage())
+
+
+@pytest.mark.parametrize(
+    ("others", "told"), [({}, "not in it; the"), ({"graph_attributes": "1.5\n"}, "only numbers of")]
+)
+def test_a_set_without_classes_is_warned_of(read, others, told, caplog):
+    found = read(TOY | others, graph_labels=None)
+    assert found.labels is None
+    assert found.first_node.tolist() == [0, 3, 3, 5, 6]
+    (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert told in record.getMessage()
+
+
+@pytest.mark.parametrize("inside", ["TOY", "TOY/raw", "raw", "TOY/TOY"])
+def test_folders_as_libraries_make_them(tmp_path, read, inside):
+    wanted = read()
+    place = tmp_path / "data" / inside
+    tu_files.write_folder(place.parent, "TOY", TOY).rename(place)
+    (tmp_path / "data" / "processed").mkdir()
+    source = place.parent if inside in ("TOY/raw", "TOY/TOY") else tmp_path / "data"
+    _assert_same(_parse(source), wanted)
+
+
+@pytest.mark.parametrize("parts", [[], ["node_labels"], ["node_attributes"]])
+def test_parts_that_are_not_asked_for_are_not_read(tmp_path, parts):
+    source = tu_files.write_zip(tmp_path, "TOY", TOY | {"edge_labels": "none"})
+    texts = read_texts(source, "TOY", parts)
+    assert texts.keys() == {*MINIMAL, *parts}
+    assert parts_in(source, "TOY") == {*TOY, "edge_labels"}
+
+
 # Bad input
 
 
@@ -70,22 +144,13 @@ def test_line_ends_of_windows_and_empty_lines_at_the_end(read):
     ("part", "text", "told"),
     [
         ("graph_indicator", "1\n1\n1\n3\n2\n4\n", "line 5: graph numbers must never fall, found 2"),
-        (
-            "graph_indicator",
-            "0\n0\n0\n1\n1\n2\n",
-            "line 1: the first node must be of graph 1, found 0",
-        ),
-        (
-            "graph_indicator",
-            "2\n2\n2\n3\n3\n4\n",
-            "line 1: the first node must be of graph 1, found 2",
-        ),
+        ("graph_indicator", "0\n0\n0\n1\n1\n2\n", "line 1: graphs must count from 1, found 0"),
         ("graph_indicator", "", "must hold a number or more, found none"),
         ("graph_labels", "1\n-1\n1\n", "a label for each of 4 graphs, found 3"),
-        ("graph_labels", "1\n-1\n1\n1\n2\n", "a label for each of 4 graphs, found 5"),
+        ("graph_labels", "1\n\n-1\n1\n", r"4 graphs, found 3 \(beside 1 empty line\);"),
         ("graph_labels", "1\n-1\n1.5\n1\n", "line 3: must hold 1 integers .*found '1.5'"),
         ("node_labels", "3\n7\n3\n-2\n3\n", "each of 6 nodes, found 5"),
-        ("node_labels", "3\n7\n\n-2\n3\n7\n", "line 3: must hold 1 integers .*found ''"),
+        ("node_labels", "3\n7\n\n-2\n3\n7\n", r"6 nodes, found 5 \(beside 1 empty line\);"),
         ("node_labels", "3\n7\n3\n-2\n3\nC\n", "line 6: .*found 'C'"),
         ("node_labels", "3\n7, 1\n3\n-2\n3\n1\n", "line 2: .*found '7, 1'"),
         ("node_labels", "3\n7\n3\n-2\n3\n" + "9" * 60, f"line 6: .*found '{'9' * 40}…'"),
@@ -93,6 +158,12 @@ def test_line_ends_of_windows_and_empty_lines_at_the_end(read):
         ("node_attributes", "1\n2\n3\n4\n5\n1e999\n", "line 6: must hold 1 finite numbers"),
         ("node_attributes", "1, 2\n1, 2\n1, 2\n1\n1, 2\n1, 2\n", "line 4: must hold 2 finite"),
         ("node_attributes", "", "each of 6 nodes, found 0"),
+        ("node_labels", "3\n\n7\n3\n-2\n3\nC\n", "line 7: .*found 'C'"),
+        ("node_labels", "3\n7\n3\n-2\n3\n1e17\n", "line 6: .*found '1e17'"),
+        ("node_labels", "3\n7\n3\n-2\n3\nnan\n", "line 6: .*found 'nan'"),
+        ("graph_indicator", "\n1\n1\n \n1\n3\n2\n4\n", "line 7: graph numbers must never fall"),
+        ("A", "1, 2\n\n7, 6\n", "line 3: nodes must lie in 1 … 6, found 7, 6"),
+        ("A", "\n1, 2\n1, 3\n\n\n3, 4\n", "line 6: an edge must stay in one graph"),
         ("A", "1, 2\n7, 6\n", r"line 2: nodes must lie in 1 … 6, found 7, 6"),
         ("A", "0, 1\n", "line 1: nodes must lie in 1 … 6, found 0, 1"),
         ("A", "1, 2\n1, 3\n3, 4\n", "line 3: an edge must stay in one graph, found graphs 1 and 3"),
@@ -112,13 +183,13 @@ def test_bad_files_are_told_with_their_line(read, part, text, told):
 
 
 def test_files_of_other_lengths_are_told(read):
-    with pytest.raises(InputError, match=r"TOY_graph_labels\.txt .*each of 3 graphs, found 4"):
-        read(graph_indicator="1\n1\n1\n3\n3\n")
+    with pytest.raises(InputError, match=r"TOY_graph_labels\.txt .*each of 5 graphs, found 4"):
+        read(graph_indicator="1\n1\n1\n3\n3\n5\n")
     with pytest.raises(InputError, match=r"TOY_node_labels\.txt .*each of 7 nodes, found 6"):
         read(graph_indicator=TOY["graph_indicator"] + "4\n")
 
 
-@pytest.mark.parametrize("part", ["A", "graph_indicator", "graph_labels"])
+@pytest.mark.parametrize("part", ["A", "graph_indicator"])
 def test_an_incomplete_set_is_told(read, tmp_path, part):
     with pytest.raises(InputError, match=rf"TOY\.zip: TOY_{part}\.txt must be in it, found none"):
         read(**{part: None})

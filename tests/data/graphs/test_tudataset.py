@@ -178,6 +178,36 @@ def test_features_that_cannot_be_made_are_told(read, features, without, told):
         read(features=features, **dict.fromkeys(without))
 
 
+BROKEN = {"node_labels": "C\nO\n", "node_attributes": "broken", "edge_labels": "x"}
+
+
+@pytest.mark.parametrize("features", ["degree", "labels", "attributes", "labels+degree"])
+def test_parts_that_the_features_do_not_use_need_not_be_right(read, features):
+    used = {f"node_{kind}" for kind in features.split("+")}
+    found = read(features=features, **{p: text for p, text in BROKEN.items() if p not in used})
+    np.testing.assert_array_equal(_rows(found), _rows(read(features=features)))
+    for part in used & BROKEN.keys():
+        with pytest.raises(InputError, match=f"TOY_{part}.txt in "):
+            read(features=features, **{part: BROKEN[part]})
+
+
+def test_unused_parts_of_an_archive_may_be_damaged(tmp_path):
+    source = tu_files.write_zip(tmp_path, "TOY", TOY)
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("TOY_edge_attributes.txt", b"damaged")
+    source.write_bytes(source.read_bytes().replace(b"damaged", b"DAMAGED"))
+    with zipfile.ZipFile(source, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("other/TOY_node_attributes.txt", b"1")  # twice, and not asked for
+    assert read_tudataset(source, "TOY").features == "labels"
+    with pytest.raises(InputError, match="a second time"):
+        read_tudataset(source, "TOY", features="attributes")
+
+
+def test_a_set_without_classes_has_no_labels(read):
+    found = read(graph_labels=None)
+    assert (found.labels, found.num_classes, len(found.graphs)) == (None, 0, 4)
+
+
 # By name
 
 
@@ -199,6 +229,14 @@ def test_the_first_folder_counts_and_empty_ones_do_not(tmp_path, monkeypatch, no
     assert find_source("TOY", data_dir=first) == zipped
     unpacked = tu_files.write_folder(first / "tu", "TOY", TOY)
     assert find_source("TOY", data_dir=first) == unpacked
+
+
+@pytest.mark.parametrize("inside", ["TOY/raw", "TOY/TOY", "tu/TOY/raw", "raw", "."])
+def test_folders_of_other_libraries_are_found(tmp_path, inside, no_other_folders):
+    (tmp_path / inside).mkdir(parents=True, exist_ok=True)
+    for path in tu_files.write_folder(tmp_path / "written", "TOY", TOY).iterdir():
+        path.rename(tmp_path / inside / path.name)
+    assert load_tudataset("TOY", data_dir=tmp_path).features == "labels"
 
 
 @pytest.mark.parametrize("name", ["../TOY", "a/b", "", "a b", ".", "ä"])
@@ -263,6 +301,23 @@ def test_a_known_set_must_have_its_statistics(imdb_multi, tmp_path, monkeypatch)
         )
         with pytest.raises(InputError, match=f"must have {field} "):
             load_tudataset("IMDB-MULTI", data_dir=tmp_path)
+
+
+def test_a_known_set_must_have_its_classes_and_no_more_than_the_parts_it_uses(
+    imdb_multi, tmp_path, monkeypatch
+):
+    parts, _ = tu_files.random_parts(NUM_GRAPHS, 3)
+    expected = imdb_multi._replace(num_node_labels=3, num_attributes=2)
+    monkeypatch.setitem(statistics.EXPECTED, "imdb_multi", expected)
+    broken = {"node_labels": "C", "node_attributes": "broken"}
+    tu_files.write_zip(tmp_path, "IMDB-MULTI", parts | broken)
+    assert load_tudataset("imdb_multi", data_dir=tmp_path, features="degree").features == "degree"
+    with pytest.raises(InputError, match=r"IMDB-MULTI_node_labels.txt in .*found 'C'"):
+        load_tudataset("imdb_multi", data_dir=tmp_path)
+    del parts["graph_labels"]
+    tu_files.write_zip(tmp_path, "IMDB-MULTI", parts)
+    with pytest.raises(InputError, match=r"IMDB-MULTI_graph_labels.txt must be in it"):
+        load_tudataset("imdb_multi", data_dir=tmp_path)
 
 
 def test_other_sums_are_warned_of_once(imdb_multi, tmp_path, monkeypatch, caplog):

@@ -91,11 +91,37 @@ def test_a_damaged_member_is_told_with_its_name(tmp_path):
         list(container.read(FILES))
 
 
-def test_linked_folders_are_not_entered(tmp_path):
+def test_linked_folders_are_entered_and_circles_are_not(tmp_path):
     path = pack(tmp_path, "folder", FILES.items())
-    (path / "a" / "circle").symlink_to(path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "3.txt").write_bytes(b"far")
+    (path / "far").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(path / "a")  # a/1.txt a second time: no circle
+    for name, target in {"self": path, "root": path.parents[-1], "nothing": path / "no"}.items():
+        (path / "a" / name).symlink_to(target)
     with open_container(path) as container:
-        assert list(container.members) == sorted(FILES)
+        assert list(container.members) == sorted({*FILES, "far/3.txt", "far/back/1.txt"})
+        assert dict(container.read({"far/3.txt"})) == {"far/3.txt": b"far"}
+        assert container.left_out["a/self"] == container.left_out["a/root"] == "a link in a circle"
+        assert container.left_out["a/nothing"] == "a link to nothing"
+
+
+@pytest.mark.parametrize("ending", ["folder", ".zip", ".tar"])
+def test_empty_folders_are_listed(tmp_path, ending):
+    path = pack(tmp_path, ending, FILES.items())
+    if ending == "folder":
+        (path / "x" / "y").mkdir(parents=True)
+    elif ending == ".zip":
+        with zipfile.ZipFile(path, "a") as zipped:
+            zipped.writestr("./x/y/", b"")
+    else:
+        with tarfile.open(path, "a") as tar:
+            member = tarfile.TarInfo("./x/y")
+            member.type = tarfile.DIRTYPE
+            tar.addfile(member)
+    with open_container(path) as container:
+        assert "x/y" in container.folders
+        assert set(container.members) == set(FILES)
 
 
 def test_other_sources_are_told(tmp_path):
