@@ -91,6 +91,8 @@ def pretrain(
             _check_data(training.remembered, progress)
         progress |= training.remembered
         if ran:
+            if (length := getattr(task, "length", "")) and seed == config.seed:
+                log.info("training for %s", length)
             state = _run(
                 task, training, seed, state, progress, checkpoints, folder, kept, interrupted
             )

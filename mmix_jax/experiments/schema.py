@@ -107,6 +107,11 @@ class Run:
     num_steps: int = in_training(
         2000, "Steps of a training; may grow in a workdir.", within=POSITIVE, graph=50, image=97_500
     )
+    num_epochs: int = in_training(
+        0,
+        "Epochs of a training, of num_steps steps at most; 0: num_steps. May grow in a workdir.",
+        within=NOT_NEGATIVE,
+    )
     learning_rate: float = in_training(3e-4, "Highest learning rate.", within=POSITIVE, image=1e-3)
     weight_decay: float = in_training(
         0.0, "L2 added to the gradient.", within=NOT_NEGATIVE, image=1e-6

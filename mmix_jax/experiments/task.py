@@ -1,8 +1,9 @@
 """What a task offers, whatever its data: trainings to make, encoders to score and to embed with."""
 
+import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 
@@ -13,6 +14,8 @@ from mmix_jax.training.step import Optimization, TrainState
 
 # Where a checkpoint keeps how features were scaled.
 FEATURES = "features"
+
+RunT = TypeVar("RunT", bound=Run)
 
 
 def never() -> bool:
@@ -43,6 +46,22 @@ def devices_of(config: Run) -> list:
             f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
         )
     return devices[: config.num_devices or None]
+
+
+def in_epochs(config: RunT, per_epoch: int) -> tuple[RunT, str]:
+    """The config with the steps of its epochs, and these in words; as it is without `num_epochs`.
+
+    Steps are `num_epochs` times those of an epoch, `num_steps` at most.
+    """
+    if not config.num_epochs:
+        return config, ""
+    wanted = config.num_epochs * per_epoch
+    steps = min(wanted, config.num_steps)
+    epochs = f"{config.num_epochs} {'epoch' if config.num_epochs == 1 else 'epochs'} of {per_epoch}"
+    why = f"{epochs} (--config.num_epochs)"
+    if wanted > steps:
+        why = f"num_steps, before the end of {epochs}"
+    return dataclasses.replace(config, num_steps=steps), f"{steps} steps: {why}"
 
 
 class Training(NamedTuple):
@@ -109,7 +128,11 @@ Scores = Mapping[Row, Score]
 
 
 class Trainable(Protocol):
-    """What of a task is trained: its settings, devices, fresh states, and what a training needs."""
+    """What of a task is trained: its settings, devices, fresh states, and what a training needs.
+
+    A task may have `asked`, its config as it was given, where `config` is fitted to the data, and
+    `length`, how long it trains in words.
+    """
 
     @property
     def config(self) -> Run: ...

@@ -64,6 +64,24 @@ def test_image_configs_say_what_the_paper_does():
     assert set(NAMED_VARIANTS.split()) - {"mvgrl"} <= set(IMAGE_VARIANTS)
 
 
+@pytest.mark.parametrize("name", ["cora", "citeseer", "pubmed", "digits_graph", "graph_file"])
+def test_paper_is_the_papers_on_every_node_set(name):
+    config = configs.load(name, "paper")
+    wanted = {"embed_from": "g", "width": 512, "num_steps": 2000, "sampler": "window"}
+    wanted |= {"feature_mask": 0.0, "representation": "mean", "diversity_weight": 1.0}
+    assert {key: config[key] for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    "name", ["mutag", "ptc_mr", "imdb_binary", "imdb_multi", "reddit_binary", "coil_del"]
+)
+def test_paper_is_the_papers_on_every_set_of_graphs(name):
+    config = configs.load(name, "paper")
+    wanted = {"embed_from": "g", "features": "auto", "readout": "mean", "num_epochs": 200}
+    wanted |= {"width": 512, "batch_size": 256, "contrast_nodes": 0, "learning_rate": 3e-4}
+    assert {key: config[key] for key in wanted} == wanted
+
+
 def test_graph_configs_say_what_the_paper_does():
     config = graph_config("mutag")
     paper = {"width": 512, "learning_rate": 3e-4, "graph_temperature": 1.0}

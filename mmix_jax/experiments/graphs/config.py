@@ -90,7 +90,7 @@ GRAPH_VARIANTS = MIXING_VARIANTS | {
     # mp-mix with one level of eq. 11 alone (table 4).
     "node_only": {"mixing": "mp", "objective": "node"},
     "graph_only": {"mixing": "mp", "objective": "graph"},
-    # The paper's own settings.
+    # The paper's own settings, also where a data set's config has others.
     "paper": {
         "mixing": "mp",
         "candidates": "wp",
@@ -98,7 +98,13 @@ GRAPH_VARIANTS = MIXING_VARIANTS | {
         "mixing_temperature": 1.0,
         "learning_rate": 3e-4,
         "width": 512,
-        "num_steps": 200,
+        "batch_size": 256,
+        "num_epochs": 200,
+        "num_steps": 1_000_000,
+        "features": "auto",
+        "contrast_nodes": 0,
+        "embed_from": "g",
+        "readout": "mean",
     },
     # Finishes on a CPU in seconds.
     "smoke": {

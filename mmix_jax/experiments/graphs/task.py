@@ -16,7 +16,15 @@ from mmix_jax.data.types import GraphDataset, names_of_labels
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.graphs.config import GraphConfig
 from mmix_jax.experiments.graphs.scores import score_representations
-from mmix_jax.experiments.task import FEATURES, Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.experiments.task import (
+    FEATURES,
+    Encoder,
+    Scores,
+    Training,
+    devices_of,
+    in_epochs,
+    keys_of,
+)
 from mmix_jax.frameworks import mvgrl_graphs
 from mmix_jax.frameworks.mvgrl import MVGRLSettings
 from mmix_jax.frameworks.mvgrl_graphs import REPRESENTATIONS, GraphSettings, GraphTables
@@ -31,13 +39,16 @@ _embed = jax.jit(mvgrl_graphs.embed, static_argnums=0)
 class GraphTask:
     """A config with its data and model.
 
-    given: the data as they are. scaling: that of their features. dataset: with features as
+    asked: the config as it was given, whose epochs may be steps in `config`; length: these in
+    words. given: the data as they are. scaling: that of their features. dataset: with features as
     encoders take them.
     whole: the sampler that embeds all graphs in their order. kept: by seed, representations at the
     evaluated steps of trainings that write nothing to disk (selection inner_cv).
     """
 
     config: GraphConfig
+    asked: GraphConfig
+    length: str
     given: GraphDataset
     scaling: Scaling | None
     dataset: GraphDataset
@@ -116,7 +127,7 @@ class GraphTask:
         if not encoder.trained or kept == own:
             return self
         scaling = None if kept is None else Scaling.from_json(kept)
-        other = with_scaling(self.config, self.given, scaling)
+        other = with_scaling(self.asked, self.given, scaling)
         return replace(self, **{part.name: getattr(other, part.name) for part in fields(other)})
 
     def _embed_batch(self, params, key, place: int):
@@ -260,7 +271,7 @@ def with_scaling(
 
 
 def on_prepared(
-    config: GraphConfig,
+    asked: GraphConfig,
     dataset: GraphDataset,
     *,
     given: GraphDataset | None = None,
@@ -269,10 +280,11 @@ def on_prepared(
 ) -> GraphTask:
     """The task on graphs whose features are as encoders take them."""
     union = unite(dataset.graphs)
-    whole = make_sampler(config, union, 0, 1)
+    whole = make_sampler(asked, union, 0, 1)
+    config, length = in_epochs(asked, whole.num_batches)
     settings = settings_of(config, whole.buckets)
     tables = mvgrl_graphs.make_tables(settings, union, cached=cached)
     return GraphTask(
-        *(config, dataset if given is None else given, scaling, dataset),
+        *(config, asked, length, dataset if given is None else given, scaling, dataset),
         *(union, settings, tables, devices_of(config), whole),
     )

@@ -59,11 +59,6 @@ class ImageConfig(Run):
     renormalise: bool = in_mixing(
         True, "Mixtures become unit vectors again before NT-Xent; False is the authors' code."
     )
-    num_epochs: int = in_training(
-        0,
-        "Epochs of a training, of num_steps steps at most; 0: num_steps. May grow in a workdir.",
-        within=NOT_NEGATIVE,
-    )
     chunk_steps: int = in_training(
         0, "Steps per dispatch at most; 0: an epoch, or 1 on a CPU.", within=NOT_NEGATIVE
     )

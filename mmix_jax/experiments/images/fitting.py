@@ -13,6 +13,7 @@ from mmix_jax.data.types import ImageDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import flat
 from mmix_jax.experiments.images.config import IMAGE_VARIANTS, ImageConfig
+from mmix_jax.experiments.task import in_epochs
 
 
 class Fitted(NamedTuple):
@@ -61,12 +62,11 @@ def fit(config: ImageConfig, dataset: ImageDataset) -> Fitted:
     training = ""
     if config.num_epochs:
         per_epoch = max(num_train // max(batch_size, 1), 1)
-        steps = min(config.num_epochs * per_epoch, config.num_steps)
-        changes["num_steps"] = steps
+        in_steps, training = in_epochs(config, per_epoch)
+        steps = changes["num_steps"] = in_steps.num_steps
         for name, share in {"eval_every": 20, "checkpoint_every": 10}.items():
             if _is_usual(config, name):
                 changes[name] = min(getattr(config, name), max(steps // share, 1))
-        training = f"{steps} steps: {_epochs(config, per_epoch)}"
         if config.warmup_steps >= steps:
             raise InputError(
                 f"warmup_steps must be fewer than the steps, found {config.warmup_steps} of "
@@ -84,13 +84,6 @@ def _sizes(config: ImageConfig, dataset: ImageDataset) -> tuple[int, int]:
         return num_train, 0
     num_test = max(round(config.test_share * num_train), 1)
     return num_train - num_test, num_test
-
-
-def _epochs(config: ImageConfig, per_epoch: int) -> str:
-    of = f"{config.num_epochs} {'epoch' if config.num_epochs == 1 else 'epochs'} of {per_epoch}"
-    if config.num_epochs * per_epoch > config.num_steps:
-        return f"num_steps, before the end of {of}"
-    return f"{of} (--config.num_epochs)"
 
 
 def _is_usual(config: ImageConfig, name: str) -> bool:

@@ -67,8 +67,6 @@ class ImageTask:
 
     def training(self, seed: int, workdir: Path | None = None) -> Training:
         num_images = len(self.dataset.train)
-        if self.length and seed == self.config.seed:
-            _log.info("training for %s", self.length)
         return Training(
             self.start(seed),
             self.optimization,

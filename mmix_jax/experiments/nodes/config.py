@@ -134,13 +134,15 @@ VARIANTS = MIXING_VARIANTS | {
         "learning_rate": 1e-3,
         "weight_decay": 0.0,
     },
-    # The paper's own settings: authors' windows, tau_mix and L_div as published, no masking.
+    # The paper's own settings, also where a data set's config has others: authors' windows, of
+    # which a step is an epoch, tau_mix and L_div as published, no masking.
     "paper": {
         "mixing": "mp",
         "candidates": "wp",
         "diversity_weight": 1.0,
         "mixing_temperature": 1.0,
         "feature_mask": 0.0,
+        "embed_from": "g",
         "learning_rate": 3e-4,
         "width": 512,
         "sampler": "window",

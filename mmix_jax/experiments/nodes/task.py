@@ -26,7 +26,15 @@ from mmix_jax.experiments.nodes.scores import (
     single_label,
     validation_judge,
 )
-from mmix_jax.experiments.task import FEATURES, Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.experiments.task import (
+    FEATURES,
+    Encoder,
+    Scores,
+    Training,
+    devices_of,
+    in_epochs,
+    keys_of,
+)
 from mmix_jax.frameworks import node_framework
 from mmix_jax.frameworks.base import NodeFramework
 from mmix_jax.graphs.types import Graph
@@ -38,7 +46,8 @@ class NodeTask:
     """A config with its data and model.
 
     graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
-    nodes (None: all). scaling: that of the features, fitted to what pretraining sees.
+    nodes (None: all). scaling: that of the features, fitted to what pretraining sees. asked: the
+    config as it was given, whose epochs may be steps in `config`; length: these in words.
     """
 
     config: NodeConfig
@@ -50,6 +59,8 @@ class NodeTask:
     devices: list
     represent: Represent
     scaling: Scaling | None
+    asked: NodeConfig
+    length: str
 
     @property
     def labelled(self) -> bool:
@@ -113,7 +124,7 @@ class NodeTask:
         if not encoder.trained or kept == own:
             return self
         scaling = None if kept is None else Scaling.from_json(kept)
-        return _with_scaling(self.config, self.dataset, scaling)
+        return _with_scaling(self.asked, self.dataset, scaling)
 
 
 def load(config: NodeConfig) -> NodeTask:
@@ -146,10 +157,12 @@ def task_of(config: NodeConfig, dataset: NodeDataset) -> NodeTask:
     return _with_scaling(config, dataset, scaling_of(config, dataset))
 
 
-def _with_scaling(config: NodeConfig, dataset: NodeDataset, scaling: Scaling | None) -> NodeTask:
-    framework = node_framework(config.framework)
-    whole = normalised_graph(config, dataset, scaling)
+def _with_scaling(asked: NodeConfig, dataset: NodeDataset, scaling: Scaling | None) -> NodeTask:
+    framework = node_framework(asked.framework)
+    whole = normalised_graph(asked, dataset, scaling)
     graph = training_graph(dataset, whole)
+    per_epoch = max(graph.num_nodes // num_contrasted(asked, graph.num_nodes), 1)
+    config, length = in_epochs(asked, per_epoch)
     settings = settings_of(config, graph.num_nodes)
     tables = framework.make_tables(settings, graph)
     # Nodes of unseen graphs are embedded by tables of their own.
@@ -166,4 +179,6 @@ def _with_scaling(config: NodeConfig, dataset: NodeDataset, scaling: Scaling | N
     return NodeTask(
         *(config, dataset, framework, graph, settings, tables, devices_of(config), represent),
         scaling=scaling,
+        asked=asked,
+        length=length,
     )
