@@ -112,6 +112,7 @@ def from_networkx(
     """
     nodes = list(graph.nodes(data=True))
     senders, receivers, edge_weight = _networkx_edges(graph, weight)
+    check_rest(_edge_attributes([graph], weight), NAMES, what="edge attribute")
     attributes = dict.fromkeys(key for _, data in nodes for key in data)
     others = [key for key in attributes if key not in (features, label)]
     special = by_meaning(others, tuple(m for m in NAMES if m != LABEL or label is None))
@@ -163,6 +164,7 @@ def from_networkx_graphs(
         fit the graphs.
     """
     graphs = list(graphs)
+    _name_unused(graphs, features, weight)
     made = []
     for i, graph in enumerate(graphs):
         try:
@@ -248,6 +250,26 @@ def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np
         np.array([number[target] for _, target, _ in edges], np.int64),
         _array([data.get(weight, 1.0) for _, _, data in edges], weight),
     )
+
+
+def _edge_attributes(graphs: Iterable[Any], weight: str) -> list[str]:
+    """Names of edge attributes other than the weight."""
+    found = dict.fromkeys(key for g in graphs for _, _, data in g.edges(data=True) for key in data)
+    return [key for key in found if key != weight]
+
+
+def _name_unused(graphs: list[Any], features: str | None, weight: str) -> None:
+    """Warn of attributes of graphs, nodes and edges that a set of graphs does not read."""
+    nodes = dict.fromkeys(key for g in graphs for _, data in g.nodes(data=True) for key in data)
+    for what, names in (
+        (
+            "attribute of graphs (labels= takes their classes)",
+            {k: 0 for g in graphs for k in g.graph},
+        ),
+        ("node attribute", {key: 0 for key in nodes if key != features}),
+        ("edge attribute", _edge_attributes(graphs, weight)),
+    ):
+        check_rest(names, NAMES, what=what)
 
 
 def _attributes(data: Any) -> list[str]:

@@ -224,3 +224,58 @@ def test_networkx_graphs_without_nodes():
 def test_networkx_graphs_that_do_not_fit_are_told(graphs, options, told):
     with pytest.raises(ValueError, match=told):
         from_networkx_graphs(graphs, **options)
+
+
+def test_what_networkx_graphs_have_and_nothing_reads_is_named(caplog):
+    graph = _path(3, x=1.0, colour="red")
+    networkx.set_edge_attributes(graph, 2.0, "capacity")
+    graph.graph["label"] = 1
+    from_networkx(graph)
+    from_networkx_graphs([graph, graph])
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "warning: not used: edge attribute 'capacity'",
+        "warning: not used: attribute 'colour'",
+        "warning: not used: attribute of graphs (labels= takes their classes) 'label'",
+        "warning: not used: node attribute 'colour'",
+        "warning: not used: edge attribute 'capacity'",
+    ]
+    caplog.clear()
+    from_networkx(_path(3, x=1.0))
+    assert not caplog.records
+
+
+def test_names_of_nodes_of_every_kind_are_kept():
+    graph = networkx.Graph()
+    for node in (2**70, 1, -5):
+        graph.add_node(node, x=1.0)
+    np.testing.assert_array_equal(from_networkx(graph).ids, [str(2**70), "1", "-5"])
+    graph = networkx.Graph()
+    for node in (1, "1", 1.5):
+        graph.add_node(node, x=1.0)
+    np.testing.assert_array_equal(from_networkx(graph).ids, ["1", "'1'", "1.5"])
+
+
+KINDS = pytest.mark.parametrize("kind", ["<f2", ">f2", ">f4", ">f8", ">i2", "u1", "i1", "?", "<u8"])
+
+
+@KINDS
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr"])
+def test_narrow_and_foreign_types_are_taken(kind, form):
+    adjacency = sparse.coo_array((np.ones(2), ([0, 2], [1, 3])), shape=(N, N)).asformat(form)
+    x = sparse.coo_array(np.eye(N, 3)).asformat(form)
+    for matrix in (adjacency, x):
+        matrix.data = matrix.data.astype(kind)  # SciPy makes no matrix of some of these
+    labels = Y.astype("u1" if kind == "?" else kind)
+    found = from_scipy(adjacency, x, labels, masks=MASKS)
+    assert found.graph.edge_weight.tolist() == [1.0] * 4
+    np.testing.assert_array_equal(found.graph.x, np.eye(N, 3))
+    np.testing.assert_array_equal(found.labels, Y)
+
+
+@KINDS
+def test_repeats_of_narrow_types_are_summed_beyond_their_range(kind):
+    ends = (np.zeros(5000, int), np.ones(5000, int))
+    adjacency = sparse.coo_array((np.ones(5000), ends), shape=(N, N))
+    adjacency.data = adjacency.data.astype(kind)
+    assert from_scipy(adjacency, X).graph.edge_weight.tolist() == [5000.0, 5000.0]

@@ -181,6 +181,7 @@ def _nodes(table: Table, named: set[str], faults: list[str]) -> tuple[RawGraph, 
             own_faults.append(str(error))
     faults += [f"{table.file}: {fault}" for fault in own_faults]
     index = f"{columns[skipped[0]]!r} left out as row numbers; " if skipped else ""
+    index += "".join(f"{meaning} {columns[place]!r}; " for meaning, place in special.items())
     _log.info(
         "%s: nodes named by %r; %sfeatures: %s%s",
         table.file,

@@ -97,7 +97,7 @@ def test_row_numbers_are_no_feature(write, caplog):
     nodes = "".join(f"{i},n{i},{i},{i % 2}\n" for i in range(30))
     mine = read_graph_file(write(",id,age,label\n" + nodes))
     assert mine.graph.x.shape == (30, 1)
-    assert "'' left out as row numbers; features: age" in caplog.text
+    assert "'' left out as row numbers; label 'label'; features: age" in caplog.text
     later = "".join(f"{i},n{i},{i % 2}\n" for i in range(30))
     found = read_graph_file(write("age,id,label\n" + later))
     np.testing.assert_array_equal(found.ids, mine.ids)
