@@ -216,7 +216,7 @@ def test_machines_of_other_cores_or_processors_have_folders_of_their_own(monkeyp
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(77)), raising=False)
     other = programs.machine()
 
-    def read_text(_):
+    def read_text(_, *_encoding):
         raise OSError
 
     monkeypatch.setattr(pathlib.Path, "read_text", read_text)
