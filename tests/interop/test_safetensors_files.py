@@ -67,7 +67,7 @@ BAD = {
     "no entry": packed({"a": 3}),
     "type": packed({"a": entry(0, 8, (8,), "F8_E4M3")}, b"x" * 8),
     "type of a list": packed({"a": entry(0, 8, (8,), ["F32"])}, b"x" * 8),
-    "twice": packed(b'{"a":' + json.dumps(entry(0, 8)).encode() + b',"a":3}', b"x" * 8),
+    "twice": packed(b'{"a":%b,"a":%b}' % (2 * (json.dumps(entry(0, 8)).encode(),)), b"x" * 8),
 }
 
 

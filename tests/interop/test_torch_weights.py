@@ -120,7 +120,7 @@ def test_strides_offsets_and_shared_storages(path):
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_a_checkpoint_around_it_and_a_prefix_are_taken_off(path, key, prefix):
     state = {f"{prefix}a.weight": tensor(six(), (6,), (1,)), f"{prefix}b": tensor(six(), (), ())}
-    content = {"epoch": 3, key: state, "optimizer": [None]} if key else state
+    content = {"epoch": 3, "mine": state, key: state, "optimizer": [None]} if key else state
     assert list(read_state_dict(save(path, content, {"0": SIX.tobytes()}))) == ["a.weight", "b"]
 
 

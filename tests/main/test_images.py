@@ -229,6 +229,10 @@ BAD_FOLDERS = {
     "class_not_tested": ({"test/class 1": None}, ["no image of 'class 1' in test"]),
     "test_only": ({"train": None}, ["found test/ only"]),
     "too_deep": ({"train/class 0/more/x.png": IMAGE}, ["one folder per class"]),
+    "empty_class": ({"train/class 2/a.heic": b"x"}, ["train/class 2/ must hold images", "1 .heic"]),
+    "loose": ({"a.png": IMAGE}, ["one folder per class", "a.png"]),
+    "beside_parts": ({"more/class 0/a.png": IMAGE}, ["must not stand beside", "more/"]),
+    "two_trains": ({"Train/class 0/a.png": IMAGE}, ["one train part", "Train/, train/"]),
     "nothing": ({"train": None, "test": None, "a.txt": b""}, ["must hold images", "found none"]),
 }
 
@@ -276,6 +280,22 @@ def test_after_bad_images_the_corrected_command_runs_in_the_same_workdir(finishe
     (bad / "train/class 1/bad.png").unlink()
     assert run(*flags).status == 0
     assert numbers(tmp_path / "run") == numbers(finished[0])
+
+
+def test_a_few_images_train_without_a_setting(tmp_path):
+    """Fewer than a batch, than the neighbours and than a tenth of what the variant is made for."""
+    pixels = small_images.pixels(20)
+    files = {f"class {n % 2}/{n}.bmp": small_images.png(image) for n, image in enumerate(pixels)}
+    path = small_images.save(tmp_path / "set", files)
+    flags = [f"--config={CONFIGS}/image_folder.py:smoke", "--config.num_devices=1"]
+    flags += [f"--config.data_path={path}", f"--workdir={tmp_path}/run"]
+    assert run(*flags).status == 0
+    assert {row.steps for row in numbers(tmp_path / "run") if row.trained} == {4}
+    assert {row.protocol for row in numbers(tmp_path / "run")} == {"knn k=9", "linear"}
+    assert run(*flags).status == run(*flags, "--mode=eval").status == 0  # its own record fits
+    refused(run(*flags, "--config.batch_size=16"), "batch_size (32 there, 16 asked)")
+    own = ["--config.batch_size=19", f"--workdir={tmp_path}/other"]
+    refused(run(*flags[:-1], *own), "batch_size must be at most the 18 training images")
 
 
 # CIFAR

@@ -359,6 +359,6 @@ def test_what_a_killed_save_left_is_cleared_away_by_the_next_run(tmp_path):
     (left / "state" / "half").write_bytes(b"half")
     assert_same(restore(tmp_path)[0], state_at(1))
     assert left.exists()  # who only reads clears nothing away
-    save(tmp_path, [2])
+    save(tmp_path, [3])
     assert not left.exists()
-    assert_same(restore(tmp_path)[0], state_at(2))
+    assert_same(restore(tmp_path)[0], state_at(3))

@@ -17,10 +17,15 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 
-_PART = re.compile(
-    r"(?:(?P<train>train|training|trn)|(?P<test>test|testing|tst)"
-    r"|(?P<val>val|valid|validation|dev))(?:[ _-]?(?:set|data|images|imgs|split))?"
-)
+_WORDS = {
+    "train": ("train", "training", "trn"),
+    "test": ("test", "testing", "tst"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
+    "other": ("unlabeled", "unlabelled", "holdout", "pred", "predict", "inference"),
+}
+_MEANING = {word: part for part, words in _WORDS.items() for word in words}
+# What stands beside such a word without meaning anything: train_set, test images, val2017.
+_FILLER = {"set", "data", "images", "imgs", "split", "part", "dataset"}
 _WAY_OUT = "move them (above the classes there may be train/, test/ and val/ only)"
 
 Path = tuple[str, ...]
@@ -41,20 +46,40 @@ class Layout(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+class Barren(NamedTuple):
+    """A folder without an image that is read: what it holds instead, in words, and whether this is
+    text alone, like annotations."""
+
+    what: str = "none"
+    text: bool = False
+
+
 def part_of(folder: str) -> str | None:
-    """`"train"`, `"test"` or `"val"` where a name says so: `Train`, `test_set`, `valid`."""
-    found = _PART.fullmatch(folder.lower())
-    return found.lastgroup if found else None
+    """`"train"`, `"test"` or `"val"` where a name says so: `Train`, `test_set`, `valid`, `val2017`;
+    `"other"` for parts of other uses."""
+    part, rest = _split_name(folder)
+    return part if part and not rest else None
 
 
-def arrange(names: Sequence[str], *, barren: Mapping[str, str] = MappingProxyType({})) -> Layout:
+def _split_name(folder: str) -> tuple[str | None, Path]:
+    """The part in a folder's name, if there is one, and its other words."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folder).lower())
+    named = [word for word in words if word in _MEANING]
+    if len(named) != 1:
+        return None, tuple(words)
+    rest = (word for word in words if word not in _MEANING and word not in _FILLER)
+    return _MEANING[named[0]], tuple(rest)
+
+
+def arrange(names: Sequence[str], *, barren: Mapping[str, Barren] = MappingProxyType({})) -> Layout:
     """Parts and classes as the folders in the names tell them.
 
-    Images of `val` are tests where there is no `test`, and otherwise not used, with a warning.
+    Images of `val` are tests where there is no `test`; else they are not used, with a warning, as
+    those of parts for other uses.
 
     Args:
       names: of the images, one or more.
-      barren: folders without an image that is read, and what they hold instead, in words.
+      barren: folders without an image that is read.
 
     Raises:
       InputError: images lie at different depths, a class or a part is empty, folders mean parts and
@@ -63,28 +88,32 @@ def arrange(names: Sequence[str], *, barren: Mapping[str, str] = MappingProxyTyp
     given = [PurePosixPath(name).parts for name in names]
     shared = _shared(given)
     paths = [path[len(shared) :] for path in given]
-    empty = {PurePosixPath(folder).parts: what for folder, what in barren.items()}
+    empty = {PurePosixPath(folder).parts: found for folder, found in barren.items()}
     tops = sorted({path[0] for path in paths if len(path) > 1})
-    warnings = _check_tops(tops)
-    parted = bool(tops) and all(len(path) > 1 and part_of(path[0]) for path in paths)
-    if parted:
-        inside = {path: what for path, what in empty.items() if path[:-1] == shared}
-        _check_parts(tops, inside)
-    parts = np.array([part_of(path[0]) if parted else "train" for path in paths])
-    inner = [path[parted:] for path in paths]
-    _check_depths(names, parts, inner)
-    _check_barren(empty, shared, tops if parted else [], len(inner[0]) == 1)
+    warnings: list[str] = []
+    by_top = _parts_of(tops, warnings) if all(len(path) > 1 for path in paths) else {}
+    if by_top:
+        inside = {path: found for path, found in empty.items() if path[:-1] == shared}
+        _check_parts(by_top, inside)
+    parts = np.array([by_top[path[0]] if by_top else "train" for path in paths])
     if "test" not in parts:
         parts[parts == "val"] = "test"
-    elif unused := int((parts == "val").sum()):
+    used = np.isin(parts, ("train", "test"))
+    if not used.all():
+        tops = sorted({path[0] for path, of in zip(paths, used, strict=True) if not of})
         warnings.append(
-            f"{unused} images of the validation part are not used: training takes train/, tests "
-            "take test/; move them into one of these to use them"
+            f"images that are not used: {int((~used).sum())}, in {_listed(tops)}; only train/ and "
+            "test/ are, move them there to use them"
         )
+    inner = {int(row): paths[row][bool(by_top) :] for row in np.flatnonzero(used)}
+    _check_depths(names, parts, inner)
+    flat = len(next(iter(inner.values()))) == 1
+    places = [(*shared, top) for top, part in by_top.items() if part != "other"]
+    warnings += _check_barren(empty, shared, places, flat)
     rows = {part: np.flatnonzero(parts == part) for part in ("train", "test") if part in parts}
-    if len(inner[0]) == 1:
+    if flat:
         return Layout(rows, {}, (), tuple(warnings))
-    return _with_classes(rows, [path[0] for path in inner], warnings)
+    return _with_classes(rows, {row: path[0] for row, path in inner.items()}, warnings)
 
 
 def _shared(paths: list[Path]) -> Path:
@@ -98,60 +127,76 @@ def _shared(paths: list[Path]) -> Path:
     return shared
 
 
-def _check_tops(tops: list[str]) -> list[str]:
-    """Refuse parts among classes; a class called train, like a toy's, is allowed with a warning."""
-    parts = [top for top in tops if part_of(top)]
-    others = [top for top in tops if not part_of(top)]
-    if not parts or not others:
-        return []
-    if parts == ["train"]:
-        return [f"the folder train/ is read as a class, as it stands beside {_listed(others)}"]
+def _parts_of(tops: list[str], warnings: list[str]) -> dict[str, str]:
+    """The part that each folder is; {} where they are classes.
+
+    A class called train, like a toy's, is allowed with a warning.
+    """
+    split = {top: _split_name(top) for top in tops}
+    plain = {top: part for top, (part, rest) in split.items() if part and not rest}
+    main = {top: part for top, part in plain.items() if part != "other"}
+    if main and len(plain) == len(tops):
+        return plain
+    if not main:
+        named = {part for part, _ in split.values() if part != "other"}
+        if None in named or len(named) < 2:
+            return {}
+        if len({rest for _, rest in split.values()}) == 1:  # seg_train and seg_test
+            return {top: str(part) for top, (part, _) in split.items()}
+        raise InputError(
+            f"folders must be classes or parts, found both in the names of {_listed(tops)}; write "
+            "train/CLASS and test/CLASS"
+        )
+    others = [top for top in tops if top not in plain]
+    if list(plain.values()) == ["train"]:
+        warnings.append(
+            f"the folder {_listed(list(plain))} is read as a class, as it stands beside "
+            f"{_listed(others)}"
+        )
+        return {}
     raise InputError(
-        f"{_listed(parts)} must not stand beside other folders of images, found "
+        f"{_listed(list(plain))} must not stand beside other folders of images, found "
         f"{_listed(others)}; move the classes into train/, or rename what is a class"
     )
 
 
-def _check_parts(tops: list[str], beside: Mapping[Path, str]) -> None:
-    by_part: dict[str, list[str]] = {}
-    for top in tops:
-        by_part.setdefault(str(part_of(top)), []).append(top)
-    for part, folders in by_part.items():
+def _check_parts(by_top: Mapping[str, str], beside: Mapping[Path, Barren]) -> None:
+    for part in ("train", "test", "val"):
+        folders = [top for top, of in by_top.items() if of == part]
         if len(folders) > 1:
             raise InputError(
                 f"there must be one {part} part, found {_listed(folders)}; move them together"
             )
-    if "train" not in by_part:
+    if "train" not in by_top.values():
         raise InputError(
-            f"images to train on must be in train/, found {_listed(tops)} only; rename it"
+            f"images to train on must be in train/, found {_listed(list(by_top))} only; rename it"
         )
-    for path, what in beside.items():
+    for path, found in beside.items():
         part = part_of(path[-1])
-        if part == "test" or (part == "val" and "test" not in by_part):
-            raise _barren(path, what)
+        if part == "test" or (part == "val" and "test" not in by_top.values()):
+            raise _refusal(path, found)
 
 
-def _check_depths(names: Sequence[str], parts: np.ndarray, inner: list[Path]) -> None:
+def _check_depths(names: Sequence[str], parts: np.ndarray, inner: Mapping[int, Path]) -> None:
     """Images lie in one folder per class, or all in none."""
-    depth = Counter(len(path) for path in inner)
-    if len(depth) == 1 and max(depth) <= 2:
+    depths = {row: len(path) for row, path in inner.items()}
+    first = next(iter(depths))
+    odd = next((row for row, depth in depths.items() if depth != depths[first]), None)
+    if odd is None and depths[first] <= 2:
         return
-    deepest, first = max(inner, key=len), 0
-    odd = next((row for row, path in enumerate(inner) if len(path) != len(inner[0])), None)
-    by_part = {part: {len(p) for p, of in zip(inner, parts, strict=True) if of == part}
-               for part in np.unique(parts)}  # fmt: skip
-    if by_part.get("train") == {2} and odd is not None and max(depth) == 2:
-        flat = [part for part, depths in by_part.items() if depths == {1}]
-        if flat:
-            name = names[next(row for row, part in enumerate(parts) if part == flat[0])]
-            raise InputError(
-                f"images of {flat[0]} must lie in the class folders of train/, found {name}; sort "
-                "them into classes, or leave them out"
-            )
-    if any(part_of(folder) for folder in deepest[1:-1]):
-        first = inner.index(deepest)
+    by_part: dict[str, set[int]] = {}
+    for row, depth in depths.items():
+        by_part.setdefault(str(parts[row]), set()).add(depth)
+    if by_part == {"train": {2}, "test": {1}}:
+        name = names[next(row for row in depths if parts[row] == "test")]
         raise InputError(
-            f"train/ and test/ must stand above the classes, found {names[first]}; move them up"
+            f"test images must lie in the class folders of train/, found {name}; sort them into "
+            "classes, or leave them out"
+        )
+    deepest = max(depths, key=lambda row: depths[row])
+    if any(part_of(folder) for folder in inner[deepest][1:-1]):
+        raise InputError(
+            f"train/ and test/ must stand above the classes, found {names[deepest]}; move them up"
         )
     raise InputError(
         "images must lie in one folder per class, or all in none, found "
@@ -159,31 +204,39 @@ def _check_depths(names: Sequence[str], parts: np.ndarray, inner: list[Path]) ->
     )
 
 
-def _check_barren(empty: Mapping[Path, str], shared: Path, parts: list[str], flat: bool) -> None:
-    """Refuse a folder that stands where classes stand and holds no image."""
+def _check_barren(
+    empty: Mapping[Path, Barren], shared: Path, parts: list[Path], flat: bool
+) -> list[str]:
+    """Refuse a folder that stands where classes stand and holds no image; warns where it holds
+    text."""
     if parts:
-        places = [(*shared, part) for part in parts]
+        places = parts
     elif flat:  # `dogs/` with images beside `cats/` without: one class, not none
         places = [shared[:-1]] if shared else []
     else:
         places = [shared]
-    for path, what in empty.items():
+    warnings = []
+    for path, found in empty.items():
+        if path[:-1] in places and not found.text:
+            raise _refusal(path, found)
         if path[:-1] in places:
-            raise _barren(path, what)
+            warnings.append(f"{'/'.join(path)}/ is no class: it holds {found.what}, no images")
+    return warnings
 
 
-def _barren(path: Path, what: str) -> InputError:
+def _refusal(path: Path, found: Barren) -> InputError:
     return InputError(
-        f"{'/'.join(path)}/ must hold images that can be read, found {what}; add some, or "
+        f"{'/'.join(path)}/ must hold images that can be read, found {found.what}; add some, or "
         "move the folder elsewhere (or begin its name with a dot)"
     )
 
 
-def _with_classes(rows: dict[str, np.ndarray], folders: list[str], warnings: list[str]) -> Layout:
+def _with_classes(
+    rows: dict[str, np.ndarray], folders: Mapping[int, str], warnings: list[str]
+) -> Layout:
     # macOS writes é as two characters, others as one.
-    names = [unicodedata.normalize("NFC", folder) for folder in folders]
-    used = {names[row] for part in rows.values() for row in part}
-    classes = sorted(used)
+    names = {row: unicodedata.normalize("NFC", folder) for row, folder in folders.items()}
+    classes = sorted(set(names.values()))
     if all(re.fullmatch("[0-9]+", name) for name in classes):
         classes.sort(key=int)  # 2 before 10
     if len(classes) == 1:
@@ -195,7 +248,7 @@ def _with_classes(rows: dict[str, np.ndarray], folders: list[str], warnings: lis
     alike = [name for name in classes if name.casefold() in twins]
     number = {name: index for index, name in enumerate(classes)}
     labels = {
-        part: np.array([number[names[row]] for row in index], np.int64)
+        part: np.array([number[names[int(row)]] for row in index], np.int64)
         for part, index in rows.items()
     }
     for part, values in labels.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from mmix_jax.data.images.folder_layout import Barren
 from mmix_jax.data.images.image_files import ENDINGS
 from mmix_jax.data.store.containers import open_container
 from mmix_jax.errors import InputError
@@ -12,6 +13,11 @@ from mmix_jax.errors import InputError
 # What systems and programs leave behind, beside names that begin with a dot.
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found",
            "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}  # fmt: skip
+# Endings of text and tables: who puts them into a folder does not mean a class.
+TEXTS = {
+    ".txt", ".md", ".rst", ".pdf", ".html", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml",
+    ".yml", ".toml", ".xlsx", ".mat", ".parquet", ".py", ".ipynb", ".sh", ".log",
+}  # fmt: skip
 
 
 class Listing(NamedTuple):
@@ -72,8 +78,8 @@ def hidden(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _LITTER for part in parts)
 
 
-def barren_folders(found: Listing) -> dict[str, str]:
-    """Folders without an image, sorted, and what they hold: `none`, or files of which kinds."""
+def barren_folders(found: Listing) -> dict[str, Barren]:
+    """Folders without an image, sorted, and what they hold."""
     holding: set[str] = set()
     for name in found.images:
         holding.update(map(str, PurePosixPath(name).parents))
@@ -82,9 +88,10 @@ def barren_folders(found: Listing) -> dict[str, str]:
         if not hidden(name):
             for folder in map(str, PurePosixPath(name).parents):
                 within.setdefault(folder, []).append(kind)
+    barren = {folder: within[folder] for folder in sorted(within.keys() - holding - {"."})}
     return {
-        folder: told_kinds(within[folder]) if within[folder] else "none"
-        for folder in sorted(within.keys() - holding - {"."})
+        folder: Barren(told_kinds(kinds), TEXTS.issuperset(kinds)) if kinds else Barren()
+        for folder, kinds in barren.items()
     }
 
 
