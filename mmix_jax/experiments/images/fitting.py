@@ -66,7 +66,7 @@ def fit(config: ImageConfig, dataset: ImageDataset) -> Fitted:
         for name, share in {"eval_every": 20, "checkpoint_every": 10}.items():
             if _is_usual(config, name):
                 changes[name] = min(getattr(config, name), max(steps // share, 1))
-        training = f"{steps} steps: {_epochs(config, per_epoch)}"
+        training = f"{steps} {'step' if steps == 1 else 'steps'}: {_epochs(config, per_epoch)}"
         if config.warmup_steps >= steps:
             raise InputError(
                 f"warmup_steps must be fewer than the steps, found {config.warmup_steps} of "
