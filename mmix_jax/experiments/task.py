@@ -61,7 +61,8 @@ def in_epochs(config: RunT, per_epoch: int) -> tuple[RunT, str]:
     why = f"{epochs} (--config.num_epochs)"
     if wanted > steps:
         why = f"num_steps, before the end of {epochs}"
-    return dataclasses.replace(config, num_steps=steps), f"{steps} steps: {why}"
+    told = f"{steps} {'step' if steps == 1 else 'steps'}: {why}"
+    return dataclasses.replace(config, num_steps=steps), told
 
 
 class Training(NamedTuple):

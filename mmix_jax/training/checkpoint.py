@@ -16,7 +16,7 @@ from mmix_jax.surroundings import plainly_named
 from mmix_jax.training.interrupts import whole
 
 _NO_SCORE = -1e30  # the metric of a checkpoint that was no improvement: never among the best
-_DIGESTS, _UNFINISHED = "digests.json", "digests.json.tmp"
+_DIGESTS = "digests.json"
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +30,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
-        if path.name not in (_DIGESTS, _UNFINISHED)
+        if path.name != _DIGESTS
     }
 
 
@@ -115,9 +115,10 @@ class Checkpointer:
                 )
                 self._manager.wait_until_finished()
                 folder = self.folder / str(step)
+                temporary = folder / f"{_DIGESTS}.tmp"
                 digests = json.dumps(_digests(folder), indent=1)
-                (folder / _UNFINISHED).write_text(digests, encoding="utf-8")
-                os.replace(folder / _UNFINISHED, folder / _DIGESTS)
+                temporary.write_text(digests, encoding="utf-8")
+                os.replace(temporary, folder / _DIGESTS)
         except OSError as error:
             raise InputError(
                 f"a checkpoint must be writable at {self.folder}, found {_line(error)}; free the "
