@@ -25,7 +25,8 @@ def native(x: Any) -> Any:
 def wide(dtype) -> jnp.dtype:
     """The type of sums: at least float32."""
     # NumPy has float64 where jax's own promotion knows none.
-    return np.dtype(np.float64) if dtype == np.float64 else jnp.promote_types(dtype, jnp.float32)
+    dtype = np.dtype(dtype)
+    return dtype if dtype == np.float64 else jnp.promote_types(dtype, jnp.float32)
 
 
 def is_number(dtype) -> bool:
