@@ -8,7 +8,10 @@ def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
     """`__getattr__` of a package whose names live in modules of its own: {name: module}.
 
     Example:
-      >>> __getattr__ = importer(__name__, {"mix_edges": "edges"})
+      >>> from mmix_jax.lazy import importer
+      >>> __getattr__ = importer("mmix_jax.mixing", {"mix_edges": "edges"})
+      >>> __getattr__("mix_edges").__name__
+      'mix_edges'
     """
 
     def get(name: str) -> object:

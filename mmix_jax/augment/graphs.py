@@ -12,6 +12,8 @@ def feature_mask(key: jax.Array, num_features: int, rate: float, dtype=jnp.float
     (Â X) diag(m) = Â (X diag(m)). Nothing is rescaled.
 
     Example:
+      >>> import jax
+      >>> from mmix_jax.augment.graphs import feature_mask
       >>> feature_mask(jax.random.key(0), 3, 0.0)
       Array([1., 1., 1.], dtype=float32)
     """

@@ -215,6 +215,8 @@ def augment(
       ValueError: images of another type or shape, or mean and std that do not fit the channels.
 
     Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from mmix_jax.augment.images import augment
       >>> images = jnp.zeros((2, 32, 32, 3), jnp.uint8)
       >>> augment(jax.random.key(0), images).shape
       (2, 32, 32, 3)

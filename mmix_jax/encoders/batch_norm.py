@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.ops.arrays import floats
 from mmix_jax.ops.collectives import device_count, gather
 
 
@@ -14,7 +15,8 @@ class BatchNorm(nn.Module):
 
     While training, mean and biased variance are the batch's, and running statistics move towards
     them by a tenth, the variance as torch's: the unbiased one. Statistics, running ones included,
-    are never narrower than float32. A constant channel has variance 0 and comes out as the bias.
+    are never narrower than float32. A constant channel has variance 0 and comes out as the bias;
+    one whose variance leaves its type is NaN.
 
     Attributes:
       views: the batch is this many equal parts along axis 0. Each is normalised by its own
@@ -40,6 +42,7 @@ class BatchNorm(nn.Module):
           ValueError: while training, `views` parts of a batch that they do not divide, or a single
             value per channel.
         """
+        x = floats("x", x)
         channels = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, channels)
         bias = self.param("bias", nn.initializers.zeros, channels)
@@ -70,6 +73,8 @@ class BatchNorm(nn.Module):
         else:
             mean = running_mean.value.reshape(per_channel)
             variance = running_var.value.reshape(per_channel)
+        # The square of a finite number may not be finite: then a slope of 0 would hide it.
+        variance = jnp.where(jnp.isinf(variance), jnp.nan, variance)
         slope = jax.lax.rsqrt(variance + self.epsilon) * scale.reshape(per_channel)
         y = ((wide - mean) * slope + bias.reshape(per_channel)).reshape(x.shape)
         return y if self.dtype is None else y.astype(self.dtype)

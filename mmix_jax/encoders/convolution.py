@@ -5,6 +5,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.ops.arrays import floats
+
 # Numbers in the columns of a block of images: what stays in a CPU's cache.
 _BLOCK = 1_200_000
 # Numbers in an image from which on values and gradients of images go by columns too.
@@ -21,7 +23,9 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     row of columns holding the k · k · C numbers that an output reads. Values and gradients with
     respect to x are columns · kernel where images are large, 1.5 times faster.
     """
-    return _conv(x, kernel, stride)
+    x, kernel = floats("x", x), floats("kernel", kernel)
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return _conv(x.astype(dtype), kernel.astype(dtype), stride)
 
 
 def _direct(x, kernel, stride):

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
+from mmix_jax.ops.arrays import floats, numbers_of
 from mmix_jax.ops.sparse import Array, SparsePattern, sparse_multiply, sparse_pattern
 
 # Shares of non-zero features below which gathered rows beat a matrix product on a CPU.
@@ -21,6 +22,7 @@ class SparseFeatures(NamedTuple):
 
 def stored_features(x: np.ndarray, num_rows: int) -> "np.ndarray | SparseFeatures":
     """x [N, F] padded with zero rows to `num_rows`; sparse where under 1 % of it is not zero."""
+    x = np.asarray(numbers_of("features", x))
     rows, columns = np.nonzero(x)
     if rows.size < _SPARSE_BELOW * x.size:
         pattern = sparse_pattern(rows, columns, num_rows, x.shape[1])
@@ -43,6 +45,7 @@ class Linear(nn.Module):
         mask: jax.Array | None = None,
     ) -> jax.Array:
         init = nn.initializers.xavier_uniform()
+        x = x if isinstance(x, SparseFeatures) else floats("features", x)
         kernel: Any = self.param("kernel", init, (num_features_of(x), self.width))
         kernel = kernel if mask is None else mask[:, None] * kernel
         if isinstance(x, SparseFeatures):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from mmix_jax.encoders.features import Linear, SparseFeatures
 from mmix_jax.encoders.gcn import Propagate, activate, identity
+from mmix_jax.ops.arrays import floats, indices, mask_of, widened
 from mmix_jax.ops.segment import segment_softmax
 from mmix_jax.ops.sparse import SparsePattern, sparse_multiply
 
@@ -33,16 +34,27 @@ def attention(
       senders, receivers, edge_mask: [E].
 
     Returns:
-      (α of the edges [E, H], 0 where masked; α_ii [N, H]).
+      (α of the edges [E, H], 0 where masked; α_ii [N, H]), float32 at least.
     """
+    h, to_receiver, to_sender = (
+        widened(floats(name, x))
+        for name, x in (("h", h), ("to_receiver", to_receiver), ("to_sender", to_sender))
+    )
+    edge_mask = mask_of("edge_mask", edge_mask)
+    senders, from_inside = indices("senders", senders, h.shape[0], edge_mask)
+    receivers, to_inside = indices("receivers", receivers, h.shape[0], edge_mask)
+    edge_mask &= from_inside & to_inside
     of_receiver = jnp.sum(h * to_receiver[None], axis=-1)
     of_sender = jnp.sum(h * to_sender[None], axis=-1)
     nodes = jnp.arange(h.shape[0], dtype=receivers.dtype)
     scores = jnp.concatenate([of_receiver[receivers] + of_sender[senders], of_receiver + of_sender])
     mask = jnp.concatenate([edge_mask & (senders != receivers), jnp.ones(h.shape[0], bool)])
-    softmax = jax.vmap(segment_softmax, in_axes=(1, None, None, None), out_axes=1)
     rows = jnp.concatenate([receivers, nodes])
-    weights = softmax(nn.leaky_relu(scores, _LEAK), rows, h.shape[0], mask)
+
+    def softmax(scores):
+        return segment_softmax(scores, rows, h.shape[0], mask)
+
+    weights = jax.vmap(softmax, in_axes=1, out_axes=1)(nn.leaky_relu(scores, _LEAK))
     return weights[: senders.shape[0]], weights[senders.shape[0] :]
 
 
@@ -87,7 +99,8 @@ class GAT(nn.Module):
             weights, own = attention(
                 h, to_receiver, to_sender, graph.senders, graph.receivers, keep
             )
-            h = sparse_multiply(pattern, weights[:num_edges], h) + own[:, :, None] * h
+            own_part = (own[:, :, None] * h).astype(h.dtype)
+            h = sparse_multiply(pattern, weights[:num_edges], h) + own_part
             h = h.mean(axis=1) if last else h.reshape(h.shape[0], -1)
             bias = self.param(f"bias_{layer}", nn.initializers.zeros, (h.shape[1],))
             h = activate(self.activation, f"prelu_{layer}")(h + bias[None, :])

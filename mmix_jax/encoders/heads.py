@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from mmix_jax.encoders.batch_norm import BatchNorm
+from mmix_jax.ops.arrays import floats
 
 # torch.nn.Linear's: uniform within ±1/√(fan-in), which is also the bound of its bias.
 _LINEAR = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -17,6 +18,7 @@ class Predictor(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
         init = nn.initializers.xavier_uniform()
+        z = floats("z", z)
         hidden = nn.Dense(self.width, use_bias=False, kernel_init=init)(z)
         hidden = nn.PReLU(negative_slope_init=0.25)(hidden)
         return nn.Dense(self.width, use_bias=False, kernel_init=init)(hidden)
@@ -30,6 +32,7 @@ class Projections(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         init = nn.initializers.xavier_uniform()
+        z = floats("z", z)
         q = nn.Dense(self.width, use_bias=False, kernel_init=init, name="p_m")(z)
         k = nn.Dense(self.width, use_bias=False, kernel_init=init, name="p_n")(z)
         return q, k
@@ -48,6 +51,7 @@ class ProjectionHead(nn.Module):
 
     @nn.compact
     def __call__(self, h: jax.Array, *, train: bool = False) -> jax.Array:
+        h = floats("h", h)
         width = h.shape[-1]
 
         def bias_init(key, shape, dtype):
@@ -69,5 +73,6 @@ class NodeHead(nn.Module):
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
+        z = floats("z", z)
         h = nn.elu(nn.Dense(self.hidden, kernel_init=_LINEAR, name="hidden")(z))
         return nn.Dense(z.shape[-1], kernel_init=_LINEAR, name="output")(h)

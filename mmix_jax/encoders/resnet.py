@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from mmix_jax.encoders.batch_norm import BatchNorm
 from mmix_jax.encoders.convolution import conv
+from mmix_jax.ops.arrays import native
 
 # Kaiming-normal over the fan-out with ReLU's gain, as torchvision initialises convolutions.
 _KAIMING = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -83,12 +84,13 @@ class ResNet18(nn.Module):
         Raises:
           ValueError: `x` is no batch of floating point images, or does not split into `views`.
         """
+        x = native(x)
         if x.ndim != 4 or not jnp.issubdtype(x.dtype, jnp.floating):
             raise ValueError(
                 f"images must be floating point [B, H, W, C], found {x.dtype} {x.shape}; "
                 "normalise them before"
             )
-        x = Conv(self.width, 3, 1, self.dtype, name="conv")(x)
+        x = Conv(self.width, 3, 1, self.dtype, name="conv")(jnp.asarray(x))
         norm = BatchNorm(self.views, self.axis_name, self.dtype, name="norm")
         x = nn.relu(norm(x, train=train))
         for stage, num_blocks in enumerate(self.stages):

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.fields import Range
 from mmix_jax.graphs.types import Split
+from mmix_jax.ops.arrays import floats, native, numbers_of, widened
+from mmix_jax.ops.numbers import real_number
+
+L2_WEIGHTS = Range(0.0, float(np.finfo(np.float64).max), "must hold finite weights of 0 or more")
+POSITIVE_WEIGHTS = Range(
+    0.0, float(np.finfo(np.float64).max), "must hold positive finite numbers", open=True
+)
+RATES = POSITIVE_WEIGHTS._replace(words="must be positive and finite")
 
 
 def check_embeddings(
@@ -19,7 +27,7 @@ def check_embeddings(
       ValueError: a shape, or the type of the labels, is wrong; the message begins with ``task``.
       InputError: an embedding is not finite.
     """
-    z, labels = np.asarray(z), np.asarray(labels)
+    z, labels = np.asarray(numbers_of("embeddings", z)), np.asarray(native(labels))
     if z.ndim != 2 or labels.shape != z.shape[:1]:
         raise ValueError(
             f"{task} needs z [N, D] and labels [N], "
@@ -35,7 +43,15 @@ def check_embeddings(
             f"embeddings must be finite, found NaN or infinity in {bad_rows} of {len(z)} rows; "
             "the training diverged: lower its learning rate"
         )
-    return labels
+    return np.asarray(fitting(labels))
+
+
+def fitting(labels: np.ndarray) -> np.ndarray:
+    """Integers in a type that jax takes as it is: int32, or int64 where numbers are larger."""
+    fits = labels.size == 0 or (labels.min() >= -(2**31) and labels.max() < 2**31)
+    if not fits and labels.max() >= 2**63:
+        raise ValueError(f"labels must be below 2**63, found {labels.max()}; renumber the classes")
+    return labels.astype(np.int32 if fits else np.int64)
 
 
 def check_split(split: Split, labels: np.ndarray) -> Split:
@@ -45,10 +61,10 @@ def check_split(split: Split, labels: np.ndarray) -> Split:
       ValueError: a part is no integer array [n].
       InputError: a part is empty, points outside the nodes, or at a node without label.
     """
-    split = Split(*map(np.asarray, split))
+    split = Split(*(np.asarray(native(part)) for part in split))
     for name, part in split._asdict().items():
         _check_part(f"split.{name}", part, labels)
-    return split
+    return Split(*(part.astype(np.int32) for part in split))
 
 
 def _check_part(name: str, part: np.ndarray, labels: np.ndarray) -> None:
@@ -75,8 +91,7 @@ def _check_part(name: str, part: np.ndarray, labels: np.ndarray) -> None:
 
 def as_floats(x: np.ndarray | jax.Array) -> jax.Array:
     """On the device; integers, and floats narrower than 32 bits, in float32."""
-    x = jnp.asarray(x)
-    return x if x.dtype in (jnp.float32, jnp.float64) else x.astype(jnp.float32)
+    return widened(floats("features", x))
 
 
 def check_label_matrix(
@@ -88,7 +103,7 @@ def check_label_matrix(
       ValueError: a shape, or the type of the labels, is wrong; the message begins with ``task``.
       InputError: an embedding is not finite, or a label is neither 0 nor 1.
     """
-    labels = np.asarray(labels)
+    labels = np.asarray(native(labels))
     if labels.ndim != 2 or len(labels) != len(z) or labels.shape[1] == 0:
         raise ValueError(
             f"{task} needs labels [N, L] with L > 0 beside z [N, D], found shapes {labels.shape} "
@@ -116,10 +131,19 @@ def check_l2_grid(l2_grid: Sequence[float], example: Sequence[float]) -> list[fl
     Raises:
       ValueError: as said.
     """
-    grid = sorted(float(value) for value in l2_grid)
-    if not grid or not all(0.0 <= value < np.inf for value in grid):
-        raise ValueError(
-            f"l2_grid must hold finite weights of 0 or more, found {list(l2_grid)}; "
-            f"e.g. {tuple(example)}"
-        )
-    return grid
+    return sorted_grid("l2_grid", l2_grid, L2_WEIGHTS, example)
+
+
+def sorted_grid(
+    name: str, grid: Sequence[float], within: Range, example: Sequence[float]
+) -> list[float]:
+    """The numbers of a grid in ascending order, once there are some, all `within`."""
+    given = [] if np.ndim(grid) == 0 else list(grid)
+    try:
+        values = sorted(real_number(name, value, within, "") for value in given)
+    except ValueError:
+        values = []
+    if not values:
+        found = given if np.ndim(grid) else grid
+        raise ValueError(f"{name} {within.words}, found {found}; e.g. {tuple(example)}")
+    return values

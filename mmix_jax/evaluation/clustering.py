@@ -5,6 +5,8 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import check_embeddings
+from mmix_jax.ops.arrays import numbers_of, wide
+from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
 from mmix_jax.results import Score, score
 
 
@@ -39,8 +41,12 @@ def clustering(
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     labels = check_embeddings("clustering", z, labels)
-    _check_counts(labels, num_clusters, num_repeats)
-    z = np.asarray(z)
+    num_clusters = whole_number("num_clusters", num_clusters, -MOST_ROWS, "it is a number")
+    num_repeats = whole_number("num_repeats", num_repeats, 1, "10 is the default")
+    seed = seed_number("seed", seed)
+    _check_counts(labels, num_clusters)
+    z = np.asarray(numbers_of("embeddings", z))
+    z = z.astype(wide(z.dtype), copy=False)
     known = labels >= 0
     nmi, ari = [], []
     for state in np.random.SeedSequence(seed).generate_state(num_repeats):
@@ -51,9 +57,7 @@ def clustering(
     return {"nmi": score(nmi), "ari": score(ari)}
 
 
-def _check_counts(labels: np.ndarray, num_clusters: int, num_repeats: int) -> None:
-    if num_repeats < 1:
-        raise ValueError(f"num_repeats must be at least 1, found {num_repeats}; 10 is the default")
+def _check_counts(labels: np.ndarray, num_clusters: int) -> None:
     if not 1 <= num_clusters <= len(labels):
         raise InputError(
             f"k-means on {len(labels)} nodes needs 1 to {len(labels)} clusters, "

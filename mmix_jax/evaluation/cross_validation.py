@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from mmix_jax.evaluation.checks import POSITIVE_WEIGHTS, sorted_grid
 from mmix_jax.evaluation.folds import (
     Embeddings,
     checked_rows,
@@ -21,6 +22,7 @@ from mmix_jax.evaluation.folds import (
 )
 from mmix_jax.evaluation.knn import knn_predict
 from mmix_jax.evaluation.svm import in_row_space, svm_path, svm_predict
+from mmix_jax.ops.numbers import whole_number
 from mmix_jax.results import score
 
 SVM_CS = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
@@ -273,9 +275,10 @@ def _in_threads(evaluate: Callable[[int], _Outcome], settings: _Settings) -> lis
     import joblib
     from threadpoolctl import threadpool_limits
 
-    num_threads = settings.num_threads
-    if num_threads is None:
+    if settings.num_threads is None:
         num_threads = min(joblib.cpu_count(), settings.num_folds)
+    else:
+        num_threads = whole_number("num_threads", settings.num_threads, 1, "None is one per core")
     outcomes = []
     # One thread per matrix product: folds side by side are faster than cores within a small
     # product, and the numbers do not depend on how a product is shared out.
@@ -294,9 +297,4 @@ def _in_threads(evaluate: Callable[[int], _Outcome], settings: _Settings) -> lis
 
 def _checked_cs(cs: Sequence[float]) -> list[float]:
     """The C's in ascending order."""
-    grid = sorted(float(c) for c in cs)
-    if not grid or not all(0.0 < c < np.inf for c in grid):
-        raise ValueError(
-            f"cs must hold positive finite numbers, found {list(cs)}; e.g. {LOGISTIC_CS}"
-        )
-    return grid
+    return sorted_grid("cs", cs, POSITIVE_WEIGHTS, LOGISTIC_CS)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.ops.arrays import by_power_of_two, numbers_of
 
 Array = np.ndarray | jax.Array
 
@@ -65,7 +66,7 @@ def cosine_similarities(z_anchor: Array, z_other: Array) -> np.ndarray:
       ValueError: the shapes differ or are not [T, D].
       InputError: an embedding is not finite.
     """
-    z_anchor, z_other = np.asarray(z_anchor, np.float64), np.asarray(z_other, np.float64)
+    z_anchor, z_other = _in_float64("embeddings", z_anchor), _in_float64("embeddings", z_other)
     if z_anchor.ndim != 2 or z_anchor.shape != z_other.shape:
         raise ValueError(
             "cosines need two arrays [T, D] of one shape, "
@@ -73,9 +74,14 @@ def cosine_similarities(z_anchor: Array, z_other: Array) -> np.ndarray:
         )
     for z in (z_anchor, z_other):
         _check_finite("embeddings", z)
+    z_anchor, z_other = by_power_of_two(z_anchor), by_power_of_two(z_other)
     lengths = np.linalg.norm(z_anchor, axis=1) * np.linalg.norm(z_other, axis=1)
     products = np.einsum("td,td->t", z_anchor, z_other)
     return products / np.where(lengths > 0, lengths, 1.0)
+
+
+def _in_float64(name: str, x: Array) -> np.ndarray:
+    return np.asarray(numbers_of(name, x)).astype(np.float64)
 
 
 def spearman(similarity: Array, distance: Array) -> float:
@@ -95,7 +101,7 @@ def spearman(similarity: Array, distance: Array) -> float:
     """
     from scipy.stats import spearmanr
 
-    distance = np.asarray(distance, np.float64)
+    distance = _in_float64("distance", distance)
     known = ~np.isnan(distance)
     similarity, distance = _checked(
         "similarity", similarity, "distance", np.where(known, distance, 0.0)
@@ -114,7 +120,7 @@ def spearman(similarity: Array, distance: Array) -> float:
 
 def _checked(name: str, values: Array, other: str, others: Array) -> tuple[np.ndarray, np.ndarray]:
     """Two finite vectors of one length, in float64."""
-    first, second = np.asarray(values, np.float64), np.asarray(others, np.float64)
+    first, second = _in_float64(name, values), _in_float64(other, others)
     if first.ndim != 1 or first.size == 0 or first.shape != second.shape:
         raise ValueError(
             f"{name} and {other} must be vectors of one length above 0, "

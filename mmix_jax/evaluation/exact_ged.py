@@ -10,6 +10,7 @@ import numpy as np
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.edits import draw_subgraph, substitute_edges
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.numbers import seed_number, whole_number
 
 Pair = tuple[Graph, Graph]
 MAX_SUBSTITUTIONS = 4
@@ -37,6 +38,9 @@ def make_small_pairs(
       InputError: ``max_nodes`` is below 5, fewer than two graphs are large enough, or 100 draws in
         a row gave no subgraph to substitute edges in.
     """
+    num = whole_number("num", num, 0, "200 is the default", error=InputError)
+    max_nodes = whole_number("max_nodes", max_nodes, 0, "8 is the default", error=InputError)
+    seed = seed_number("seed", seed, error=InputError)
     eligible = [graph for graph in graphs if graph.num_nodes >= max_nodes]
     if max_nodes < MIN_NODES or len(eligible) < 2:
         raise InputError(

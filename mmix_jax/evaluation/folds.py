@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import check_embeddings
+from mmix_jax.ops.arrays import native, numbers_of
+from mmix_jax.ops.numbers import MOST_ROWS, whole_number
 
 Embeddings = np.ndarray | jax.Array
 
@@ -28,8 +31,12 @@ def standardised(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nd
 
     A column that is constant in the training part, up to the rounding of its type, becomes 0.
     """
-    rounding = np.finfo(train.dtype).eps if train.dtype == np.float32 else np.finfo(float).eps
+    floating = jnp.issubdtype(train.dtype, jnp.floating)
+    rounding = float(jnp.finfo(train.dtype).eps) if floating else np.finfo(float).eps
     train, test = train.astype(np.float64), test.astype(np.float64)
+    # By a power of two, which rounds nothing: the square of a finite number may not be finite.
+    _, exponent = np.frexp(np.abs(train).max(axis=0, initial=0.0))
+    train, test = np.ldexp(train, -exponent), np.ldexp(test, -exponent)
     mean, std = train.mean(axis=0), train.std(axis=0)
     constant = std <= 4.0 * rounding * np.abs(mean)
     scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, std))
@@ -49,14 +56,14 @@ def checked_rows(
         raise ValueError("a cross-validation needs candidates, found none; give embeddings [M, D]")
     for z in candidates:
         check_embeddings("cross-validation", z, labels)
-    labels = np.asarray(labels)
+    labels = np.asarray(native(labels))
     unknown = int((labels < 0).sum())
     if unknown:
         raise InputError(
             f"cross-validation needs a label for every row, found {unknown} of {len(labels)} "
             "without; leave them out"
         )
-    return [np.asarray(z) for z in candidates], labels
+    return [np.asarray(numbers_of("embeddings", z)) for z in candidates], labels
 
 
 def numbered_classes(
@@ -74,6 +81,9 @@ def numbered_classes(
       ValueError: the seed or a number of folds is out of range.
       InputError: there is only one class, or one has fewer members than folds.
     """
+    for name, value in (("num_folds", num_folds), ("inner_folds", inner_folds), ("seed", seed)):
+        if value is not None:
+            whole_number(name, value, -MOST_ROWS, "the protocol has 10, 5 and 0", high=2**64)
     if num_folds < 2 or (inner_folds is not None and inner_folds < 2):
         raise ValueError(
             "num_folds and inner_folds must be at least 2, "

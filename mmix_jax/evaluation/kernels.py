@@ -12,6 +12,7 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.numbers import whole_number
 
 # Pairs in one kernel matrix: grakel computes all entries, of which only one per pair is wanted.
 _CHUNK = 64
@@ -53,8 +54,7 @@ def weisfeiler_lehman_similarity(
       ValueError: not as many anchors as others, or none; ``iterations`` is below 1.
       InputError: grakel is not installed.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, found {iterations}; 5 is the default")
+    iterations = whole_number("iterations", iterations, 1, "5 is the default")
     kernels = _grakel_kernels()
 
     def kernel():

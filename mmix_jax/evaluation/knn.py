@@ -7,8 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmix_jax.evaluation.checks import as_floats, check_embeddings
+from mmix_jax.evaluation.checks import as_floats, check_embeddings, fitting
+from mmix_jax.fields import POSITIVE
+from mmix_jax.ops.arrays import native
+from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
 from mmix_jax.ops.similarity import normalise
+
+# From here on down powers of cosines are taken from the nearest's.
+_SHARP = 1 / 40
+# Differences of cosines over it stay within float32.
+_LOWEST_TEMPERATURE = 1e-35
 
 
 class Votes(NamedTuple):
@@ -35,9 +43,11 @@ def knn_predict(
 ) -> Votes:
     """Votes of the k rows of the bank with the largest cosine to each query.
 
-    A vote counts 1, or exp(cosine / temperature). Among equally near rows the earlier ones are
-    taken; among classes with equal votes the one whose nearest voter is nearer comes first, and
-    among classes without votes the smaller number. A zero vector has cosine 0 with everything.
+    A vote counts 1, or exp(cosine / temperature). Below a temperature of 1/40, where such powers
+    leave float32, it is exp((cosine − the nearest's) / temperature): the same order, and the
+    nearest counts 1. Among equally near rows the earlier ones are taken; among classes with equal
+    votes the one whose nearest voter is nearer comes first, and among classes without votes the
+    smaller number. A zero vector has cosine 0 with everything.
     Blocks of queries are compared at a time, so that memory does not grow with their number.
 
     Args:
@@ -54,10 +64,15 @@ def knn_predict(
       ValueError: a shape, a label, ``k``, ``temperature`` or ``block_size`` is not as described.
     """
     bank, queries = as_floats(bank), as_floats(queries)
-    labels = np.asarray(bank_labels)
-    _check(bank, labels, queries, k, num_classes, temperature)
-    if block_size < 1:
-        raise ValueError(f"block_size must be at least 1, found {block_size}; raise it")
+    labels = np.asarray(native(bank_labels))
+    k = whole_number("k", k, -MOST_ROWS, "lower k")
+    num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
+    block_size = whole_number("block_size", block_size, 1, "raise it")
+    if temperature is not None:
+        positive = real_number("temperature", temperature, POSITIVE, "None gives equal votes")
+        temperature = max(positive, _LOWEST_TEMPERATURE)
+    _check(bank, labels, queries, k, num_classes)
+    labels = fitting(labels)
     num_queries = len(queries)
     block = max(1, min(block_size, num_queries))
     blocks = jnp.pad(queries, ((0, -num_queries % block), (0, 0)))
@@ -104,6 +119,7 @@ def knn_accuracy(
     """
     check_embeddings("knn_accuracy on the bank", bank, bank_labels)
     labels = check_embeddings("knn_accuracy on the queries", queries, labels)
+    num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
     if len(labels) == 0:
         raise ValueError("knn_accuracy needs queries, found none; give at least one")
     if labels.min() < 0 or labels.max() >= num_classes:
@@ -136,7 +152,10 @@ def _votes_in_blocks(bank, labels, queries, temperature, *, k: int, num_classes:
         # Full precision, or a GPU may round the products to 10 bits.
         cosines = jnp.matmul(normalise(block), bank.T, precision=jax.lax.Precision.HIGHEST)
         nearest, rows = jax.lax.top_k(cosines, k)  # equal ones: the earlier row first
-        weights = jnp.ones_like(nearest) if temperature is None else jnp.exp(nearest / temperature)
+        weights = jnp.ones_like(nearest)
+        if temperature is not None:
+            origin = jnp.where(temperature < _SHARP, nearest[:, :1], 0.0)
+            weights = jnp.exp((nearest - origin) / temperature)
         voted = labels[rows][:, :, None] == jnp.arange(num_classes)[None, None, :]  # [Q, k, C]
         scores = jnp.sum(jnp.where(voted, weights[:, :, None], 0.0), axis=1)
         first = jnp.where(voted.any(axis=1), jnp.argmax(voted, axis=1), k)
@@ -145,7 +164,7 @@ def _votes_in_blocks(bank, labels, queries, temperature, *, k: int, num_classes:
     return jax.lax.map(vote, queries)
 
 
-def _check(bank, labels: np.ndarray, queries, k: int, num_classes: int, temperature) -> None:
+def _check(bank, labels: np.ndarray, queries, k: int, num_classes: int) -> None:
     if bank.ndim != 2 or queries.ndim != 2 or bank.shape[1] != queries.shape[1]:
         raise ValueError(
             f"neighbours need bank [N, D] and queries [Q, D], found shapes {bank.shape} and "
@@ -162,8 +181,4 @@ def _check(bank, labels: np.ndarray, queries, k: int, num_classes: int, temperat
         raise ValueError(
             f"bank_labels must lie in 0 to {num_classes - 1}, found {labels.min()} to "
             f"{labels.max()}; leave unlabelled rows out, or raise num_classes"
-        )
-    if temperature is not None and not temperature > 0:
-        raise ValueError(
-            f"temperature must be positive, found {temperature}; None gives equal votes"
         )

@@ -20,7 +20,8 @@ import numpy as np
 import optax
 
 from mmix_jax.errors import InputError
-from mmix_jax.evaluation.checks import as_floats, check_embeddings
+from mmix_jax.evaluation.checks import RATES, as_floats, check_embeddings, check_l2_grid
+from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
 
 PROBE_L2_GRID = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -95,7 +96,9 @@ def linear_probe(
       InputError: a feature is not finite, a label is out of range, there are no test rows, the
         training rows are of one class, ``num_held_out`` is out of range, or the training diverged.
     """
-    if copies < 1 or (copies > 1 and len(train) != copies * len(train_labels)):
+    num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
+    copies = whole_number("copies", copies, 1, "1 is one block")
+    if copies > 1 and len(train) != copies * len(train_labels):
         raise ValueError(
             f"train must hold {copies} blocks of a row per label, found {len(train)} rows and "
             f"{len(train_labels)} labels; put whole copies behind one another"
@@ -104,12 +107,11 @@ def linear_probe(
         train, np.tile(train_labels, copies), test, test_labels, num_classes
     )
     num_samples = len(train_labels) // copies
-    grid = _checked_grid(l2_grid)
-    if min(num_epochs, batch_size) < 1 or not 0.0 < learning_rate < np.inf:
-        raise ValueError(
-            "num_epochs and batch_size must be at least 1 and learning_rate positive, found "
-            f"{num_epochs}, {batch_size} and {learning_rate}; the protocol has 100, 512 and 1e-3"
-        )
+    grid = check_l2_grid(l2_grid, PROBE_L2_GRID)
+    num_epochs = whole_number("num_epochs", num_epochs, 1, "the protocol has 100")
+    batch_size = whole_number("batch_size", batch_size, 1, "the protocol has 512")
+    num_held_out = whole_number("num_held_out", num_held_out, -MOST_ROWS, "5000 is the default")
+    learning_rate = real_number("learning_rate", learning_rate, RATES, "the protocol has 1e-3")
     split_key, choice_key, final_key = jax.random.split(key, 3)
     kept, held_out = _held_out_rows(
         split_key, train_labels[:num_samples], num_held_out, num_classes
@@ -283,14 +285,3 @@ def _checked_rows(train, train_labels, test, test_labels, num_classes: int):
             f"train must hold rows of at least two classes, found {trained.size}; add rows"
         )
     return train_labels, test_labels
-
-
-def _checked_grid(l2_grid: Sequence[float]) -> list[float]:
-    """The L2 weights in ascending order."""
-    grid = sorted(float(value) for value in l2_grid)
-    if not grid or not all(0.0 <= value < np.inf for value in grid):
-        raise ValueError(
-            f"l2_grid must hold finite weights of 0 or more, found {list(l2_grid)}; "
-            f"e.g. {PROBE_L2_GRID}"
-        )
-    return grid

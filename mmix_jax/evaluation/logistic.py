@@ -17,8 +17,16 @@ import numpy as np
 import optax
 
 from mmix_jax.errors import InputError
-from mmix_jax.evaluation.checks import check_embeddings, check_split
+from mmix_jax.evaluation.checks import (
+    L2_WEIGHTS,
+    RATES,
+    as_floats,
+    check_embeddings,
+    check_split,
+    sorted_grid,
+)
 from mmix_jax.graphs.types import Split
+from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.results import Score, score
 
 L2_GRID = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -94,10 +102,11 @@ def logistic(
     labels = check_embeddings("logistic", z, labels)
     split = check_split(split, labels)
     num_classes = _checked_classes(labels, split, num_classes)
-    grid = _checked_grid(l2, num_runs, num_steps)
-    z = jnp.asarray(z)
-    if z.dtype not in (jnp.float32, jnp.float64):
-        z = z.astype(jnp.float32)
+    num_runs = whole_number("num_runs", num_runs, 1, "the protocol has 50")
+    num_steps = whole_number("num_steps", num_steps, 1, "the protocol has 300")
+    learning_rate = real_number("learning_rate", learning_rate, RATES, "the protocol has 1e-2")
+    grid = sorted_grid("l2", l2, L2_WEIGHTS, L2_GRID)
+    z = as_floats(z)
     params = _fit(
         jax.random.split(key, num_runs),
         jnp.asarray(grid, z.dtype),
@@ -189,6 +198,7 @@ def _checked_classes(labels: np.ndarray, split: Split, num_classes: int | None) 
     largest = max(int(labels[part].max()) for part in split)
     if num_classes is None:
         num_classes = largest + 1
+    num_classes = whole_number("num_classes", num_classes, 1, "None counts them")
     if largest >= num_classes:
         raise InputError(
             f"labels must be below num_classes = {num_classes}, found {largest}; "
@@ -201,18 +211,3 @@ def _checked_classes(labels: np.ndarray, split: Split, num_classes: int | None) 
             f"found class {trained[0]} only; use another split"
         )
     return num_classes
-
-
-def _checked_grid(l2: Sequence[float], num_runs: int, num_steps: int) -> list[float]:
-    """The L2 weights in ascending order."""
-    if num_runs < 1 or num_steps < 1:
-        raise ValueError(
-            "num_runs and num_steps must be at least 1, "
-            f"found {num_runs} and {num_steps}; the protocol has 50 and 300"
-        )
-    grid = sorted(float(value) for value in l2)
-    if not grid or not all(0.0 <= value < np.inf for value in grid):
-        raise ValueError(
-            f"l2 must hold finite weights of 0 or more, found {list(l2)}; e.g. {L2_GRID}"
-        )
-    return grid

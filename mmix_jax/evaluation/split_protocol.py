@@ -22,6 +22,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import as_floats, check_embeddings, check_l2_grid, check_split
 from mmix_jax.evaluation.convex import LogisticFit, check_finite, fit_logistic, principal_rows
 from mmix_jax.graphs.types import Split
+from mmix_jax.ops.numbers import whole_number
+from mmix_jax.ops.similarity import normalise
 from mmix_jax.results import Score, score
 
 # GRACE's C of 2^-10 to 2^9 are, on DBLP's 1,771 training nodes, weights of 6e-1 to 1e-6.
@@ -82,12 +84,13 @@ def logistic_over_splits(
         ``num_classes``, or a training part has one class only.
     """
     labels = check_embeddings("logistic_over_splits", z, labels)
+    num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
     splits = _checked_splits("splits", splits, labels, num_classes)
     tuning_splits = _checked_splits("tuning_splits", tuning_splits, labels, num_classes)
     grid = check_l2_grid(l2_grid, SPLITS_L2_GRID)
     z = as_floats(z)
     if normalise_rows:
-        z = _unit_rows(z)
+        z = normalise(z)
     predict = functools.partial(_predictions, z, labels, num_classes=num_classes)
     predicted, tuned = predict(tuning_splits, grid)
     valid = _count_right(predicted, labels, [split.valid for split in tuning_splits])
@@ -147,14 +150,6 @@ def _count_right(
         for classes, part in zip(predicted, parts, strict=True)
     ]
     return np.stack(right)
-
-
-def _unit_rows(z: jax.Array) -> jax.Array:
-    # By the largest entry first: the square of a finite number may not be finite.
-    for order in (jnp.inf, 2):
-        length = jnp.linalg.norm(z, ord=order, axis=1, keepdims=True)
-        z = z / jnp.where(length > 0, length, 1.0)
-    return z
 
 
 def _checked_splits(

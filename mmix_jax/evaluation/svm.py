@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg
 
+from mmix_jax.ops.arrays import native, numbers_of
+from mmix_jax.ops.numbers import whole_number
+
 # A bound, not a setting: paths of standardised features take about 5 steps per C.
 _MAX_STEPS = 500
 _MAX_REFINEMENTS = 5
@@ -62,7 +65,8 @@ def svm_predict(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
     The class with the largest decision value, the first of equals; with K = 1 class 1 where the
     value is positive, else 0.
     """
-    values = weights[..., :-1] @ np.asarray(x, np.float64).T + weights[..., -1:]
+    x = np.asarray(numbers_of("x", x)).astype(np.float64)
+    values = weights[..., :-1] @ x.T + weights[..., -1:]
     if weights.shape[-2] == 1:
         return (values[..., 0, :] > 0).astype(np.int64)
     return np.argmax(values, axis=-2)
@@ -185,7 +189,7 @@ def in_row_space(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _checked(x, y, cs: Sequence[float], num_classes: int | None):
-    x, y = np.asarray(x, np.float64), np.asarray(y)
+    x, y = np.asarray(numbers_of("x", x)).astype(np.float64), np.asarray(native(y))
     if x.ndim != 2 or y.shape != x.shape[:1] or len(x) == 0:
         raise ValueError(
             f"an SVM needs x [N, D] and y [N] with N > 0, found shapes {x.shape} and {y.shape}; "
@@ -193,6 +197,7 @@ def _checked(x, y, cs: Sequence[float], num_classes: int | None):
         )
     if num_classes is None:
         num_classes = max(2, int(y.max()) + 1)
+    num_classes = whole_number("num_classes", num_classes, 2, "two are the fewest")
     if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= num_classes:
         raise ValueError(
             f"y must hold integers from 0 to {num_classes - 1}, found {y.dtype} from {y.min()} "

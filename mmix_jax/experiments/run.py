@@ -57,9 +57,16 @@ def task_of(config: Any, dataset: Any) -> Task:
       InputError: the config is wrong, or asks for what the data have not.
 
     Example:
-      >>> task = task_of(node_config("graph_file"), dataset)
+      >>> from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
+      >>> from mmix_jax.experiments import evaluate, node_config, pretrain, task_of
+      >>> dataset = load_synthetic_graph(SyntheticGraph(num_nodes=200))
+      >>> config = node_config("synthetic_graph")
+      >>> config.width, config.num_steps, config.num_runs = 8, 10, 2
+      >>> task = task_of(config, dataset)
       >>> pretrained = pretrain(task)
-      >>> evaluate(task, [pretrained.encoder])
+      >>> results = evaluate(task, [pretrained.encoder])
+      >>> task.embed(pretrained.encoder)["z"].shape
+      (200, 8)
     """
     config = _typed(config)
     return _room(config).task_of(config, dataset)

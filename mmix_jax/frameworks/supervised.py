@@ -14,10 +14,13 @@ import numpy as np
 import optax
 
 from mmix_jax.encoders.gcn import GCN
+from mmix_jax.fields import Range, between
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.ops.similarity import cosine
 
+_RATES = Range(0.0, 1e30, "must be positive and finite", open=True)
 Triplets = Sequence[tuple[Graph, Graph, Graph]]
 
 
@@ -72,11 +75,21 @@ def train_triplets(
       batch_size: triplets per step; at most T are taken.
 
     Raises:
-      ValueError: there is no triplet, or graphs differ in their number of features.
+      ValueError: there is no triplet, graphs differ in their number of features, or a number is
+        out of range.
     """
+    width = whole_number("width", width, 1, "64 is the default")
+    num_steps = whole_number("num_steps", num_steps, 0, "300 is the default")
+    num_layers = whole_number("num_layers", num_layers, 1, "2 is the default")
+    batch_size = whole_number("batch_size", batch_size, 1, "64 is the default")
+    learning_rate = real_number("learning_rate", learning_rate, _RATES, "3e-3 is the default")
+    margin = real_number("margin", margin, between(-2, 2), "1e-3 is the default")
     stack = _stack_triplets(triplets)
     nodes = np.concatenate([graph.x for triplet in triplets for graph in triplet], dtype=float)
-    spread = np.where(np.ptp(nodes, axis=0) > 0, nodes.std(axis=0), 1)
+    spread = nodes.std(axis=0)
+    # Below it one over the spread leaves float32.
+    varied = (np.ptp(nodes, axis=0) > 0) & (spread > np.finfo(np.float32).tiny)
+    spread = np.where(varied, spread, 1)
     init_key, batch_key = jax.random.split(key)
     gcn = GCN((width,) * num_layers).init(init_key, jnp.zeros((1, nodes.shape[1])))["params"]
     start = Supervised(

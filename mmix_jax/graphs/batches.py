@@ -17,6 +17,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.arrays import native
+from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
 
 if TYPE_CHECKING:
     import jraph
@@ -104,7 +106,11 @@ def choose_buckets(
     Raises:
       InputError: fewer than two graphs in a batch, which has nothing to contrast.
     """
-    capacity = _round_up(np.asarray(num_nodes))
+    sizes = _integers_of("num_nodes", num_nodes)
+    batch_size = whole_number("batch_size", batch_size, -MOST_ROWS, "raise it", error=InputError)
+    num_devices = whole_number("num_devices", num_devices, 1, "1 is usual", error=InputError)
+    max_buckets = whole_number("max_buckets", max_buckets, 1, "6 is usual", error=InputError)
+    capacity = _round_up(sizes)
     if batch_size < 2 or len(capacity) < 2:
         raise InputError(
             "a batch must have two graphs or more, found batch_size "
@@ -137,6 +143,16 @@ def choose_buckets(
     return Buckets(*(tuple(part) for part in zip(*sorted(chosen), strict=True))), num_batches
 
 
+def _integers_of(name: str, values: Any) -> np.ndarray:
+    """Sizes as int64: in a byte their multiples do not fit."""
+    values = np.asarray(native(values))
+    if values.dtype.kind not in "iu" or (values < 0).any():
+        raise InputError(
+            f"{name} must be whole numbers of 0 or more, found {values.dtype}; count the nodes"
+        )
+    return values.astype(np.int64)
+
+
 class GraphSampler:
     """Batches of graphs, `batch(step)`; every graph once an epoch of `num_batches` steps.
 
@@ -161,7 +177,11 @@ class GraphSampler:
         max_buckets: int = 6,
         seed: int = 0,
     ):
-        self.union, self.num_devices, self.seed = union, num_devices, seed
+        self.union = union
+        self.num_devices = whole_number(
+            "num_devices", num_devices, 1, "1 is usual", error=InputError
+        )
+        self.seed = seed_number("seed", seed, error=InputError)
         self.num_nodes = np.diff(union.first_node)
         self.buckets, self.num_batches = choose_buckets(
             self.num_nodes,

@@ -20,18 +20,22 @@ import numpy as np
 from jax.core import Tracer
 
 from mmix_jax.errors import InputError
+from mmix_jax.fields import POSITIVE
+from mmix_jax.graphs.chebyshev import chebyshev_coefficients, check_diffusion
 from mmix_jax.graphs.normalize import (
+    WEIGHTS,
     Array,
     ArrayT,
-    check_floating,
+    check_numbers,
     check_symmetric,
     gcn_weights,
     on_host,
     propagate,
     sparse_operator,
 )
+from mmix_jax.ops.arrays import native, wide
+from mmix_jax.ops.numbers import real_number, whole_number
 
-MAX_TERMS = 1024  # of the Chebyshev series
 FEATURE_BLOCK = 64  # columns of X that the host path holds in its recurrence at a time
 
 
@@ -59,7 +63,7 @@ def diffuse(
     concrete; traced ones are taken on trust. Graphs side by side in one array do not touch.
 
     Args:
-      x: floating point [N, F].
+      x: [N, F]; half precision is computed in float32, and integers are float32.
       senders: [E], both directions of every edge.
       receivers: [E].
       edge_weight: non-negative [E], taken in the dtype of ``x``; None means ones.
@@ -71,13 +75,18 @@ def diffuse(
       edge_mask: bool [E], False on padding and dropped edges (symmetrically).
 
     Returns:
-      [N, F] in the dtype of ``x``.
+      [N, F] in the floating type of ``x``.
 
     Raises:
       InputError: unknown kind, a parameter out of range, or edges that are not symmetric.
     """
-    check_floating("x", x, 2)
+    x = check_numbers("x", x, 2)
+    dtype, x = x.dtype, x.astype(wide(x.dtype))
     coefficients = chebyshev_coefficients(kind, alpha, t, tol).astype(x.dtype)
+    senders, receivers = native(senders), native(receivers)
+    edge_mask = None if edge_mask is None else native(edge_mask) != 0
+    if edge_weight is not None:
+        edge_weight = check_numbers("edge_weight", edge_weight, 1)
     edges = senders, receivers, edge_weight, edge_mask
     if not any(isinstance(array, Tracer) for array in edges):
         check_symmetric(*edges, num_nodes=x.shape[0])
@@ -90,13 +99,13 @@ def diffuse(
         weight = xp.where(edge_mask, weight, xp.zeros_like(weight))
     weights = gcn_weights(senders, receivers, x.shape[0], weight, self_loops=self_loops)
     if not host:
-        return _diffuse_traced(x, senders, receivers, *weights, coefficients)
+        return _diffuse_traced(x, senders, receivers, *weights, coefficients).astype(dtype)
     operator = sparse_operator(senders, receivers, *weights, x.shape[0], x.dtype)
     out: Any = np.empty_like(x)
     for columns in _blocks(x.shape[1], FEATURE_BLOCK):
         block = np.ascontiguousarray(x[:, columns])
         out[:, columns] = _chebyshev_sum(operator.__matmul__, block, coefficients, _host_scan)
-    return out
+    return out.astype(dtype, copy=False)
 
 
 @jax.jit
@@ -127,46 +136,6 @@ def _host_scan(step: Callable, carry: Any, xs: np.ndarray) -> tuple[Any, None]:
     return carry, None
 
 
-def chebyshev_coefficients(
-    kind: str = "ppr", alpha: float = 0.2, t: float = 5.0, tol: float = 1e-5
-) -> np.ndarray:
-    """Coefficients c_k of f on [−1, 1] in float64, as few as keep Σ dropped c_k within ``tol``.
-
-    No c_k is negative, and Σ c_k = f(1) = 1. As |T_k| ≤ 1 on [−1, 1], what is dropped bounds the
-    error of f there. At least two coefficients are returned.
-    """
-    coefficients = _series(kind, alpha, t)
-    coefficients[0] /= 2
-    needed = 1 + np.count_nonzero(np.cumsum(coefficients) < 1 - tol)
-    if needed > MAX_TERMS:
-        parameter = f"alpha={alpha}" if kind == "ppr" else f"t={t}"
-        raise InputError(
-            f"diffusion {kind!r} with {parameter} must reach tol={tol} within {MAX_TERMS} "
-            "Chebyshev terms, and does not; raise tol or alpha, or lower t"
-        )
-    return coefficients[: max(needed, 2)]
-
-
-def _series(kind: str, alpha: float, t: float) -> np.ndarray:
-    """2/π ∫ f(cos θ) cos(k θ) dθ over [0, π] for k < MAX_TERMS, in closed form."""
-    k = np.arange(MAX_TERMS)
-    if kind == "ppr":
-        if not 0 < alpha <= 1:
-            raise InputError(f"alpha of ppr must lie in (0, 1], found {alpha}; the paper has 0.2")
-        root = (alpha * (2 - alpha)) ** 0.5  # √(1 − (1 − α)²)
-        return 2 * alpha / root * ((1 - alpha) / (1 + root)) ** k
-    if kind == "heat":
-        if not 0 <= t < np.inf:
-            raise InputError(f"t of heat must be finite and at least 0, found {t}; usual is 5")
-        from scipy.special import ive
-
-        return 2 * ive(k, t)  # exponentially scaled Bessel function e^{−t} I_k(t)
-    raise InputError(
-        f"unknown diffusion kind {kind!r}; expected one of: heat, ppr "
-        "(heat_elementwise only as a dense matrix, by diffusion_matrix)"
-    )
-
-
 def _blocks(size: int, block_size: int) -> Iterator[slice]:
     for start in range(0, size, block_size):
         yield slice(start, min(start + block_size, size))
@@ -189,9 +158,13 @@ def diffusion_matrix(
     2. "heat_elementwise" is what the authors' code calls heat: exp(t ((A + s I) D^{-1} − 1)) entry
        by entry, columns divided by the row sums D. A pair without an edge gets exp(−t), not 0.
     """
-    _series("heat" if kind == "heat_elementwise" else kind, alpha, t)  # for its checks
+    check_diffusion("heat" if kind == "heat_elementwise" else kind, alpha, t)
+    alpha, t = (float(value) for value in (alpha, t))
+    num_nodes = whole_number("num_nodes", num_nodes, 1, "count isolated nodes in")
+    self_loops = real_number("self_loops", self_loops, WEIGHTS, "the paper has 1")
+    senders, receivers = (np.asarray(native(ends)) for ends in (senders, receivers))
     ones = np.ones(len(senders))
-    edge_weight = ones if edge_weight is None else np.asarray(edge_weight, np.float64)
+    edge_weight = ones if edge_weight is None else np.asarray(native(edge_weight), np.float64)
     if kind == "heat_elementwise":
         loops = np.full(num_nodes, self_loops)
         dense = sparse_operator(senders, receivers, edge_weight, loops, num_nodes, float).toarray()
@@ -234,7 +207,8 @@ def sparse_diffusion(
       senders: [E], both directions of every edge.
       receivers: [E].
       num_nodes: N.
-      edge_weight: non-negative [E], whose dtype the result has; None means float32 ones.
+      edge_weight: non-negative [E], whose floating type the result has (half precision is computed
+        in float32); None means float32 ones.
       kind: "ppr" or "heat".
       alpha: teleport probability of ppr, in (0, 1].
       t: diffusion time of heat.
@@ -253,7 +227,13 @@ def sparse_diffusion(
       InputError: as ``diffuse``; an unknown form; top_k or epsilon that is not positive.
     """
     select = _selection(form, top_k, epsilon)
-    weight = np.ones(len(senders), np.float32) if edge_weight is None else edge_weight
+    num_nodes = whole_number("num_nodes", num_nodes, 1, "count isolated nodes in")
+    block_size = whole_number("block_size", block_size, 1, "256 is usual", error=InputError)
+    senders, receivers = (np.asarray(native(ends)) for ends in (senders, receivers))
+    weight = np.ones(len(senders), np.float32)
+    if edge_weight is not None:
+        weight = np.asarray(check_numbers("edge_weight", edge_weight, 1))
+    dtype, weight = weight.dtype, weight.astype(wide(weight.dtype))
     coefficients = chebyshev_coefficients(kind, alpha, t, tol).astype(weight.dtype)
     check_symmetric(senders, receivers, weight, num_nodes=num_nodes)
     weights = gcn_weights(senders, receivers, num_nodes, weight, self_loops=self_loops)
@@ -270,18 +250,16 @@ def sparse_diffusion(
     sender, receiver, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.lexsort((sender, receiver))
     edges = sender[order].astype(np.int32), receiver[order].astype(np.int32)
-    return *edges, values[order].astype(weight.dtype)
+    return *edges, values[order].astype(dtype)
 
 
 def _selection(form: str, top_k: int, epsilon: float) -> Callable[[np.ndarray], np.ndarray]:
     """Which entries of non-negative rows [B, N] to keep, as a mask."""
     if form == "epsilon":
-        if not epsilon > 0:
-            raise InputError(f"epsilon must be positive, found {epsilon}; usual is 1e-4")
+        epsilon = real_number("epsilon", epsilon, POSITIVE, "usual is 1e-4", error=InputError)
         return lambda rows: rows >= epsilon
     if form == "top_k":
-        if top_k < 1:
-            raise InputError(f"top_k must be at least 1, found {top_k}; usual is 64")
+        top_k = whole_number("top_k", top_k, 1, "usual is 64", error=InputError)
         return lambda rows: _largest(rows, top_k)
     raise InputError(f"unknown sparse form {form!r}; expected one of: epsilon, top_k")
 

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph, make_graph
+from mmix_jax.ops.arrays import host_indices, native
+from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
 
 
 class Triplet(NamedTuple):
@@ -53,7 +55,7 @@ def induced_subgraph(graph: Graph, nodes: ArrayLike) -> Graph:
     Raises:
       ValueError: there is no node, one is listed twice, or one is not in the graph.
     """
-    nodes = np.asarray(nodes)
+    nodes = np.asarray(native(nodes))
     distinct = np.unique(nodes)
     if nodes.ndim != 1 or nodes.dtype.kind not in "iu" or not 0 < nodes.size == distinct.size:
         raise ValueError(
@@ -94,6 +96,7 @@ def draw_subgraph(graph: Graph, size: int, rng: np.random.Generator) -> Graph:
     Raises:
       ValueError: ``size`` is below 1 or above the number of nodes.
     """
+    size = whole_number("size", size, -MOST_ROWS, "it is a number of nodes")
     if not 1 <= size <= graph.num_nodes:
         raise ValueError(
             f"a subgraph of {graph.num_nodes} nodes has 1 to {graph.num_nodes} nodes, "
@@ -127,7 +130,7 @@ def replace_edges(graph: Graph, removed: ArrayLike, added: ArrayLike) -> Graph:
     adjacency = _adjacency(graph)
     edited = adjacency.copy()
     for name, pairs, present in (("removed", removed, True), ("added", added, False)):
-        ends = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
+        ends = np.sort(host_indices(name, pairs, graph.num_nodes).reshape(-1, 2), axis=1)
         low, high = ends.T
         fits = (low < high) & (adjacency[low, high] == present)
         if not fits.all() or len(np.unique(ends, axis=0)) < len(ends):
@@ -155,6 +158,7 @@ def substitute_edges(graph: Graph, count: int, rng: np.random.Generator) -> Grap
       The new graph; None where it cannot be: fewer than ``count`` edges, or (a complete graph)
       fewer than ``count`` pairs without one.
     """
+    count = whole_number("count", count, 0, "it is a number of edges")
     adjacency = _adjacency(graph)
     edges = np.argwhere(np.triu(adjacency))
     others = np.argwhere(np.triu(~adjacency, 1))
@@ -185,6 +189,9 @@ def make_triplets(
     Raises:
       InputError: no graph has ``size`` nodes, or a whole round over the graphs gave no triplet.
     """
+    size = whole_number("size", size, 1, "it is a number of nodes", error=InputError)
+    num = whole_number("num", num, 0, "it is a number of triplets", error=InputError)
+    seed = seed_number("seed", seed, error=InputError)
     eligible = [index for index, graph in enumerate(graphs) if graph.num_nodes >= size]
     if not eligible:
         largest = max((graph.num_nodes for graph in graphs), default=0)

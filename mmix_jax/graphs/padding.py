@@ -8,6 +8,7 @@ import numpy as np
 
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.numbers import MOST_ROWS, whole_number
 
 if TYPE_CHECKING:
     import jraph
@@ -19,6 +20,7 @@ def padded_size(n: int) -> int:
     Four sizes to a doubling: at most a quarter is padding above 16, and graphs between n and 2n
     need at most five compilations.
     """
+    n = whole_number("n", n, -MOST_ROWS, "it is a number of nodes or edges")
     step = 4
     while 8 * step < n:
         step *= 2
@@ -68,6 +70,8 @@ def pad_graph(
         num_nodes = padded_size(graph.num_nodes + 1)
     if num_edges is None:
         num_edges = padded_size(graph.num_edges)
+    num_nodes = whole_number("num_nodes", num_nodes, 0, "None finds a size")
+    num_edges = whole_number("num_edges", num_edges, 0, "None finds a size")
     if graph.num_nodes >= num_nodes or graph.num_edges > num_edges:
         raise ValueError(
             f"a graph must fit its padding, found {graph.num_nodes} nodes (and a spare one) and "

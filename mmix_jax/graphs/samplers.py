@@ -18,6 +18,8 @@ from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.settings import SAMPLERS
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.arrays import host_indices
+from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
 
 Array = Any  # NumPy where a batch is built, JAX inside the step
 _DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix
@@ -78,6 +80,7 @@ class NeighbourTable:
 
     def find(self, anchors: np.ndarray) -> Needed:
         """What a batch of these anchors, distinct and in any order, reads."""
+        anchors = host_indices("anchors", anchors, self.graph.num_nodes).astype(np.int64)
         counts = self.starts[anchors + 1] - self.starts[anchors]
         local = np.repeat(np.arange(len(anchors)), counts)
         within = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -177,6 +180,12 @@ class NodeSampler:
     ):
         if sampler not in SAMPLERS:
             raise InputError(f"unknown sampler '{sampler}'; expected one of: {', '.join(SAMPLERS)}")
+        batch_size = whole_number(
+            "batch_size", batch_size, -MOST_ROWS, "sampler 'full' contrasts all", error=InputError
+        )
+        num_windows = whole_number("num_windows", num_windows, 1, "1 is usual", error=InputError)
+        num_devices = whole_number("num_devices", num_devices, 1, "1 is usual", error=InputError)
+        seed = seed_number("seed", seed, error=InputError)
         if sampler != "full" and not 2 <= batch_size <= graph.num_nodes:
             raise InputError(
                 f"batch_size of sampler '{sampler}' must lie in 2 … {graph.num_nodes} (the nodes), "

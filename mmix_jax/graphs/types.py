@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmix_jax.errors import InputError
+from mmix_jax.ops.arrays import is_number, native
 
 
 class Graph(NamedTuple):
@@ -100,7 +101,7 @@ def _canonical(senders, receivers, weight, num_nodes):
 
 
 def _features(x: ArrayLike) -> np.ndarray:
-    x = np.asarray(x)
+    x = np.asarray(native(x))
     if x.ndim != 2 or x.shape[0] == 0:
         raise InputError(
             f"node features must be an [N, F] array with N > 0, found shape {x.shape}; "
@@ -110,7 +111,7 @@ def _features(x: ArrayLike) -> np.ndarray:
 
 
 def _indices(index: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
-    index = np.asarray(index)
+    index = np.asarray(native(index))
     if index.size == 0:  # an empty list has NumPy's default dtype, float64
         index = index.reshape(-1).astype(np.int64)
     if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
@@ -130,22 +131,22 @@ def _indices(index: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
 def _weights(edge_weight: ArrayLike | None, num_edges: int) -> np.ndarray:
     if edge_weight is None:
         return np.ones(num_edges, np.float32)
-    edge_weight = np.asarray(edge_weight)
-    if edge_weight.shape != (num_edges,):
+    weight = np.asarray(native(edge_weight))
+    if weight.shape != (num_edges,):
         raise InputError(
-            f"edge weights must have shape ({num_edges},), found {edge_weight.shape}; "
+            f"edge weights must have shape ({num_edges},), found {weight.shape}; "
             "give one weight per edge"
         )
-    edge_weight = _finite_float32(edge_weight, "edge weights")
-    if (edge_weight <= 0).any():
+    weight = _finite_float32(weight, "edge weights")
+    if (weight <= 0).any():
         raise InputError(
-            f"edge weights must be positive, found {edge_weight.min()}; leave such edges out"
+            f"edge weights must be positive, found {weight.min()}; leave such edges out"
         )
-    return edge_weight
+    return weight
 
 
 def _finite_float32(values: np.ndarray, name: str) -> np.ndarray:
-    if values.dtype.kind not in "biuf":
+    if not is_number(values.dtype):
         raise InputError(f"{name} must be numbers, found dtype {values.dtype}; convert them first")
     with np.errstate(over="ignore"):  # overflow becomes inf, and is told below
         values = values.astype(np.float32)

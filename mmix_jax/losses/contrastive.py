@@ -1,153 +1,11 @@
 """InfoNCE with intra-view and cross-view negatives: eq. 9–11 and NT-Xent are one function."""
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.losses.dense import dense_sums
-from mmix_jax.losses.ring import ring_sums
-from mmix_jax.losses.settings import EXCHANGES, LOWEST_TEMPERATURE, NEGATIVES, Contrast
-from mmix_jax.losses.streamed import streamed_sums
-from mmix_jax.losses.tiles import tiling_of, wide
-from mmix_jax.ops.collectives import (
-    device_count,
-    device_index,
-    gather,
-    highest,
-    total,
-    varying_as,
-)
-from mmix_jax.ops.similarity import normalise
-
-# Powers lie between e^{−1/τ} and e^{1/τ}: up to here a float32 holds the smallest of them, and the
-# sum of 10^8 of the largest.
-_HIGHEST_POWER = 67.0
-
-
-class Terms(NamedTuple):
-    """Per-anchor terms of eq. 9, on this device's rows.
-
-    u, v: normalised vectors [N, D]. lse_u, lse_v: logarithm of the denominator for anchors u_i and
-    v_i [N]. positive: u_i·v_i/τ [N]. weight: share of each anchor in the mean, summing to one over
-    all devices, 0 on padding [N].
-    """
-
-    u: jax.Array
-    v: jax.Array
-    lse_u: jax.Array
-    lse_v: jax.Array
-    positive: jax.Array
-    weight: jax.Array
-
-
-def _check(u, v, temperature, negatives, mask, segments, block_size, exchange) -> None:
-    if u.ndim != 2 or u.shape != v.shape:
-        raise ValueError(
-            f"u and v must have one shape [N, D], found {u.shape} and {v.shape}; "
-            "row i of both is a pair"
-        )
-    if negatives not in NEGATIVES:
-        raise ValueError(
-            f"unknown negatives {negatives!r}; expected one of: {', '.join(NEGATIVES)}"
-        )
-    if exchange not in EXCHANGES:
-        raise ValueError(f"unknown exchange {exchange!r}; expected one of: {', '.join(EXCHANGES)}")
-    if isinstance(temperature, (int, float)) and not temperature >= LOWEST_TEMPERATURE:
-        raise ValueError(
-            f"temperature must be at least {LOWEST_TEMPERATURE} (powers leave float32 below), "
-            f"found {temperature}; 1.0 is the paper's on graphs"
-        )
-    for name, array in (("mask", mask), ("segments", segments)):
-        if array is not None and array.shape != u.shape[:1]:
-            raise ValueError(
-                f"{name} must have an entry for each of {u.shape[0]} rows, found {array.shape}"
-            )
-    if block_size is not None and block_size < 1:
-        raise ValueError(
-            f"block_size must be a positive number of rows, found {block_size}; None is dense"
-        )
-
-
-def _anchor_weight(mask, segments, axis_name, dtype) -> jax.Array:
-    """1/N on real anchors; with segments 1/(number of segments × real anchors in the segment)."""
-    real = mask.astype(dtype)
-    if segments is None:
-        return real / jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
-    all_real, all_segments = gather(real, axis_name), gather(segments, axis_name)
-    # Sorting finds each id's run without knowing how many ids there are.
-    order = jnp.argsort(jnp.where(all_real > 0, all_segments, jnp.iinfo(all_segments.dtype).max))
-    sorted_segments, sorted_real = all_segments[order], all_real[order]
-    new = jnp.concatenate([jnp.ones(1, bool), sorted_segments[1:] != sorted_segments[:-1]])
-    run = jnp.cumsum(new.astype(jnp.int32)) - 1
-    size = all_real.shape[0]
-    count = jax.ops.segment_sum(sorted_real, run, size)
-    shares = sorted_real / jnp.maximum(count[run], 1.0) / jnp.maximum(jnp.sum(count > 0), 1)
-    shares = jnp.zeros_like(shares).at[order].set(shares)
-    return jax.lax.dynamic_slice_in_dim(
-        shares, device_index(axis_name) * mask.shape[0], mask.shape[0]
-    )
-
-
-def _products(u: jax.Array, v: jax.Array) -> jax.Array:
-    """u_i·v_i, summed in at least float32: [N, D], [N, D] -> [N]."""
-    dtype = wide(u.dtype)
-    return jnp.sum(u.astype(dtype) * v.astype(dtype), axis=-1)
-
-
-def terms_of(
-    u: jax.Array,
-    v: jax.Array,
-    *,
-    temperature: float = Contrast.temperature,
-    negatives: str = Contrast.negatives,
-    mask: jax.Array | None = None,
-    segments: jax.Array | None = None,
-    axis_name: str | None = None,
-    block_size: int | None = None,
-    exchange: str = Contrast.exchange,
-    normalise_inputs: bool = True,
-) -> Terms:
-    """The terms of eq. 9 for both anchors of every pair; arguments as in `info_nce`."""
-    _check(u, v, temperature, negatives, mask, segments, block_size, exchange)
-    if mask is not None:  # whatever stands in padding, tiles see zeros
-        u, v = (jnp.where(mask[:, None], x, 0.0).astype(x.dtype) for x in (u, v))
-    if normalise_inputs:
-        u, v = normalise(u), normalise(v)
-    num_rows, dtype = u.shape[0], wide(u.dtype)
-    real = jnp.ones((num_rows,), bool) if mask is None else mask
-    ids = jnp.where(real, 0, -1)  # −1 is padding, so segment ids are counted from 0
-    if segments is not None:
-        ids = jnp.where(real, segments - jnp.min(gather(segments, axis_name)), -1)
-    scale = jnp.asarray(1.0 / temperature, dtype)
-    # No similarity exceeds the largest squared norm, 1 for unit vectors: no running maximum.
-    bound = 1.0
-    if not normalise_inputs:
-        norms = (jnp.max(jnp.sum(jnp.square(x.astype(dtype)), axis=1)) for x in (u, v))
-        bound = highest(jax.lax.stop_gradient(jnp.maximum(*norms)), axis_name)
-    # It cancels in the loss.
-    shift = jax.lax.stop_gradient(jnp.maximum(bound * scale - _HIGHEST_POWER, 0.0))
-    # A temperature that all devices share gets the sum of their gradients.
-    place = device_index(axis_name)
-    u, v, scale, shift, ids = varying_as((u, v, scale, shift, ids), place)
-    if block_size is None and device_count(axis_name) == 1:
-        sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
-    else:  # several devices share out the blocks, at least one row of blocks each
-        tiling = tiling_of(num_rows, negatives, block_size or num_rows, segments is not None)
-        if exchange == "ring" and axis_name is not None:
-            sum_u, sum_v = ring_sums(u, v, ids, shift, scale, tiling, axis_name)
-        else:
-            all_u, all_v, all_ids = (gather(x, axis_name) for x in (u, v, ids))
-            start = device_index(axis_name) * num_rows
-            sum_u, sum_v = (
-                jax.lax.dynamic_slice_in_dim(sums, start, num_rows)
-                for sums in streamed_sums(all_u, all_v, all_ids, shift, scale, tiling, axis_name)
-            )
-    lse_u = jnp.log(jnp.where(real, sum_u, 1.0)) + shift
-    lse_v = jnp.log(jnp.where(real, sum_v, 1.0)) + shift
-    positive = _products(u, v) * scale
-    weight = _anchor_weight(real, segments, axis_name, dtype)
-    return Terms(u, v, lse_u, lse_v, positive, weight)
+from mmix_jax.losses.settings import Contrast
+from mmix_jax.losses.terms import products, terms_of
+from mmix_jax.ops.arrays import floats, indices, widened
 
 
 def info_nce(
@@ -170,12 +28,12 @@ def info_nce(
 
     Args:
       u, v: [N, D]; row i of both is a positive pair. bfloat16 vectors are multiplied as such and
-        summed in float32; the loss is float32, gradients are bfloat16.
-      temperature: τ, at least 0.015.
+        summed in float32; the loss is float32, gradients are bfloat16. Integers are float32.
+      temperature: τ, at least 0.015. May be learned: a traced one below makes the loss NaN.
       negatives: `full` is eq. 9; `cross` leaves out the intra-view sums (the authors' graph code).
       mask: [N] bool, real rows.
-      segments: [N] int; only equal ids are contrasted, and the loss is the mean over segments of
-        the mean within (the second part of eq. 11).
+      segments: [N], any integers; only equal ids are contrasted, and the loss is the mean over
+        segments of the mean within (the second part of eq. 11).
       axis_name: the device axis inside pmap or shard_map. Every device then returns its own share
         of the loss over all devices' rows: sum (psum) the shares over devices, and in pmap the
         gradients, too. In shard_map the gradient by what all devices share is summed already,
@@ -184,7 +42,7 @@ def info_nce(
       exchange: with an axis, `gather` brings all vectors to every device; `ring` passes blocks
         round, and a device holds its own rows and one block of another's.
       normalise: False contrasts the vectors as they are; meant for norms around 1 (mixtures of unit
-        vectors): sums underflow once a squared norm over τ passes 75.
+        vectors): once a squared norm over τ passes 75 sums may underflow, and the loss is NaN.
 
     Returns:
       Scalar loss, nats.
@@ -193,6 +51,8 @@ def info_nce(
       ValueError: shapes that do not fit, unknown negatives or exchange, a temperature below 0.015.
 
     Example:
+      >>> import jax.numpy as jnp
+      >>> from mmix_jax.losses import info_nce
       >>> u = jnp.eye(4)
       >>> float(info_nce(u, u)) < float(info_nce(u, u[::-1]))
       True
@@ -259,7 +119,8 @@ def virtual_labels(
     """i-mix: (1/N) Σ_i [λ_i ℓ(i→i) + (1 − λ_i) ℓ(i→π(i))], anchors u_i in view a only.
 
     ℓ(i→j) = −u_i·v_j/τ + log of eq. 9's denominator for u_i. `coefficients [N]`, `partners [N]`
-    come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`.
+    come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`. A
+    concrete partner that is no row is refused; inside jit row 0 stands in its place.
     """
     terms = terms_of(
         u,
@@ -273,7 +134,9 @@ def virtual_labels(
         exchange=exchange,
         normalise_inputs=normalise,
     )
-    other = _products(terms.u, terms.v[partners]) / temperature
-    coefficients = coefficients.astype(other.dtype)
+    partners, _ = indices("partners", partners, terms.v.shape[0], mask)
+    # A traced temperature out of range: `positive` is NaN already.
+    other = products(terms.u, terms.v[partners]) / temperature
+    coefficients = widened(floats("coefficients", coefficients)).astype(other.dtype)
     target = coefficients * terms.positive + (1.0 - coefficients) * other
     return jnp.sum(terms.weight * (terms.lse_u - target))

@@ -3,8 +3,11 @@
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.fields import between
 from mmix_jax.losses.settings import Contrast
+from mmix_jax.ops.arrays import floats, mask_of
 from mmix_jax.ops.collectives import total
+from mmix_jax.ops.numbers import real_number
 from mmix_jax.ops.similarity import cosine
 
 
@@ -29,18 +32,22 @@ def diversity(
       axis_name: device axis; each device returns its share, to be summed over devices.
 
     Returns:
-      Scalar.
+      Scalar, float32 at least.
 
     Example:
+      >>> import jax.numpy as jnp
+      >>> from mmix_jax.losses import diversity
       >>> float(diversity(jnp.eye(3), jnp.eye(3)))
       0.0
     """
+    margin = real_number("margin", margin, between(-1, 1), "-1 is the paper's")
+    q, k = floats("q", q), floats("k", k)
     if q.shape != k.shape:
         raise ValueError(
             f"q and k must have one shape [N, D], found {q.shape} and {k.shape}; "
             "project the same rows"
         )
     agreement = jnp.maximum(cosine(q, k), margin)
-    real = jnp.ones(agreement.shape, bool) if mask is None else mask
+    real = jnp.ones(agreement.shape, bool) if mask is None else mask_of("mask", mask)
     count = jnp.maximum(total(jnp.sum(real), axis_name), 1).astype(agreement.dtype)
     return jnp.sum(jnp.where(real, 2.0 * agreement - 2.0, 0.0)) / count

@@ -1,9 +1,13 @@
 """The original MVGRL objective: nodes of one view against graph summaries of the other."""
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from mmix_jax.losses.settings import DISCRIMINATORS
+from mmix_jax.ops.arrays import floats, indices, mask_of, widened
 from mmix_jax.ops.collectives import device_index, gather, total
 
 
@@ -34,10 +38,14 @@ def discrimination(
       axis_name: device axis; each device returns its share, to be summed over devices.
 
     Returns:
-      Scalar.
+      Scalar, float32 at least.
     """
     _check(form)
-    real = (jnp.ones(z_a.shape[:1], bool) if mask is None else mask).astype(z_a.dtype)
+    z_a, z_b, shuffled_a, shuffled_b, bilinear = _in_one_type(
+        z_a=z_a, z_b=z_b, shuffled_a=shuffled_a, shuffled_b=shuffled_b, bilinear=bilinear
+    )
+    real = jnp.ones(z_a.shape[:1], bool) if mask is None else mask_of("mask", mask)
+    real = real.astype(z_a.dtype)
     count = jnp.maximum(total(jnp.sum(real), axis_name), 1.0)
 
     def summary(z):
@@ -78,19 +86,26 @@ def discrimination_of_graphs(
     Args:
       z_a, z_b: [N, D] nodes of both views.
       h_a, h_b: [M, D] readouts of both views.
-      node_graph: [N] index in h of each node's graph.
+      node_graph: [N] index in h of each node's graph; a traced one out of range is padding.
       bilinear: [D, D] W; None is the dot product.
       form: `bce` or `jsd`.
       node_mask, graph_mask: [N], [M] bool, real nodes and graphs.
       axis_name: device axis; graphs of all devices are negatives, each device returns its share.
 
     Returns:
-      Scalar.
+      Scalar, float32 at least.
     """
     _check(form)
+    z_a, z_b, h_a, h_b, bilinear = _in_one_type(
+        z_a=z_a, z_b=z_b, h_a=h_a, h_b=h_b, bilinear=bilinear
+    )
     penalty = _PENALTIES[form]
-    real = jnp.ones(z_a.shape[:1], bool) if node_mask is None else node_mask
-    graphs = jnp.ones(h_a.shape[:1], bool) if graph_mask is None else graph_mask
+    real = jnp.ones(z_a.shape[:1], bool) if node_mask is None else mask_of("node_mask", node_mask)
+    graphs = jnp.ones(h_a.shape[:1], bool)
+    if graph_mask is not None:
+        graphs = mask_of("graph_mask", graph_mask)
+    node_graph, inside = indices("node_graph", node_graph, h_a.shape[0], real)
+    real &= inside
     all_graphs = gather(graphs, axis_name)
     own = node_graph + device_index(axis_name) * h_a.shape[0]
     true = real[:, None] & (own[:, None] == jnp.arange(all_graphs.shape[0])[None, :])
@@ -106,6 +121,13 @@ def discrimination_of_graphs(
         return mean(penalty(scores, True), true) + mean(penalty(scores, False), false)
 
     return 0.5 * (pairing(z_a, h_b) + pairing(z_b, h_a))
+
+
+def _in_one_type(**arrays) -> tuple[Any, ...]:
+    """The arrays in the widest of their types, float32 at least; None stays."""
+    given = {name: widened(floats(name, x)) for name, x in arrays.items() if x is not None}
+    dtype = functools.reduce(jnp.promote_types, (x.dtype for x in given.values()))
+    return tuple(given[name].astype(dtype) if name in given else None for name in arrays)
 
 
 def _check(form: str) -> None:

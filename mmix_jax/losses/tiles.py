@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.ops.arrays import wide
 from mmix_jax.ops.blocks import even_blocks
 from mmix_jax.ops.collectives import varying_as
 
@@ -74,11 +75,6 @@ def _cut(x, block: jax.Array, size: int):
 def _add(x: jax.Array, block: jax.Array, part: jax.Array) -> jax.Array:
     size = part.shape[0]
     return jax.lax.dynamic_update_slice_in_dim(x, _cut(x, block, size) + part, block * size, 0)
-
-
-def wide(dtype) -> jnp.dtype:
-    """The type of sums: at least float32."""
-    return jnp.promote_types(dtype, jnp.float32)
 
 
 def product(x: jax.Array, y: jax.Array, contract: tuple[int, int]) -> jax.Array:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.mixing.rules import RULES, Mixture, Weights, check_rule
+from mmix_jax.mixing.rules import RULES, Mixture, Weights, check_rule, checked_numbers
 from mmix_jax.mixing.settings import Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
+from mmix_jax.ops.arrays import floats, ids_of, indices, mask_of, native, widened
+from mmix_jax.ops.numbers import whole_number
 from mmix_jax.ops.segment import segment_best, segment_softmax
 from mmix_jax.ops.similarity import normalise
 
@@ -119,12 +121,14 @@ def mix_edges(
     Args:
       z: [N, D] embeddings.
       senders, receivers: [E] node indices; receiver i may be mixed with sender j. Self-loops are
-        ignored: a node is always a candidate of its own. An edge listed twice counts twice.
+        ignored: a node is always a candidate of its own. An edge listed twice counts twice. Inside
+        jit nobody can refuse an edge that points outside the nodes: it is left out, as padding is.
       edge_mask: [E] bool, False on padding; None where there is none.
       rule: `mo` (eq. 5, 7), `mp` (eq. 6), `random`, `binary`, `none`, `neighbour_mean` or
         `propagate`.
       self_weight: C of mo-mix, 0.2 in the paper; None makes self an ordinary candidate.
-      temperature: τ_mix; 1 is the paper's.
+      temperature: τ_mix; 1 is the paper's. May be learned: a traced one that is not positive makes
+        the mixture NaN.
       q, k: [N, D'] projections P_m z and P_n z, normalised here; `mp` only.
       key: PRNG key; `random` only.
       edge_weight, self_edge_weight: [E] and [R] entries of Â for `propagate`; computed from the
@@ -139,21 +143,37 @@ def mix_edges(
       A `Mixture` with `weights [E]` (0 on padding and self-loops) and `self_weights [R]`.
 
     Raises:
-      ValueError: unknown rule, a missing q, k or key, or shapes that do not fit.
+      ValueError: unknown rule, a missing q, k or key, shapes that do not fit, a number out of
+        range, or an edge that points outside the nodes.
 
     Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from mmix_jax.mixing import mix_edges
       >>> z = jax.random.normal(jax.random.key(0), (3, 8))
       >>> senders, receivers = jnp.array([0, 1, 1, 2]), jnp.array([1, 0, 2, 1])
       >>> mix_edges(z, senders, receivers).z_mixed.shape
       (3, 8)
     """
-    check_rule(rule, q=q, k=k, key=key, temperature=temperature)
-    edge_mask = jnp.ones(senders.shape, bool) if edge_mask is None else edge_mask
+    check_rule(rule, q=q, k=k, key=key)
+    self_weight, temperature = checked_numbers(self_weight, temperature)
+    z = floats("z", z)
+    dtype, z = z.dtype, widened(z)
+    q, k, edge_weight, self_edge_weight = (
+        None if x is None else widened(floats(name, x))
+        for name, x in (
+            ("q", q), ("k", k), ("edge_weight", edge_weight), ("self_edge_weight", self_edge_weight)
+        )
+    )  # fmt: skip
+    senders, receivers = native(senders), native(receivers)
+    edge_mask = jnp.ones(senders.shape, bool) if edge_mask is None else mask_of("mask", edge_mask)
     _check_shapes(z, senders, receivers, edge_mask, q, k)
-    num_rows = z.shape[0] if num_rows is None else num_rows
-    real = edge_mask & (senders != receivers)
+    num_rows = z.shape[0] if num_rows is None else _checked_rows(num_rows, z.shape[0])
     # Padding may point anywhere; row 0 is always there, and its weight is masked.
+    senders, from_inside = indices("senders", senders, z.shape[0], edge_mask)
+    receivers, to_inside = indices("receivers", receivers, num_rows, edge_mask)
+    real = edge_mask & from_inside & to_inside & (senders != receivers)
     senders, receivers = jnp.where(real, senders, 0), jnp.where(real, receivers, 0)
+    row_mask = jnp.ones((num_rows,), bool) if mask is None else mask_of("mask", mask)
     rows = _EdgeRows(
         z, senders, receivers, real, num_rows, q, k, key, edge_weight, self_edge_weight
     )
@@ -174,9 +194,13 @@ def mix_edges(
         rows=receivers,
         columns=senders,
         mask=real,
-        row_mask=jnp.ones((num_rows,), bool) if mask is None else mask,
+        row_mask=row_mask,
         z_mixed=z_mixed,
         anchors=z[:num_rows],
-        labels=labels,
+        labels=None if labels is None else ids_of("labels", labels),
     )
-    return Mixture(z_mixed, weights, own, stats)
+    return Mixture(z_mixed.astype(dtype), weights, own, stats)
+
+
+def _checked_rows(num_rows: int, num_all: int) -> int:
+    return whole_number("num_rows", num_rows, 1, "None mixes all rows of z", high=num_all)

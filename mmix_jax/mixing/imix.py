@@ -3,12 +3,22 @@
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.ops.arrays import floats, indices, mask_of, widened
+from mmix_jax.ops.numbers import whole_number
+
 
 def mix_with(x: jax.Array, coefficients: jax.Array, partners: jax.Array) -> jax.Array:
-    """x̃_i = λ_i x_i + (1 − λ_i) x_π(i): [N, ...], [N], [N] -> [N, ...]."""
+    """x̃_i = λ_i x_i + (1 − λ_i) x_π(i): [N, ...], [N], [N] -> [N, ...].
+
+    In the floating type of x, and integers as float32. A concrete partner that is no row is
+    refused; inside jit row 0 stands in its place.
+    """
+    x = floats("x", x)
+    wide = widened(x)
+    partners, _ = indices("partners", partners, x.shape[0])
     shape = (-1,) + (1,) * (x.ndim - 1)
-    coefficients = coefficients.reshape(shape).astype(x.dtype)
-    return coefficients * x + (1.0 - coefficients) * x[partners]
+    coefficients = floats("coefficients", coefficients).reshape(shape).astype(wide.dtype)
+    return (coefficients * wide + (1.0 - coefficients) * wide[partners]).astype(x.dtype)
 
 
 def draw_partners(
@@ -18,6 +28,8 @@ def draw_partners(
 
     Returns (coefficients [num] float32, partners [num] int32); padded rows get λ = 1 and π(i) = i.
     """
+    num = whole_number("num", num, 0, "it is a number of rows")
+    mask = None if mask is None else mask_of("mask", mask)
     coefficient_key, order_key = jax.random.split(key)
     coefficients = jax.random.uniform(coefficient_key, (num,))
     if mask is None:
@@ -46,10 +58,13 @@ def i_mix_inputs(
       (mixed inputs [N, ...], coefficients λ [N], partners π [N]).
 
     Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from mmix_jax.mixing import i_mix_inputs
       >>> x = jnp.eye(4)
       >>> mixed, coefficients, partners = i_mix_inputs(x, jax.random.key(0))
       >>> mixed.shape
       (4, 4)
     """
+    x = floats("x", x)
     coefficients, partners = draw_partners(key, x.shape[0], mask)
     return mix_with(x, coefficients, partners), coefficients, partners

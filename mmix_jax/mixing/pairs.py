@@ -2,12 +2,16 @@
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
+from mmix_jax.fields import between
 from mmix_jax.mixing.candidates import Block, Candidates, Mixed
-from mmix_jax.mixing.rules import RULES, Mixture, check_rule
+from mmix_jax.mixing.rules import RULES, Mixture, check_rule, checked_numbers
 from mmix_jax.mixing.settings import PAIR_CANDIDATES, Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
+from mmix_jax.ops.arrays import floats, ids_of, mask_of, widened
 from mmix_jax.ops.collectives import device_index, gather
+from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.ops.similarity import normalise
 
 # Rank statistics are taken on the first rows of the batch, fewer where rows are very long.
@@ -37,6 +41,10 @@ def mix_pairs(
     A row with no candidate but itself keeps λ_ii = 1 under every rule. Padded rows stay as they
     are and are nobody's candidate. With `axis_name` the batch is that of all devices.
 
+    The paper's θ of 0.9 suits trained image encoders: few other vectors have so similar a partner,
+    and then nothing is mixed. `stats["unmixed"]`, the share of rows that stayed as they were, says
+    so; a lower `threshold`, or `candidates="all"`, mixes more.
+
     Args:
       z: [N, D] embeddings.
       rule: `mo` (eq. 5, 7), `mp` (eq. 6), `random`, `binary`, `none`, `neighbour_mean`.
@@ -45,7 +53,8 @@ def mix_pairs(
       threshold: θ; 0.9 is the paper's for mo on images, 0 suits mp.
       mask: [N] bool, False on padded rows.
       self_weight: C of mo-mix; None makes self an ordinary candidate (the authors' image code).
-      temperature: τ_mix; 1 is the paper's. May be learned: it is differentiated.
+      temperature: τ_mix; 1 is the paper's. May be learned: it is differentiated, and a traced one
+        that is not positive makes the mixture NaN.
       q, k: [N, D'] projections, normalised here; `mp` only.
       key: PRNG key; `random` only.
       mix_normalised: mix z/‖z‖ instead of z.
@@ -62,15 +71,33 @@ def mix_pairs(
       the candidate set, however small their weights.
 
     Raises:
-      ValueError: unknown rule or candidates, a missing q, k or key, shapes that do not fit.
+      ValueError: unknown rule or candidates, a missing q, k or key, shapes that do not fit, a
+        number out of range.
 
     Example:
+      >>> import jax
+      >>> from mmix_jax.mixing import mix_pairs
       >>> z = jax.random.normal(jax.random.key(0), (4, 8))
-      >>> mix_pairs(z, rule="mo", candidates="all").z_mixed.shape
+      >>> print(mix_pairs(z).stats["unmixed"])  # no cosine of these rows reaches θ = 0.9
+      1.0
+      >>> print(mix_pairs(z, candidates="all").stats["unmixed"])
+      0.0
+      >>> mix_pairs(z, candidates="all").z_mixed.shape
       (4, 8)
     """
-    check_rule(rule, q=q, k=k, key=key, temperature=temperature)
-    _check(z, rule, candidates, block_size, {"mask": mask, "q": q, "k": k, "labels": labels})
+    check_rule(rule, q=q, k=k, key=key)
+    self_weight, temperature = checked_numbers(self_weight, temperature)
+    threshold = real_number(
+        "threshold", threshold, between(-1, 1), 'it is of cosines; candidates="all" has none'
+    )
+    z = floats("z", z)
+    dtype, z = z.dtype, widened(z)
+    q, k = (None if x is None else widened(floats(name, x)) for name, x in (("q", q), ("k", k)))
+    mask = None if mask is None else mask_of("mask", mask)
+    labels = None if labels is None else ids_of("labels", labels)
+    block_size = _check(
+        z, rule, candidates, block_size, {"mask": mask, "q": q, "k": k, "labels": labels}
+    )
     unit = normalise(z)
     block = Block(
         z=z,
@@ -106,10 +133,14 @@ def mix_pairs(
         _, weights, similarity = everyone.dense(head)
     all_labels = None if labels is None else gather(labels, axis_name)
     stats = _pair_statistics(mixed, weights, similarity, block, all_labels, labels)
-    return Mixture(mixed.z_mixed, full, mixed.own, stats)
+    z_mixed = mixed.z_mixed
+    if isinstance(threshold, Tracer):  # NaN selects nobody, which would look like a result
+        z_mixed = jnp.where(jnp.isnan(threshold), jnp.nan, z_mixed)
+    return Mixture(z_mixed.astype(dtype), full, mixed.own, stats)
 
 
-def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) -> None:
+def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) -> int | None:
+    """The block size as an int, once everything fits."""
     if RULES[rule].edges_only:
         raise ValueError(f"rule '{rule}' runs along graph edges; use mix_edges (candidates 'wp')")
     if candidates not in PAIR_CANDIDATES:
@@ -117,8 +148,8 @@ def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) 
             f"unknown candidates {candidates!r}; expected one of: {', '.join(PAIR_CANDIDATES)} "
             "(or mix_edges for 'wp')"
         )
-    if block_size is not None and block_size < 1:
-        raise ValueError(f"block_size must be positive, found {block_size}; None is dense")
+    if block_size is not None:
+        block_size = whole_number("block_size", block_size, 1, "None is dense")
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
     for name, array in arrays.items():
@@ -126,6 +157,7 @@ def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) 
             raise ValueError(
                 f"{name} must have an entry for each of {z.shape[0]} rows of z, found {array.shape}"
             )
+    return block_size
 
 
 def _pair_statistics(mixed: Mixed, weights, similarity, block: Block, labels, row_labels):

@@ -8,9 +8,9 @@ imported inside the functions: names of rules are asked for before a program imp
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from mmix_jax.fields import unknown
+from mmix_jax.fields import POSITIVE, between, unknown
 
 if TYPE_CHECKING:
     import jax
@@ -21,11 +21,12 @@ Weights = tuple["jax.Array", "jax.Array"]  # of the other candidates, and of the
 class Mixture(NamedTuple):
     """Mixed samples ẑ_i = Σ_j λ_ij z_j (eq. 2) with their weights.
 
-    z_mixed: [R, D]. weights: λ of each edge [E], or of each pair [R, N] (None where streamed).
-    self_weights: λ_ii [R]. stats: scalars by name: `partners` (mean number of other samples in a
-    mixture), `unmixed` (share of rows that stay as they are), `entropy` (nats), `cosine` (of
-    mixture and anchor), `rank_correlation` (of λ_ij with H(z_i, z_j)), and `agreement` (share of
-    the partners' weight that lies on the anchor's class) where labels were given.
+    z_mixed: [R, D], in the floating type of z; all else is float32 at least. weights: λ of each
+    edge [E], or of each pair [R, N] (None where streamed). self_weights: λ_ii [R]. stats: scalars
+    by name: `partners` (mean number of other samples in a mixture), `unmixed` (share of rows that
+    stay as they are), `entropy` (nats), `cosine` (of mixture and anchor), `rank_correlation` (of
+    λ_ij with H(z_i, z_j)), and `agreement` (share of the partners' weight that lies on the
+    anchor's class) where labels were given.
     """
 
     z_mixed: jax.Array
@@ -131,7 +132,12 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check_rule(rule: str, *, q=None, k=None, key=None, temperature: float = 1.0) -> None:
+# In float32 a cosine over a temperature below this leaves its range; above, all weight lies on the
+# most similar candidates.
+_LOWEST_TEMPERATURE = 1e-35
+
+
+def check_rule(rule: str, *, q=None, k=None, key=None) -> None:
     """Raise ValueError where a rule is unknown or lacks what it reads."""
     if rule == "i_mix":
         raise ValueError("rule 'i_mix' mixes inputs, not embeddings; use mixing.i_mix_inputs")
@@ -140,7 +146,22 @@ def check_rule(rule: str, *, q=None, k=None, key=None, temperature: float = 1.0)
     given = {"q": q, "k": k, "key": key}
     if any(given[name] is None for name in RULES[rule].needs):
         raise ValueError(f"rule '{rule}' {RULES[rule].lacking}")
-    if isinstance(temperature, (int, float)) and not temperature > 0:
-        raise ValueError(
-            f"the mixing temperature must be positive, found {temperature}; 1.0 is the paper's"
-        )
+
+
+def checked_numbers(self_weight: Any, temperature: Any) -> tuple[Any, Any]:
+    """C (or None) and τ_mix as floats, in range; traced ones are NaN where they are not.
+
+    Raises:
+      ValueError: no number, or out of range.
+    """
+    from mmix_jax.ops.numbers import real_number
+
+    temperature = real_number("the mixing temperature", temperature, POSITIVE, "1.0 is the paper's")
+    if isinstance(temperature, float):
+        temperature = max(temperature, _LOWEST_TEMPERATURE)
+    if self_weight is not None:
+        self_weight = real_number(
+            "self_weight", self_weight, between(0, 1),
+            "0.2 is the paper's, None makes self an ordinary candidate",
+        )  # fmt: skip
+    return self_weight, temperature

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.ops.arrays import floats, ids_of, indices, mask_of, widened
+from mmix_jax.ops.numbers import whole_number
 from mmix_jax.ops.similarity import cosine
 
 
@@ -29,6 +31,13 @@ def rank_correlation(
     Only rows with two or more partners count; a row whose weights (or similarities) are all equal
     counts as 0. Entries are [E]; returns a scalar in [−1, 1], 0 where no row counts.
     """
+    weights, similarity = (
+        widened(floats(name, x)) for name, x in (("weights", weights), ("similarity", similarity))
+    )
+    num_rows = whole_number("num_rows", num_rows, 1, "count all rows")
+    mask = mask_of("mask", mask)
+    rows, inside = indices("rows", rows, num_rows, mask)
+    mask &= inside
     if weights.shape[0] == 0:
         return jnp.zeros((), weights.dtype)
 
@@ -68,10 +77,17 @@ def mixing_statistics(
     `labels [N]` are of the columns; those of the rows are `row_labels [R]`, or the first R of
     `labels`. −1 is unknown.
     """
-    weights, self_weights, similarity, z_mixed, anchors = jax.lax.stop_gradient(
-        (weights, self_weights, similarity, z_mixed, anchors)
-    )
+    weights, self_weights, similarity, z_mixed, anchors = (
+        jax.lax.stop_gradient(widened(floats(name, x)))
+        for name, x in (
+            ("weights", weights), ("self_weights", self_weights), ("similarity", similarity),
+            ("z_mixed", z_mixed), ("anchors", anchors),
+        )
+    )  # fmt: skip
     num_rows = self_weights.shape[0]
+    mask, row_mask = mask_of("mask", mask), mask_of("row_mask", row_mask)
+    rows, inside = indices("rows", rows, num_rows, mask)
+    mask &= inside
     num_real = jnp.maximum(jnp.sum(row_mask), 1)
     used = mask & (weights > 0)
 
@@ -93,7 +109,9 @@ def mixing_statistics(
         "rank_correlation": rank_correlation(weights, similarity, rows, used, num_rows),
     }
     if labels is not None:
-        own_class = (labels if row_labels is None else row_labels)[rows]
+        labels = ids_of("labels", labels)
+        columns, _ = indices("columns", columns, labels.shape[0], mask)
+        own_class = (labels if row_labels is None else ids_of("row_labels", row_labels))[rows]
         known = used & (own_class >= 0) & (labels[columns] >= 0)
         agreeing = known & (own_class == labels[columns])
         mass = jnp.sum(jnp.where(known, weights, 0.0))

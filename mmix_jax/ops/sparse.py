@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.ops.arrays import floats, host_indices, widened
+from mmix_jax.ops.numbers import whole_number
+
 Array = Any  # NumPy where a pattern is built, JAX inside a step
 _LENGTHS = (1, 2, 4, 8)  # of pieces, padding included
 
@@ -58,8 +61,21 @@ def sparse_pattern(
     """The pattern of entries (rows [E], columns [E]) of P [R, C]; NumPy, on the host.
 
     A pair that is listed twice counts twice. Rows and columns without entries are fine.
+
+    Raises:
+      ValueError: a row or column is no integer in its range, or there are not as many of both.
     """
-    rows, columns = np.asarray(rows, np.int32), np.asarray(columns, np.int32)
+    num_rows = whole_number("num_rows", num_rows, 0, "count empty rows in")
+    num_columns = whole_number("num_columns", num_columns, 0, "count empty columns in")
+    rows, columns = (
+        host_indices("rows", rows, num_rows),
+        host_indices("columns", columns, num_columns),
+    )
+    if rows.ndim != 1 or rows.shape != columns.shape:
+        raise ValueError(
+            f"rows and columns must be vectors of one length, found shapes {rows.shape} and "
+            f"{columns.shape}; give both of every entry"
+        )
     return SparsePattern(_slots(rows, columns, num_rows), _slots(columns, rows, num_columns))
 
 
@@ -72,8 +88,14 @@ def sparse_multiply(pattern: SparsePattern, values: jax.Array, x: jax.Array) -> 
       x: [C, D], or [C, H, D]: matrix h is multiplied with x[:, h].
 
     Returns:
-      [R, D], or [R, H, D], in the dtype of x.
+      [R, D], or [R, H, D], in the floating type of x, summed in float32 at least.
     """
+    values, x = floats("values", values), floats("x", x)
+    dtype, x = x.dtype, widened(x)
+    return _product(pattern, values, x).astype(dtype)
+
+
+def _product(pattern: SparsePattern, values: jax.Array, x: jax.Array) -> jax.Array:
     if values.ndim == 1:
         return _multiply(pattern, values[:, None], x[:, None, :])[:, 0, :]
     return _multiply(pattern, values, x)

@@ -199,14 +199,17 @@ def test_rows_have_l1_norm_one_or_zero(to):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, s, r, w: propagate(x.astype(int), s, r, w, None), "x must be a floating point"),
+        (
+            lambda x, s, r, w: propagate(x.astype(complex), s, r, w, None),
+            "x must be .* real numbers",
+        ),
         (lambda x, s, r, w: propagate(x[:, 0], s, r, w, None), "x must be .* of rank 2"),
         (lambda x, s, r, w: propagate(x, s, r, w[1:], None), "senders and weights"),
         (lambda x, s, r, w: propagate(x, s, r[1:], w, None), "senders and receivers"),
         (lambda x, s, r, w: gcn_weights(s, r, 12, w[1:]), "senders and edge_weight"),
-        (lambda x, s, r, w: gcn_weights(s, r, 12, w.astype(int)), "edge_weight must be a floating"),
+        (lambda x, s, r, w: gcn_weights(s, r, 12, w.astype(str)), "edge_weight must be .* real"),
         (lambda x, s, r, w: gcn_weights(s, r, 12, edge_mask=w[:2] > 0), "senders and edge_mask"),
-        (lambda x, s, r, w: row_normalize(x.astype(int)), "x must be a floating point"),
+        (lambda x, s, r, w: row_normalize(x.astype(complex)), "x must be .* real numbers"),
     ],
 )
 def test_wrong_shapes_and_dtypes_are_told_in_one_line(call, message):

@@ -1,0 +1,146 @@
+"""Arrays as callers give them, of any number type and byte order, made fit to compute with.
+
+Vectors: integers and bools are float32; half precision keeps its type in what is given back, and
+is computed in float32. Ids: int32, whatever integers they come as. Masks: bool.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from mmix_jax.ops.numbers import MOST_ROWS
+
+
+def native(x: Any) -> Any:
+    """A jax array as it is; anything else as a NumPy array in this machine's order of bytes."""
+    if isinstance(x, jax.Array):
+        return x
+    x = np.asarray(x)
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def wide(dtype) -> jnp.dtype:
+    """The type of sums: at least float32."""
+    # NumPy has float64 where jax's own promotion knows none.
+    dtype = np.dtype(dtype)
+    return dtype if dtype == np.float64 else jnp.promote_types(dtype, jnp.float32)
+
+
+def is_number(dtype) -> bool:
+    """Whether values of this type are real numbers or bools."""
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    return any(jnp.issubdtype(dtype, kind) for kind in kinds)
+
+
+def numbers_of(name: str, x: Any) -> Any:
+    """x on the side where it is, NumPy or jax: floating point as it came, all else as float32.
+
+    Raises:
+      ValueError: no array of real numbers.
+    """
+    x = native(x)
+    if not is_number(x.dtype):
+        raise ValueError(
+            f"{name} must be an array of real numbers, found {x.dtype} of shape {x.shape}; "
+            "convert it first"
+        )
+    if jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(np.float64) if x.dtype.itemsize > 8 else x  # a long double
+    return x.astype(np.float32)
+
+
+def floats(name: str, x: Any) -> jax.Array:
+    """x as a jax array of its floating type; integers and bools in float32."""
+    return jnp.asarray(numbers_of(name, x))
+
+
+def widened(x: jax.Array) -> jax.Array:
+    """x in at least float32."""
+    return x.astype(wide(x.dtype))
+
+
+def by_power_of_two(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Finite x on the host, its largest entries along the axis brought into [1, 2): no rounding.
+
+    Squares and sums of what comes out are finite, and not 0 where x is not.
+    """
+    largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
+    _, exponent = np.frexp(np.where(largest > 0, largest, 1))
+    return np.ldexp(x, 1 - exponent)
+
+
+def mask_of(name: str, x: Any) -> jax.Array:
+    """x as bool: True where it is not 0."""
+    x = native(x)
+    if not is_number(x.dtype):
+        raise ValueError(f"{name} must be bool, found {x.dtype}; True marks what is real")
+    return jnp.asarray(x if x.dtype == bool else x != 0)
+
+
+def _integers(name: str, x: Any, way_out: str) -> Any:
+    x = native(x)
+    if x.size == 0 and isinstance(x, np.ndarray):  # an empty list is float64
+        x = x.astype(np.int32)
+    if not jnp.issubdtype(x.dtype, jnp.integer):
+        raise ValueError(f"{name} must be integers, found {x.dtype}; {way_out}")
+    return x
+
+
+def host_indices(name: str, x: Any, size: int, mask: Any = None) -> np.ndarray:
+    """Concrete places as int32 on the host, once those where `mask` holds lie in [0, size).
+
+    Raises:
+      ValueError: no integers, or one is out of range.
+    """
+    x = np.asarray(_integers(name, x, "count rows from zero, and astype(int)"))
+    outside = (x < 0) | (x >= size)
+    if mask is not None:
+        outside &= np.asarray(mask, bool)
+    if outside.any():
+        raise ValueError(
+            f"{name} must lie in [0, {size}), found {x[outside].ravel()[0]}; "
+            "count rows from zero, and mask padding"
+        )
+    return np.where((x < 0) | (x >= size), 0, x).astype(np.int32)
+
+
+def indices(name: str, x: Any, size: int, mask: Any = None) -> tuple[jax.Array, jax.Array]:
+    """Places in [0, size) as int32, and where they are such.
+
+    Concrete ones are checked, where `mask` holds. Traced ones cannot be: what is out of range is
+    told in the second array, and is 0 in the first.
+
+    Raises:
+      ValueError: no integers, or a concrete one is out of range.
+    """
+    x = _integers(name, x, "count rows from zero, and astype(int)")
+    if not isinstance(x, Tracer) and not isinstance(mask, Tracer):
+        host_indices(name, x, size, mask)
+    if x.dtype.itemsize < 4:  # so that `size` fits
+        x = x.astype(np.int32)
+    x = x if isinstance(x, jax.Array) else np.clip(x, -1, size).astype(np.int32)
+    inside = jnp.asarray((x >= 0) & (x < min(size, MOST_ROWS)))
+    return jnp.where(inside, jnp.asarray(x), 0).astype(jnp.int32), inside
+
+
+def ids_of(name: str, x: Any) -> jax.Array:
+    """Ids of any integers, of which only equality and order count: signed, at least int32.
+
+    Concrete ones that do not fit into 32 bits are numbered anew in their order, and keep their
+    signs: a negative label is an unknown one.
+    """
+    x = _integers(name, x, "number them, e.g. by np.unique(…, return_inverse=True)")
+    unsigned = jnp.issubdtype(x.dtype, jnp.unsignedinteger)
+    if isinstance(x, jax.Array) and (isinstance(x, Tracer) or not unsigned):
+        if not unsigned:
+            return x.astype(jnp.promote_types(x.dtype, jnp.int32))
+        # Wrapped numbers stay distinct; those of 2**31 and more become negative.
+        return x.astype(jnp.int64 if x.dtype.itemsize == 8 else jnp.int32)
+    x = np.asarray(x)
+    if x.size and (x.min() < -MOST_ROWS or x.max() > MOST_ROWS):
+        names, numbered = np.unique(x, return_inverse=True)
+        x = numbered.reshape(x.shape) - np.count_nonzero(names < 0)
+    return jnp.asarray(x.astype(np.int32))
