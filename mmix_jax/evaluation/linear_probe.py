@@ -21,6 +21,7 @@ import optax
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import RATES, as_floats, check_embeddings, check_l2_grid
+from mmix_jax.ops.arrays import numbers_of
 from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
 
 PROBE_L2_GRID = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -96,6 +97,7 @@ def linear_probe(
       InputError: a feature is not finite, a label is out of range, there are no test rows, the
         training rows are of one class, ``num_held_out`` is out of range, or the training diverged.
     """
+    train, test = (numbers_of("features", x) for x in (train, test))
     num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
     copies = whole_number("copies", copies, 1, "1 is one block")
     if copies > 1 and len(train) != copies * len(train_labels):

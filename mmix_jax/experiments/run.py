@@ -59,9 +59,9 @@ def task_of(config: Any, dataset: Any) -> Task:
     Example:
       >>> from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
       >>> from mmix_jax.experiments import evaluate, node_config, pretrain, task_of
-      >>> dataset = load_synthetic_graph(SyntheticGraph(num_nodes=200))
+      >>> dataset = load_synthetic_graph(SyntheticGraph(num_nodes=200, num_classes=2))
       >>> config = node_config("synthetic_graph")
-      >>> config.width, config.num_steps, config.num_runs = 8, 10, 2
+      >>> config.width, config.num_steps, config.num_classifiers = 8, 10, 2
       >>> task = task_of(config, dataset)
       >>> pretrained = pretrain(task)
       >>> results = evaluate(task, [pretrained.encoder])

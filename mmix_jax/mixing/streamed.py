@@ -96,22 +96,40 @@ def _reduce_tiles(
     return jax.tree.map(lambda x: joined(x, rows.index.shape[0]), states)
 
 
-def _merge_tiles(options: _Options, rows: _Rows, columns: _Columns, scale, threshold) -> Merged:
+class _Sums(NamedTuple):
+    """Per row: the score that powers are taken from, and the logarithm of their sum.
+
+    Apart, as at a sharp temperature the rounding of their total is far above 1.
+    """
+
+    shift: jax.Array
+    log_total: jax.Array
+
+
+def _powers(options: _Options, scores, scale, shift, log_total=None):
+    """e^{(s − shift)/τ}, over their sum where it is known."""
+    exponents = (scores if options.plain else scores - shift[:, None]) * scale
+    return jnp.exp(exponents if log_total is None else exponents - log_total[:, None])
+
+
+def _merge_tiles(
+    options: _Options, rows: _Rows, columns: _Columns, scale, threshold
+) -> tuple[Merged, _Sums]:
     dtype = columns.source.dtype
     # Without the running maximum the shift is 0; with it, no score lies below where it starts.
-    lowest = jnp.zeros((), dtype) if options.plain else -scale
+    lowest = jnp.zeros((), dtype) if options.plain else -jnp.ones((), dtype)
 
     def add(state, rows, columns):
         highest, total, mixed, count = state
         scores, allowed = _tile(rows, columns, threshold)
         shift = highest
         if not options.plain:
-            top = jnp.max(jnp.where(allowed, scores * scale, lowest), axis=1)
+            top = jnp.max(jnp.where(allowed, scores, lowest), axis=1)
             shift = jnp.maximum(highest, top)
-        powers = jnp.where(allowed, jnp.exp(scores * scale - shift[:, None]), 0.0)
+        powers = jnp.where(allowed, _powers(options, scores, scale, shift), 0.0)
         # A product with ones: reductions along a row are slow on CPUs.
         added = jnp.matmul(powers, jnp.ones(powers.shape[1:], dtype), precision="highest")
-        decay = jnp.exp(highest - shift)
+        decay = jnp.exp((highest - shift) * scale)
         mixed = decay[:, None] * mixed + powers @ columns.source
         count += jnp.sum(allowed, axis=1, dtype=jnp.int32)
         return shift, decay * total + added, mixed, count
@@ -120,30 +138,32 @@ def _merge_tiles(options: _Options, rows: _Rows, columns: _Columns, scale, thres
     shift, total, mixed, count = _reduce_tiles(add, start, rows, columns, options.block_size)
     some = count > 0
     total = jnp.where(some, total, 1.0)
-    return Merged(jnp.where(some, shift + jnp.log(total), 0.0), mixed / total[:, None], count)
+    log_total = jnp.log(total)
+    score = jnp.where(some, shift * scale + log_total, 0.0)
+    return Merged(score, mixed / total[:, None], count), _Sums(shift, log_total)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _merge(options: _Options, rows: _Rows, columns: _Columns, scale, threshold) -> Merged:
     """Merged candidates with weights softmax_j(scale · s_ij)."""
-    return _merge_tiles(options, rows, columns, scale, threshold)
+    return _merge_tiles(options, rows, columns, scale, threshold)[0]
 
 
 def _merge_forward(options, rows, columns, scale, threshold):
-    merged = _merge_tiles(options, rows, columns, scale, threshold)
-    return merged, (rows, columns, scale, threshold, merged.score, merged.mean)
+    merged, sums = _merge_tiles(options, rows, columns, scale, threshold)
+    return merged, (rows, columns, scale, threshold, sums, merged.mean)
 
 
 def _merge_backward(options, saved, cotangent):
     """λ_ij (g_i·x_j − g_i·mean_i + h_i) by scale·s_ij, with g_i by the mean, h_i by the score."""
-    rows, columns, scale, threshold, score, mean = saved
+    rows, columns, scale, threshold, sums, mean = saved
     offset = jnp.sum(cotangent.mean * mean, axis=1) - cotangent.score
     cut_all = partial(jax.tree.map, lambda x: cut(x, options.block_size))
 
     def weigh(block, tile_columns):
-        tile_rows, score, by_mean, offset = block
+        tile_rows, sums, by_mean, offset = block
         scores, allowed = _tile(tile_rows, tile_columns, threshold)
-        weights = jnp.where(allowed, jnp.exp(scores * scale - score[:, None]), 0.0)
+        weights = jnp.where(allowed, _powers(options, scores, scale, *sums), 0.0)
         by_source = weights.T @ by_mean
         if options.constant:
             return None, None, by_source
@@ -151,7 +171,7 @@ def _merge_backward(options, saved, cotangent):
         by_columns = slopes.T @ tile_rows.vectors
         return slopes @ tile_columns.vectors, by_columns, by_source
 
-    row_blocks = cut_all((rows, score, cotangent.mean, offset))
+    row_blocks = cut_all((rows, sums, cotangent.mean, offset))
 
     def add_columns(by_rows, tile_columns):
         def add_rows(sums, block):

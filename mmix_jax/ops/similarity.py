@@ -14,8 +14,8 @@ def normalise(x: jax.Array) -> jax.Array:
 
     Right for every finite length: vectors are brought to a length around 1 by a power of two, which
     rounds nothing, before they are squared. Half-precision input is normalised in float32 and
-    returned as it came; integers and bools are float32. What is below the smallest normal number
-    of its type counts as zero, as it does to most processors. Below a length of 1e-30 gradients
+    returned as it came; integers and bools are float32. Entries below the smallest normal number
+    of their type count as zero, as they do to most processors. Below a length of 1e-30 gradients
     are those of that length.
     """
     x = floats("vectors", x)
@@ -24,7 +24,7 @@ def normalise(x: jax.Array) -> jax.Array:
 
 def _normalised(x: jax.Array) -> jax.Array:
     largest = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), axis=-1, keepdims=True, initial=0.0)
-    nonzero = largest >= jnp.finfo(x.dtype).tiny
+    nonzero = ~(largest < jnp.finfo(x.dtype).tiny)  # NaN is not zero, and spoils its row
     x = _scaled(x, 1.0 / _power_of_two(jnp.where(nonzero, largest, 1.0)))
     square = jnp.sum(x * x, axis=-1, keepdims=True)
     # Both branches of a `where` are differentiated: the inner one keeps rsqrt away from 0.
