@@ -42,3 +42,21 @@ def test_top_5_are_five():
     for top1, top5 in ((probe.top1, probe.top5), (votes["top1"], votes["top5"])):
         assert top1 == pytest.approx(2 / 12)
         assert top5 == pytest.approx(7 / 12)
+
+
+def test_the_probe_that_is_scored_has_learnt_from_the_rows_held_out_for_l2():
+    """Both rows of a class have a feature of their own, so that each is known by itself alone."""
+    labels = np.tile(np.arange(NUM_CLASSES), 2)
+    rows = np.eye(2 * NUM_CLASSES, dtype=np.float32)
+    probe = linear_probe(
+        rows,
+        labels,
+        rows,
+        labels,
+        num_classes=NUM_CLASSES,
+        key=KEY,
+        num_held_out=NUM_CLASSES,
+        num_epochs=10,
+    )
+    assert probe.top1 == 1.0
+    assert max(probe.held_out) < 0.5  # while it chose, it had not
