@@ -15,6 +15,7 @@ L2_WEIGHTS = Range(0.0, float(np.finfo(np.float64).max), "must hold finite weigh
 POSITIVE_WEIGHTS = Range(
     0.0, float(np.finfo(np.float64).max), "must hold positive finite numbers", open=True
 )
+_LARGEST = 1e15
 RATES = POSITIVE_WEIGHTS._replace(words="must be positive and finite")
 
 
@@ -52,6 +53,18 @@ def fitting(labels: np.ndarray) -> np.ndarray:
     if not fits and labels.max() >= 2**63:
         raise ValueError(f"labels must be below 2**63, found {labels.max()}; renumber the classes")
     return labels.astype(np.int32 if fits else np.int64)
+
+
+def check_size(z: np.ndarray | jax.Array) -> None:
+    """Raises InputError where the squares of Adam's gradients would leave float32.
+
+    It would not move then, and an untrained classifier be scored.
+    """
+    largest = np.abs(np.asarray(numbers_of("embeddings", z)).astype(np.float64)).max(initial=0.0)
+    if largest > _LARGEST:
+        raise InputError(
+            f"embeddings must be within ±{_LARGEST:g}, found {largest:g}; scale them down"
+        )
 
 
 def check_split(split: Split, labels: np.ndarray) -> Split:

@@ -5,7 +5,7 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import check_embeddings
-from mmix_jax.ops.arrays import numbers_of, wide
+from mmix_jax.ops.arrays import by_power_of_two, numbers_of, wide
 from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
 from mmix_jax.results import Score, score
 
@@ -47,6 +47,8 @@ def clustering(
     _check_counts(labels, num_clusters)
     z = np.asarray(numbers_of("embeddings", z))
     z = z.astype(wide(z.dtype), copy=False)
+    if not 1e-15 < np.abs(z).max(initial=0.0) < 1e15:  # squares of distances may leave its range
+        z = by_power_of_two(z, axis=None)
     known = labels >= 0
     nmi, ari = [], []
     for state in np.random.SeedSequence(seed).generate_state(num_repeats):

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 
 from mmix_jax.errors import InputError
-from mmix_jax.evaluation.checks import RATES, as_floats, check_embeddings, check_l2_grid
+from mmix_jax.evaluation.checks import RATES, as_floats, check_embeddings, check_l2_grid, check_size
 from mmix_jax.ops.arrays import numbers_of
 from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
 
@@ -94,8 +94,9 @@ def linear_probe(
 
     Raises:
       ValueError: a shape or type, or another argument, is not as described.
-      InputError: a feature is not finite, a label is out of range, there are no test rows, the
-        training rows are of one class, ``num_held_out`` is out of range, or the training diverged.
+      InputError: a feature is not finite or beyond 1e15, a label is out of range, there are no test
+        rows, the training rows are of one class, ``num_held_out`` is out of range, or the training
+        diverged.
     """
     train, test = (numbers_of("features", x) for x in (train, test))
     num_classes = whole_number("num_classes", num_classes, 1, "count all classes")
@@ -109,6 +110,7 @@ def linear_probe(
         train, np.tile(train_labels, copies), test, test_labels, num_classes
     )
     num_samples = len(train_labels) // copies
+    check_size(train)
     grid = check_l2_grid(l2_grid, PROBE_L2_GRID)
     num_epochs = whole_number("num_epochs", num_epochs, 1, "the protocol has 100")
     batch_size = whole_number("batch_size", batch_size, 1, "the protocol has 512")

@@ -22,6 +22,7 @@ from mmix_jax.evaluation.checks import (
     RATES,
     as_floats,
     check_embeddings,
+    check_size,
     check_split,
     sorted_grid,
 )
@@ -96,10 +97,11 @@ def logistic(
 
     Raises:
       ValueError: a shape or type, or ``num_runs``, ``num_steps``, ``l2`` is not as described.
-      InputError: an embedding is not finite, an index is out of range, a part of the split is
-        empty or has nodes without label, or the training part has one class only.
+      InputError: an embedding is not finite or beyond 1e15, an index is out of range, a part of the
+        split is empty or has nodes without label, or the training part has one class only.
     """
     labels = check_embeddings("logistic", z, labels)
+    check_size(z)
     split = check_split(split, labels)
     num_classes = _checked_classes(labels, split, num_classes)
     num_runs = whole_number("num_runs", num_runs, 1, "the protocol has 50")

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from mmix_jax.errors import InputError
 from mmix_jax.ops.arrays import is_number, native
+from mmix_jax.ops.numbers import MOST_ROWS
 
 
 class Graph(NamedTuple):
@@ -106,6 +107,10 @@ def _features(x: ArrayLike) -> np.ndarray:
         raise InputError(
             f"node features must be an [N, F] array with N > 0, found shape {x.shape}; "
             "give one row per node"
+        )
+    if x.shape[0] > MOST_ROWS:
+        raise InputError(
+            f"a graph has at most {MOST_ROWS} nodes, found {x.shape[0]}; take subgraphs of it"
         )
     return _finite_float32(x, "node features")
 

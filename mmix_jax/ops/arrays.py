@@ -62,7 +62,7 @@ def widened(x: jax.Array) -> jax.Array:
     return x.astype(wide(x.dtype))
 
 
-def by_power_of_two(x: np.ndarray, axis: int = -1) -> np.ndarray:
+def by_power_of_two(x: np.ndarray, axis: int | None = -1) -> np.ndarray:
     """Finite x on the host, its largest entries along the axis brought into [1, 2): no rounding.
 
     Squares and sums of what comes out are finite, and not 0 where x is not.

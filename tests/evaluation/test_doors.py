@@ -138,6 +138,21 @@ def test_cosines_and_standardisation_at_every_size(length):
     np.testing.assert_allclose(ours, wanted, rtol=loose * 10, atol=loose)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_clusters_do_not_depend_on_sizes(size):
+    z = np.random.default_rng(5).normal(size=(24, 5)) + 4 * LABELS[:, None]
+    wanted = evaluation.clustering(z.astype(np.float32), LABELS, num_clusters=2, num_repeats=2)
+    scaled = z.astype(np.float32) * np.float32(size)
+    found = evaluation.clustering(scaled, LABELS, num_clusters=2, num_repeats=2)
+    assert found == wanted and wanted["nmi"].mean == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("call", ["logistic", "probe"])
+def test_embeddings_that_adam_cannot_follow_are_refused(call):
+    with pytest.raises(ValueError, match=r"embeddings must be within ±1e\+15, found 1e\+25; scale"):
+        OF_EMBEDDINGS[call](Z * np.float32(1e25), LABELS)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16])
 def test_a_constant_column_of_half_precision_is_zero(dtype):
     column = np.full((7, 1), 0.1).astype(dtype)

@@ -224,3 +224,8 @@ def test_edits_name_nodes_of_the_graph(pairs):
 def test_infinite_weights_are_not_symmetric():
     with pytest.raises(ValueError, match="edge weights must be finite, found inf"):
         diffuse(np.ones((6, 2)), *EDGES, edge_weight=np.full(6, np.inf))
+
+
+def test_graphs_past_32_bits_are_refused():
+    with pytest.raises(ValueError, match="a graph has at most 2147483647 nodes"):
+        make_graph(np.zeros((2**31, 0), np.float32), [0], [1])
