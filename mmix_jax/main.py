@@ -160,7 +160,7 @@ def _carry_out(command: Command, interrupted) -> None:
         print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
         return
     if mode == "eval":
-        results = run.evaluate_checkpoints(config, workdir, checkpoint)
+        results = run.evaluate_checkpoints(config, workdir, checkpoint, interrupted)
     else:
         results = run.train(config, workdir, interrupted)
     if not results:

@@ -90,7 +90,7 @@ def logistic(
       split: node indices; the three parts must not be empty.
       num_runs: initialisations; the same ones for every L2 weight.
       key: PRNG key of the initialisations.
-      num_classes: None means the largest label within the split plus one.
+      num_classes: None means those that occur within the split, whatever their numbers.
       l2: L2 weights to choose from; a single one leaves no choice.
       learning_rate: of Adam.
       num_steps: of Adam.
@@ -103,6 +103,11 @@ def logistic(
     labels = check_embeddings("logistic", z, labels)
     check_size(z)
     split = check_split(split, labels)
+    if num_classes is None:  # those that occur: one that does not would only be in the way
+        known = np.concatenate(split)
+        names, codes = np.unique(labels[known], return_inverse=True)
+        labels, num_classes = np.array(labels), names.size
+        labels[known] = codes
     num_classes = _checked_classes(labels, split, num_classes)
     num_runs = whole_number("num_runs", num_runs, 1, "the protocol has 50")
     num_steps = whole_number("num_steps", num_steps, 1, "the protocol has 300")
@@ -195,11 +200,9 @@ def _count_correct_in_blocks(params: _Classifier, z, nodes, wanted):
     return jax.lax.map(count, (nodes, wanted)).sum(axis=0)
 
 
-def _checked_classes(labels: np.ndarray, split: Split, num_classes: int | None) -> int:
+def _checked_classes(labels: np.ndarray, split: Split, num_classes: int) -> int:
     """The number of classes, at least two of them among the training nodes."""
     largest = max(int(labels[part].max()) for part in split)
-    if num_classes is None:
-        num_classes = largest + 1
     num_classes = whole_number("num_classes", num_classes, 1, "None counts them")
     if largest >= num_classes:
         raise InputError(

@@ -85,7 +85,12 @@ def train(config: Any, workdir: Path, interrupted: Callable[[], bool] = never) -
     return evaluate(task, [training.encoder for training in trained], interrupted)
 
 
-def evaluate_checkpoints(config: Any, workdir: Path, checkpoint: str | None) -> list[Result]:
+def evaluate_checkpoints(
+    config: Any,
+    workdir: Path,
+    checkpoint: str | None,
+    interrupted: Callable[[], bool] = never,
+) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
     task = load(config)
     if not task.labelled:
@@ -96,7 +101,7 @@ def evaluate_checkpoints(config: Any, workdir: Path, checkpoint: str | None) -> 
     encoders = list(encoders_of(task, workdir, checkpoint))
     if figures := getattr(task, "figures", None):
         figures(encoders[0], workdir)
-    return evaluate(task, encoders)
+    return evaluate(task, encoders, interrupted)
 
 
 def _check_scoring(task: Task) -> None:

@@ -260,3 +260,13 @@ def test_wrong_arguments_are_told_in_one_line(changes, message):
     with pytest.raises(ValueError, match=message) as error:
         logistic(**(GOOD._asdict() | {"key": jax.random.key(0)} | changes))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 3], [3, 9, 70], [0, 1, 5]])
+def test_classes_are_those_that_occur(numbers):
+    """Empty classes between them would take part in the softmax, and draw other initial weights."""
+    data = problem()
+    key = jax.random.key(0)
+    wanted = logistic(data.z, data.labels, data.split, key=key, num_runs=3)
+    renamed = np.array(numbers)[data.labels]
+    assert logistic(data.z, renamed, data.split, key=key, num_runs=3) == wanted
