@@ -195,14 +195,11 @@ def _checked(x, y, cs: Sequence[float], num_classes: int | None):
             f"an SVM needs x [N, D] and y [N] with N > 0, found shapes {x.shape} and {y.shape}; "
             "give one class per row of x"
         )
-    if not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(
-            f"y must hold integers, found {y.dtype}; np.unique(y, return_inverse=True) makes some"
-        )
+    integers = np.issubdtype(y.dtype, np.integer)
     if num_classes is None:
-        num_classes = max(2, int(y.max()) + 1)
+        num_classes = max(2, int(y.max()) + 1) if integers else 2
     num_classes = whole_number("num_classes", num_classes, 2, "two are the fewest")
-    if y.min() < 0 or y.max() >= num_classes:
+    if not integers or y.min() < 0 or y.max() >= num_classes:
         raise ValueError(
             f"y must hold integers from 0 to {num_classes - 1}, found {y.dtype} from {y.min()} "
             f"to {y.max()}; np.unique(y, return_inverse=True) renumbers any labels"

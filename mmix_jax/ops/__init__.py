@@ -1,1 +1,1 @@
-"""Floor one: segment operations, safe normalisation, collectives."""
+"""Floor one: arrays and numbers as callers give them, segment operations, norms, collectives."""

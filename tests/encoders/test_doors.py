@@ -82,6 +82,15 @@ def test_attention_of_a_hub_in_half_precision_sums_to_one():
     np.testing.assert_allclose(weights.sum() + own[0, 0], 1.0, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_attention_in_half_precision_is_computed_in_float32(dtype):
+    draw = np.random.default_rng(0)
+    halves = [jnp.asarray(draw.normal(size=shape), dtype) for shape in ((6, 2, 5), (2, 5), (2, 5))]
+    found = attention(*halves, SENDERS, RECEIVERS, np.ones(4, bool))
+    widened = (x.astype(jnp.float32) for x in halves)
+    types.check_same(found, attention(*widened, SENDERS, RECEIVERS, np.ones(4, bool)), "int32")
+
+
 @pytest.mark.parametrize("wrong", [-1, 6])
 def test_attention_along_edges_out_of_range(wrong):
     h, a, mask = np.ones((6, 1, 2), np.float32), np.ones((1, 2), np.float32), np.ones(4, bool)

@@ -95,3 +95,11 @@ def test_what_is_not_finite_stays_so():
 def test_normalise_in_float64_at_every_length(x64):
     for length in (1e-300, 1e-200, 1e200, 1e300):
         np.testing.assert_allclose(normalise(Z * length), naive.normalise(Z), atol=1e-15)
+
+
+def test_gradients_of_the_shortest_vectors_are_finite():
+    """1e6 · 1/‖z‖ is above what float32 holds."""
+    z = jnp.array([3e-38, 4e-38])
+    value, gradient = jax.value_and_grad(lambda z: 1e6 * normalise(z)[0])(z)
+    np.testing.assert_allclose(value, 6e5, rtol=1e-6)
+    assert np.isfinite(gradient).all() and gradient[0] > 0 > gradient[1]
