@@ -11,6 +11,8 @@ from mmix_jax.experiments.pretraining import pretrain
 from tests.experiments.wiring import planted
 from tests.experiments.wiring import planted_graphs as data
 
+pytestmark = pytest.mark.slow
+
 SVM, KNN, LOGISTIC = (f"{name} 4-fold" for name in ("svm", "knn", "logistic"))
 
 

@@ -11,6 +11,8 @@ from mmix_jax.graphs.samplers import NodeSampler
 from tests.experiments.wiring import planted
 from tests.experiments.wiring import planted_nodes as data
 
+pytestmark = pytest.mark.slow
+
 A, B, MEAN = range(3)
 
 
