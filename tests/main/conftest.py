@@ -22,6 +22,7 @@ def smoke(tmp_path_factory) -> list[str]:
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory, smoke) -> tuple[pathlib.Path, program.Ran]:
     """The workdir of a finished run, to be looked at only, and what it printed."""
+    pretraining._make_step.cache_clear()  # its step is compiled, whatever has been trained before
     workdir = tmp_path_factory.mktemp("first") / "new" / "run"
     # Whatever ran before in this process: this one compiles, and tells how long.
     pretraining._make_step.cache_clear()

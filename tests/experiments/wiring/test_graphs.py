@@ -1,5 +1,6 @@
 """The graph task where the score of every seed, step and branch is planted, and all differ."""
 
+import jax
 import numpy as np
 import pytest
 from sklearn.metrics import normalized_mutual_info_score
@@ -8,6 +9,7 @@ from mmix_jax.evaluation.cross_validation import svm_cross_validation
 from mmix_jax.experiments import run
 from mmix_jax.experiments.graphs import task as graphs
 from mmix_jax.experiments.pretraining import pretrain
+from mmix_jax.experiments.task import keys_of
 from tests.experiments.wiring import planted
 from tests.experiments.wiring import planted_graphs as data
 
@@ -63,6 +65,24 @@ def test_every_seed_has_a_shuffle_of_folds_of_its_own():
                 judged = svm_cross_validation(z, data.LABELS, seed=seed, num_folds=4)
                 spread.append(np.std(judged.folds, ddof=1))
             assert found[SVM, name, trained] == exactly(spread)
+
+
+def test_representations_draw_by_the_key_of_their_seed(monkeypatch):
+    """While training and after it, of trained encoders and of fresh ones."""
+    keys, original = [], graphs._embed
+
+    def spy(settings, params, tables, batch, key):
+        keys.append(jax.random.key_data(key).tolist())
+        return original(settings, params, tables, batch, key)
+
+    monkeypatch.setattr(graphs, "_embed", spy)
+    task = run.task_of(data.config(num_steps=1), data.dataset())
+    for seed in (0, 1):
+        keys.clear()
+        run.evaluate(task, [pretrain(task, seed).encoder])
+        of_seed = jax.random.key_data(keys_of(seed)[2]).tolist()
+        assert len(keys) == 1 + 2 * task.whole.num_batches
+        assert all(key == of_seed for key in keys)
 
 
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])

@@ -1,11 +1,14 @@
 """The image task where the score of every seed and step is planted, on test images alone."""
 
+import jax
 import numpy as np
 import pytest
 
 from mmix_jax.experiments import run
+from mmix_jax.experiments.images import scores
 from mmix_jax.experiments.images.inputs import make_order
 from mmix_jax.experiments.pretraining import pretrain
+from mmix_jax.experiments.task import keys_of
 from tests.experiments.wiring import planted
 from tests.experiments.wiring import planted_images as data
 
@@ -41,6 +44,20 @@ def test_neighbours_and_probe_learn_from_training_images_and_are_asked_about_tes
         behind = data.TEST_LABELS[:, None] - (named < data.TEST_LABELS[:, None])
         among_five = (named == data.TEST_LABELS[:, None]) | (behind < 4)
         assert found["knn k=6", "top5", is_trained] == exactly(among_five.mean(axis=0))
+
+
+def test_probes_draw_by_the_key_of_their_seed(monkeypatch):
+    keys, original = [], scores.linear_probe
+
+    def spy(*arrays, key, **options):
+        keys.append(jax.random.key_data(key).tolist())
+        return original(*arrays, key=key, **options)
+
+    monkeypatch.setattr(scores, "linear_probe", spy)
+    task = run.task_of(data.config(num_steps=1), data.dataset())
+    run.evaluate(task, [pretrain(task, seed).encoder for seed in (0, 1)])
+    of_seeds = [jax.random.split(keys_of(seed)[2])[1] for seed in (0, 0, 1, 1)]
+    assert keys == [jax.random.key_data(key).tolist() for key in of_seeds]
 
 
 def test_a_workdir_is_evaluated_seed_by_seed(tmp_path, monkeypatch):

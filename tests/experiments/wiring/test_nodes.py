@@ -1,5 +1,7 @@
 """The node task where scores of every part, seed, step and branch are planted, and all differ."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from mmix_jax.experiments import run
 from mmix_jax.experiments.nodes import task as nodes
 from mmix_jax.experiments.pretraining import pretrain
+from mmix_jax.experiments.task import keys_of
 from mmix_jax.graphs.samplers import NodeSampler
 from tests.experiments.wiring import planted
 from tests.experiments.wiring import planted_nodes as data
@@ -133,6 +136,29 @@ def test_seeds_start_from_parameters_of_their_own_in_the_real_model(monkeypatch)
     assert any(not np.array_equal(*pair) for pair in zip(*leaves[:2], strict=True))
     for first, again in zip(leaves[0], leaves[2], strict=True):
         np.testing.assert_array_equal(first, again)
+
+
+def test_evaluations_draw_by_the_key_of_their_seed(monkeypatch):
+    """While training and after it, of trained encoders and of fresh ones."""
+    keys, original = [], nodes.score_representations
+
+    def spy(config, dataset, representations, seed, key, clustered=None):
+        keys.append((seed, jax.random.key_data(key).tolist()))
+        return original(config, dataset, representations, seed, key, clustered)
+
+    task, asked = task_of(num_steps=1), []
+
+    def represent(params, key, *args, **options):
+        asked.append(jax.random.key_data(key).tolist())
+        return task.represent(params, key, *args, **options)
+
+    monkeypatch.setattr(nodes, "score_representations", spy)
+    watched = dataclasses.replace(task, represent=represent)
+    for seed in (0, 1):
+        run.evaluate(watched, [pretrain(watched, seed).encoder])
+    of_seeds = [jax.random.key_data(keys_of(seed)[2]).tolist() for seed in (0, 1)]
+    assert keys == [(seed, of_seeds[seed]) for seed in (0, 0, 1, 1)]
+    assert asked == [of_seeds[0]] * 3 + [of_seeds[1]] * 3  # once to judge, twice to score
 
 
 # Other protocols
