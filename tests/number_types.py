@@ -36,3 +36,8 @@ def check_same(found: Any, expected: Any, kind: str) -> None:
         else:
             assert kind in (">f8", "list") or ours.dtype == theirs.dtype
             np.testing.assert_allclose(ours, theirs, rtol=3e-7, atol=1e-7)
+
+
+def named(value) -> str:
+    """The name of a case; a function's own text has its address, another in every process."""
+    return getattr(value, "__name__", str(value))

@@ -191,11 +191,6 @@ def probe(**options):
     return evaluation.linear_probe(Z, LABELS, Z, LABELS, **(usual | options))
 
 
-def _named(value) -> str:
-    # A function's own text has its address, which differs from process to process.
-    return getattr(value, "__name__", str(value))
-
-
 WRONG = [
     *[(knn, "temperature", v) for v in (0, -1, np.nan, np.float32(0), True, np.ones(1), "1")],
     *[(knn, "k", v) for v in (0, 25, 3.0, True, np.int64(-1))],
@@ -216,7 +211,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("call", "name", "value"), WRONG, ids=_named)
+@pytest.mark.parametrize(("call", "name", "value"), WRONG, ids=types.named)
 def test_numbers_out_of_range_are_refused_in_one_line(call, name, value):
     with pytest.raises(ValueError, match=f"{name}.* found .*") as caught:
         call(**{name: value})

@@ -168,7 +168,7 @@ def test_numbers_of_every_form_are_taken(form):
         *[({"block_size": value}, losses.info_nce) for value in (0, 2.0, True, np.int64(-1))],
         *[({"margin": value}, losses.diversity) for value in (np.nan, 2, np.float32(-1.5), True)],
     ],
-    ids=str,
+    ids=types.named,
 )
 def test_other_numbers_out_of_range_are_refused(options, loss):
     x = types.BITS.astype(np.float32)

@@ -16,13 +16,13 @@ from tests import number_types as types
 FORMS = (float, np.float32, np.float64, np.float16, jnp.float32, np.array, jnp.asarray)
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("form", FORMS, ids=types.named)
 def test_a_number_is_taken_in_every_form(form):
     found = real_number("τ", form(0.5), POSITIVE, "1 is usual")
     assert type(found) is float and found == 0.5
 
 
-@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("form", FORMS, ids=types.named)
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, -np.inf])
 def test_a_number_out_of_range_is_refused_in_every_form(form, value):
     with pytest.raises(ValueError, match=r"^τ must be positive, found .*; 1 is usual$"):
