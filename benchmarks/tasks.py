@@ -24,7 +24,7 @@ from mmix_jax.data.types import (
     make_image_dataset,
 )
 from mmix_jax.experiments.graphs import task as graphs
-from mmix_jax.experiments.nodes.inputs import normalised_graph, settings_of
+from mmix_jax.experiments.nodes.inputs import normalised_graph, scaling_of, settings_of
 from mmix_jax.experiments.task import Training
 from mmix_jax.frameworks import node_framework, simclr
 from mmix_jax.graphs import Graph, Split, make_graph
@@ -215,7 +215,7 @@ class NodeStep(_Step):
     def __init__(self, config: Any, dataset: NodeDataset, tables: Any = None):
         typed = experiments.read(config)
         self.framework = framework = node_framework(config.framework)
-        self.graph = graph = normalised_graph(typed, dataset)
+        self.graph = graph = normalised_graph(typed, dataset, scaling_of(typed, dataset))
         settings = settings_of(typed, graph.num_nodes)
         sizes = {name: config[name] for name in ("sampler", "batch_size", "num_windows", "seed")}
         self.sampler = framework.make_sampler(settings, graph, **sizes)

@@ -13,6 +13,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+# A device's size, an index and a count all fit into 32 bits.
+MOST_ROWS = 2**31 - 1
+
 
 class Range(NamedTuple):
     """What numbers may be, and the words for it: `temperature must be positive`."""

@@ -5,8 +5,9 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import check_embeddings
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.ops.arrays import by_power_of_two, numbers_of, wide
-from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
+from mmix_jax.ops.numbers import seed_number, whole_number
 from mmix_jax.results import Score, score
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import check_embeddings
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.ops.arrays import native, numbers_of
-from mmix_jax.ops.numbers import MOST_ROWS, whole_number
+from mmix_jax.ops.numbers import whole_number
 
 Embeddings = np.ndarray | jax.Array
 

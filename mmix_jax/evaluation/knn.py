@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.evaluation.checks import as_floats, check_embeddings, fitting
-from mmix_jax.fields import POSITIVE
+from mmix_jax.fields import MOST_ROWS, POSITIVE
 from mmix_jax.ops.arrays import native
-from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
+from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.ops.similarity import normalise
 
 # From here on down powers of cosines are taken from the nearest's.

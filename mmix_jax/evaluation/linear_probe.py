@@ -21,8 +21,9 @@ import optax
 
 from mmix_jax.errors import InputError
 from mmix_jax.evaluation.checks import RATES, as_floats, check_embeddings, check_l2_grid, check_size
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.ops.arrays import numbers_of
-from mmix_jax.ops.numbers import MOST_ROWS, real_number, whole_number
+from mmix_jax.ops.numbers import real_number, whole_number
 
 PROBE_L2_GRID = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
 

@@ -14,11 +14,12 @@ import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.arrays import native
-from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
+from mmix_jax.ops.numbers import seed_number, whole_number
 
 if TYPE_CHECKING:
     import jraph

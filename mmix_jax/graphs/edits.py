@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmix_jax.errors import InputError
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.types import Graph, make_graph
 from mmix_jax.ops.arrays import host_indices, native
-from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
+from mmix_jax.ops.numbers import seed_number, whole_number
 
 
 class Triplet(NamedTuple):

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.types import Graph
-from mmix_jax.ops.numbers import MOST_ROWS, whole_number
+from mmix_jax.ops.numbers import whole_number
 
 if TYPE_CHECKING:
     import jraph

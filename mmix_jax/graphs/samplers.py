@@ -13,13 +13,14 @@ import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix
 from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.settings import SAMPLERS
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.arrays import host_indices
-from mmix_jax.ops.numbers import MOST_ROWS, seed_number, whole_number
+from mmix_jax.ops.numbers import seed_number, whole_number
 
 Array = Any  # NumPy where a batch is built, JAX inside the step
 _DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix

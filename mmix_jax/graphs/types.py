@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmix_jax.errors import InputError
-from mmix_jax.ops.arrays import is_number, native
-from mmix_jax.ops.numbers import MOST_ROWS
+from mmix_jax.fields import MOST_ROWS
 
 
 class Graph(NamedTuple):
@@ -102,7 +101,7 @@ def _canonical(senders, receivers, weight, num_nodes):
 
 
 def _features(x: ArrayLike) -> np.ndarray:
-    x = np.asarray(native(x))
+    x = np.asarray(x)
     if x.ndim != 2 or x.shape[0] == 0:
         raise InputError(
             f"node features must be an [N, F] array with N > 0, found shape {x.shape}; "
@@ -116,7 +115,7 @@ def _features(x: ArrayLike) -> np.ndarray:
 
 
 def _indices(index: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
-    index = np.asarray(native(index))
+    index = np.asarray(index)
     if index.size == 0:  # an empty list has NumPy's default dtype, float64
         index = index.reshape(-1).astype(np.int64)
     if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
@@ -136,7 +135,7 @@ def _indices(index: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
 def _weights(edge_weight: ArrayLike | None, num_edges: int) -> np.ndarray:
     if edge_weight is None:
         return np.ones(num_edges, np.float32)
-    weight = np.asarray(native(edge_weight))
+    weight = np.asarray(edge_weight)
     if weight.shape != (num_edges,):
         raise InputError(
             f"edge weights must have shape ({num_edges},), found {weight.shape}; "
@@ -151,6 +150,8 @@ def _weights(edge_weight: ArrayLike | None, num_edges: int) -> np.ndarray:
 
 
 def _finite_float32(values: np.ndarray, name: str) -> np.ndarray:
+    from mmix_jax.ops.arrays import is_number  # with jax, which answers to bad flags do without
+
     if not is_number(values.dtype):
         raise InputError(f"{name} must be numbers, found dtype {values.dtype}; convert them first")
     with np.errstate(over="ignore"):  # overflow becomes inf, and is told below

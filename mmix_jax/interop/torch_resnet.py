@@ -100,9 +100,9 @@ def from_state_dict(
 ) -> Converted:
     """A torch state_dict as parameters and batch statistics of `ResNet18` and `ProjectionHead`.
 
-    All becomes float32. `num_batches_tracked` is of no use here; what is left out with a note:
-    a classifier, other heads, a moving copy of the encoder, a profiler's counters. A missing head
-    is noted, too.
+    Half precision becomes float32. `num_batches_tracked` is of no use here; what is left out with a
+    note: a classifier, other heads, a moving copy of the encoder, a profiler's counters. A missing
+    head is noted, too.
 
     Args:
       state: tensors by name, the authors' or torchvision's, under any prefix; convolutions OIHW,
@@ -161,6 +161,6 @@ def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _to_flax(array: np.ndarray) -> np.ndarray:
-    """HWIO from OIHW, (in, out) from (out, in); float32."""
+    """HWIO from OIHW, (in, out) from (out, in); at least float32."""
     order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim]
-    return np.ascontiguousarray(array.transpose(order), np.float32)
+    return np.ascontiguousarray(array.transpose(order), np.promote_types(array.dtype, np.float32))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from mmix_jax.ops.numbers import MOST_ROWS
+from mmix_jax.fields import MOST_ROWS
 
 
 def native(x: Any) -> Any:

@@ -12,10 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from mmix_jax.fields import Range
-
-# jax's own words are many; a device's size, an index and a count all fit into 32 bits.
-MOST_ROWS = 2**31 - 1
+from mmix_jax.fields import MOST_ROWS, Range
 
 
 def real_number(

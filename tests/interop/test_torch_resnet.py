@@ -134,14 +134,14 @@ def test_half_precision_and_what_is_left_out():
     assert found.notes == (*exact.notes, "left out the classifier: fc.weight")
 
 
-def test_wrapped_entries_are_the_same_and_float64_becomes_float32():
+def test_wrapped_entries_are_the_same_and_float64_stays():
     state = drawn("torchvision", **SMALL)
     wrapped = {f"module.encoder_q.{n}": array.astype(np.float64) for n, array in state.items()}
     wrapped |= {f"module.encoder_k.{n}": np.zeros_like(array) for n, array in state.items()}
     wrapped |= {"module.encoder_q.total_ops": np.zeros(1), "module.queue": np.zeros((2, 2))}
     found, exact = from_state_dict(wrapped, **SMALL), from_state_dict(state, **SMALL)
     assert_same(found[:2], exact[:2])
-    assert {leaf.dtype for leaf in jax.tree.leaves(found[:2])} == {np.dtype(np.float32)}
+    assert {leaf.dtype for leaf in jax.tree.leaves(found[:2])} == {np.dtype(np.float64)}
     assert [note.partition(":")[0] for note in found.notes] == [
         "the file has no projection head (g)",
         "read the entries under encoder_q.",

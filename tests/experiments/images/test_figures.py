@@ -80,7 +80,7 @@ def png_names(folder) -> list[str]:
 
 def test_eval_writes_figures_of_a_run_into_its_workdir(trained, shown, monkeypatch, capsys):
     _, workdir = trained
-    monkeypatch.setattr(run, "evaluate", lambda task, encoders: [e.seed for e in encoders])
+    monkeypatch.setattr(run, "evaluate", lambda task, encoders, _: [e.seed for e in encoders])
     config = config_with(num_seeds=2)
     assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
     assert png_names(workdir) == []
