@@ -44,6 +44,7 @@ class TUParts(NamedTuple):
     receivers: the other end, in the same graph, int64 [E].
     labels: class of every graph, 0 … C − 1 in the order of the numbers in the file, int64 [M];
       None where the set has none.
+    classes: these numbers, [C], or None.
     node_labels: integers as in the file, int64 [N, K] (K is nearly always 1), or None.
     node_attributes: finite, float64 [N, A], or None.
     """
@@ -52,6 +53,7 @@ class TUParts(NamedTuple):
     senders: np.ndarray
     receivers: np.ndarray
     labels: np.ndarray | None
+    classes: np.ndarray | None
     node_labels: np.ndarray | None
     node_attributes: np.ndarray | None
 
@@ -179,11 +181,13 @@ def parse_texts(texts: Mapping[str, TextFile]) -> TUParts:
     }
     for part, rows in per_node.items():
         _check_node_rows(rows, indicator.size, texts[part])
+    classes, codes = (None, None) if labels is None else np.unique(labels, return_inverse=True)
     return TUParts(
         first_node=np.searchsorted(indicator, np.arange(1, num_graphs + 2)),
         senders=edges[:, 0],
         receivers=edges[:, 1],
-        labels=None if labels is None else np.unique(labels, return_inverse=True)[1],
+        labels=codes,
+        classes=classes,
         node_labels=per_node.get("node_labels"),
         node_attributes=per_node.get("node_attributes"),
     )

@@ -225,7 +225,8 @@ def _dataset(
             else:
                 blocks.append(degree_features(union, max_degree=max_degree))
         graphs = cut_graph(union._replace(x=np.concatenate(blocks, axis=1)), parts.first_node)
-        return make_graph_dataset(name, graphs, parts.labels, features=features)
+        dataset = make_graph_dataset(name, graphs, parts.labels, features=features)
+        return dataset._replace(classes=parts.classes)
 
 
 def _choose(features: str, name: str, parts: Collection[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from mmix_jax.data import statistics
 from mmix_jax.data.graphs import OFFICIAL
 from mmix_jax.data.graphs.tudataset import find_source, load_tudataset, read_tudataset
+from mmix_jax.data.types import names_of_labels
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import make_graph
 from tests.data.graphs import tu_files
@@ -87,6 +88,8 @@ def test_sets_without_any_edge(read):
 def test_classes_are_numbered_in_the_order_of_the_file_s_numbers(read, lines, classes):
     found = read(graph_labels=lines.replace(" ", "\n"))
     np.testing.assert_array_equal(found.labels, classes)
+    given = [int(float(line)) for line in lines.split()]
+    assert names_of_labels(found).tolist() == given  # under their own names again
     assert found.num_classes == max(classes) + 1
 
 
