@@ -25,9 +25,15 @@ def user_path(given: str | os.PathLike, what: str = "a path") -> Path:
     Raises:
       InputError: there is no such user or home, or the path is empty or holds a null character.
     """
+    if not isinstance(given, str | bytes | os.PathLike):
+        raise InputError(f"{what} must be a path, found {given!r}; write it out")
     text = os.fsdecode(given)
-    if not text or "\0" in text:
-        raise InputError(f"{what} must name a file or folder, found {text!r}; write it out")
+    lengths = [len(part.encode("utf-8", "surrogatepass")) for part in text.split(os.sep)]
+    if not text or "\0" in text or max(lengths) > 255:
+        raise InputError(
+            f"{what} must name a file or folder, found {text[:40]!r}; write it out (a name has 255 "
+            "bytes at most)"
+        )
     path = Path(text)
     if not text.startswith("~"):  # "./~x" is a folder of that name, also when it is asked again
         return path.absolute() if str(path).startswith("~") else path

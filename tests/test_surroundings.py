@@ -29,6 +29,9 @@ def test_a_tilde_is_a_home(monkeypatch, tmp_path):
         ("~nobody_of_this_name/x", "begins with '~nobody_of_this_name', found no home folder"),
         ("", "must name a file or folder, found ''"),
         ("a\0b", "must name a file or folder, found 'a"),
+        ("a" * 5000, "must name a file or folder, found 'aaaa"),
+        (None, "must be a path, found None"),
+        (3, "must be a path, found 3"),
     ],
 )
 def test_paths_that_lead_nowhere_are_told(given, told):

@@ -15,8 +15,8 @@ MISSING = frozenset(
     )
 )
 _RULE = "labels must be whole numbers or texts, −1 or empty for unknown"
-# Beyond this many classes, with fewer than two items each, they are names and no classes.
-_MANY_CLASSES = 20
+# Of so many items, classes with fewer than two each are names and no classes.
+_MANY_ITEMS = 10
 
 
 class Classes(NamedTuple):
@@ -131,13 +131,22 @@ def _zero_or_one(value: Any, texts: dict[str, bool]) -> bool | None:
 
 def as_array(values: Any) -> np.ndarray:
     """Values as an array; a list of unlike ones as objects, which NumPy would turn into texts."""
+    if isinstance(values, np.ma.MaskedArray):  # what is masked is unknown
+        array = np.asarray(values.data, object).copy()
+        array[np.ma.getmaskarray(values)] = None
+        return array
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, (list, tuple)) and len({type(value) for value in values}) > 1:
         array = np.empty(len(values), object)
         array[:] = values
         return array
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of unequal length
+        raise ValueError(
+            f"labels and masks must have one value each, found otherwise ({error}); flatten them"
+        ) from error
 
 
 def shown(value: Any) -> str:
@@ -188,7 +197,10 @@ def _from_objects(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
             f"{'texts' if any(isinstance(v, str) for v in given) else 'others'}; write all alike"
         )
     filled = np.full(len(values), np.nan)
-    filled[known] = [float(value) for value in given]
+    try:
+        filled[known] = [float(value) for value in given]
+    except OverflowError as error:
+        raise ValueError(f"{_RULE}, found one of many digits; number the classes") from error
     return _whole(filled)
 
 
@@ -239,7 +251,7 @@ def _check_number(names: np.ndarray, num_known: int, of: str) -> None:
             f"labels must name two classes or more, found class {shown(names[0].item())} only; "
             "leave the labels out to train without them"
         )
-    if names.size > _MANY_CLASSES and names.size > num_known / 2:
+    if num_known >= _MANY_ITEMS and names.size > num_known / 2:
         raise ValueError(
             f"labels must be classes of several {of}s each, found {names.size} different ones on "
             f"{num_known} {of}s, such as {shown(names[0].item())} and {shown(names[1].item())}; "

@@ -64,6 +64,8 @@ def from_scipy(
             "use scipy.sparse.csr_array"
         )
     x = dense(x) if sparse.issparse(x) else _array(x, "x")
+    if x.ndim != 2:
+        raise ValueError(f"x must be [N, F], found shape {x.shape}; give one row per node")
     if adjacency.shape != (len(x), len(x)):
         raise ValueError(
             f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
@@ -110,6 +112,7 @@ def from_networkx(
 
     Attributes that mean nothing are named in a warning.
     """
+    _check_networkx(graph)
     nodes = list(graph.nodes(data=True))
     senders, receivers, edge_weight = _networkx_edges(graph, weight)
     check_rest(_edge_attributes([graph], weight), NAMES, what="edge attribute")
@@ -163,7 +166,9 @@ def from_networkx_graphs(
       ValueError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
         fit the graphs.
     """
-    graphs = list(graphs)
+    graphs = list(graphs) if isinstance(graphs, Iterable) else [graphs]
+    for graph in graphs:
+        _check_networkx(graph)
     _name_unused(graphs, features, weight)
     made = []
     for i, graph in enumerate(graphs):
@@ -252,6 +257,14 @@ def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np
     )
 
 
+def _check_networkx(graph: Any) -> None:
+    if not (callable(getattr(graph, "nodes", None)) and callable(getattr(graph, "edges", None))):
+        raise ValueError(
+            f"a networkx graph is needed, found {type(graph).__name__}; convert it, or use another "
+            "function of this module"
+        )
+
+
 def _edge_attributes(graphs: Iterable[Any], weight: str) -> list[str]:
     """Names of edge attributes other than the weight."""
     found = dict.fromkeys(key for g in graphs for _, _, data in g.edges(data=True) for key in data)
@@ -274,6 +287,11 @@ def _name_unused(graphs: list[Any], features: str | None, weight: str) -> None:
 
 def _attributes(data: Any) -> list[str]:
     """Names of what is set: those that a PyTorch Geometric object tells, or a plain object has."""
+    if not hasattr(data, "keys") and not hasattr(data, "__dict__"):
+        raise ValueError(
+            f"a PyTorch Geometric graph must have attributes such as x and edge_index, found "
+            f"{type(data).__name__}; give a Data object"
+        )
     keys: Any = getattr(data, "keys", None)
     named: Any = keys() if callable(keys) else vars(data) if keys is None else keys
     return [key for key in named if getattr(data, key, None) is not None]
@@ -287,10 +305,11 @@ def _arrays(data: Any, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def _array(value: Any, key: str) -> np.ndarray:
     """A value as a NumPy array; torch's tensors are known by their methods."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{key!r} must have all its values, found masked ones; fill them")
+    tensor: Any = value
     try:
-        if hasattr(value, "detach"):
-            value = value.detach().cpu().numpy()
-        return np.asarray(value)
+        return np.asarray(tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else tensor)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{key!r} must be a dense array of a type NumPy knows, found otherwise "

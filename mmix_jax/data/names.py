@@ -24,7 +24,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 # Words of a name that is likely meant for one of those above.
 _OF_SPLIT = re.compile(r"mask|split|(^|_)(fold|train|training|val|valid|validation|test)s?(_|$)")
-_OF_LABEL = re.compile(r"label|(^|_)(class|target)(es|s)?(_|$)")
+_OF_LABEL = re.compile(
+    r"label|ground_?truth|classification|(^|_)(class|target)(es|s)?(_|$)|^(y_true|gt|category)$"
+)
 
 _log = logging.getLogger(__name__)
 

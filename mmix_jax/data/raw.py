@@ -13,6 +13,7 @@ from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.graphs.types import Graph, make_graph
 
 MAX_DEGREE = 64
+_MOST_DEGREES = 2**20
 
 _log = logging.getLogger(__name__)
 
@@ -138,8 +139,12 @@ def degree_features(graph: Graph, *, max_degree: int = MAX_DEGREE) -> np.ndarray
     Raises:
       ValueError: `max_degree` is below 1.
     """
-    if max_degree < 1:
-        raise ValueError(f"max_degree must be 1 or more, found {max_degree}; raise it")
+    whole = isinstance(max_degree, int | np.integer) and not isinstance(max_degree, bool)
+    if not whole or not 1 <= max_degree < _MOST_DEGREES:
+        raise ValueError(
+            f"max_degree must be a whole number from 1 to {_MOST_DEGREES - 1}, found "
+            f"{str(max_degree)[:40]}; 64 is usual"
+        )
     degrees = np.bincount(graph.receivers, minlength=graph.num_nodes)
     return one_hot(np.minimum(degrees, max_degree), max_degree + 1)
 

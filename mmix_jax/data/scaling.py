@@ -12,6 +12,8 @@ NORMALISATIONS = ("auto", "zscore", "rows", "none")
 _MAX_COUNT = 20.0
 # Deviations of columns that are of one scale.
 _UNIT = (0.25, 4.0)
+# Deviations below which float32 runs out in products and squares.
+_SMALL = 1e-3
 _COLUMNS = 64  # at a time: the sums are float64
 
 _log = logging.getLogger(__name__)
@@ -152,6 +154,6 @@ def _of_one_scale(x: np.ndarray, mean: np.ndarray, std: np.ndarray, real: np.nda
     if not real.any():
         return True
     mean, std, largest = mean[real], std[real], np.abs(x).max(axis=0)[real]
-    alike = std.min() * 100 >= std.max() > 0
+    alike = std.min() * 100 >= std.max() >= _SMALL
     unit = (np.abs(mean) <= 1).all() and _UNIT[0] <= std.min() and std.max() <= _UNIT[1]
     return bool(unit or (alike and (largest <= 1).all()))

@@ -238,7 +238,7 @@ def _masks_of_words(words: ArrayLike) -> dict[str, np.ndarray]:
 
 
 def _shuffled(nodes: np.ndarray, seed: int) -> np.ndarray:
-    if not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ValueError(f"split_seed must lie in [0, 2**32), found {seed}; choose another")
     # RandomState, not default_rng: NumPy promises that its numbers never change, and a split is
     # part of a protocol.

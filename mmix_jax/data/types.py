@@ -1,5 +1,6 @@
 """What every loader returns, and the one way to put it together."""
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike
 from mmix_jax.data import splits
 from mmix_jax.data.labels import decode_classes, encode_classes
 from mmix_jax.graphs.types import Graph, Split
+
+_log = logging.getLogger(__name__)
 
 
 class NodeDataset(NamedTuple):
@@ -127,6 +130,8 @@ def make_graph_dataset(
             f"all graphs must have the same number of features, found {widths[0]} and "
             f"{widths[-1]}; give every node the same features"
         )
+    if widths == [0]:
+        raise ValueError("node features must have a column or more, found none; add some")
     encoded = encode_classes(labels, len(graphs), of="graph")
     codes, classes = encoded or (None, None)
     if codes is not None and (codes < 0).any():
@@ -141,6 +146,12 @@ def make_graph_dataset(
                 f"ids must have shape ({len(graphs)},), found {ids.shape}; give one per graph"
             )
     num_classes = 0 if classes is None else classes.size
+    _log.info(
+        "%s: %d graphs (%d without nodes), %d nodes, %d edges, %d features, %s",
+        *(name, len(graphs), sum(graph.num_nodes == 0 for graph in graphs)),
+        *(sum(graph.num_nodes for graph in graphs), sum(graph.num_edges for graph in graphs)),
+        *(widths[0], "no labels" if classes is None else f"{num_classes} classes"),
+    )
     return GraphDataset(name, graphs, codes, num_classes, features, ids, classes)
 
 
@@ -233,6 +244,8 @@ def make_dataset(
     Raises:
       ValueError: labels, split or ids do not fit the graph, or the split asked for does not exist.
     """
+    if graph.x.shape[1] == 0:
+        raise ValueError("node features must have a column or more, found none; add some")
     encoded = encode_classes(labels, graph.num_nodes)
     codes, classes = encoded or (None, None)
     if given is not None:

@@ -29,9 +29,9 @@ def check_embeddings(
       InputError: an embedding is not finite.
     """
     z, labels = np.asarray(numbers_of("embeddings", z)), np.asarray(native(labels))
-    if z.ndim != 2 or labels.shape != z.shape[:1]:
+    if z.ndim != 2 or labels.shape != z.shape[:1] or z.shape[1] == 0:
         raise ValueError(
-            f"{task} needs z [N, D] and labels [N], "
+            f"{task} needs z [N, D], D > 0, and labels [N], "
             f"found shapes {z.shape} and {labels.shape}; give one label per row of z"
         )
     if not np.issubdtype(labels.dtype, np.integer):

@@ -130,6 +130,8 @@ def _checked(name: str, value: Any, entry: Entry) -> Any:
         raise InputError(f"{name} must be of type {entry.type.__name__}, found {value!r}; mend it")
     if within is not None and not within.holds(value):
         raise InputError(f"{name} {within.words}, found {value}")
+    if type(value) is int and value >= 2**31:
+        raise InputError(f"{name} must be below 2**31, found {str(value)[:24]}; lower it")
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{name} must be a finite number, found {value}")
     return tuple(value) if isinstance(value, list) else value

@@ -118,7 +118,7 @@ def _indices(index: ArrayLike, name: str, num_nodes: int) -> np.ndarray:
     index = np.asarray(index)
     if index.size == 0:  # an empty list has NumPy's default dtype, float64
         index = index.reshape(-1).astype(np.int64)
-    if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
+    if index.ndim != 1 or index.dtype.kind not in "iu":
         raise InputError(
             f"{name} must be a vector of integers, found {index.dtype} of shape {index.shape}; "
             "give one node index per edge"

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mmix_jax.losses.settings import Contrast
 from mmix_jax.losses.terms import products, terms_of
@@ -134,6 +135,12 @@ def virtual_labels(
         exchange=exchange,
         normalise_inputs=normalise,
     )
+    for name, of_rows in (("partners", partners), ("coefficients", coefficients)):
+        if np.shape(of_rows) != terms.u.shape[:1]:
+            raise ValueError(
+                f"{name} must have shape {terms.u.shape[:1]}, one for each row of u, found "
+                f"{np.shape(of_rows)}; flatten or repeat them"
+            )
     partners, _ = indices("partners", partners, terms.v.shape[0], mask)
     # A traced temperature out of range: `positive` is NaN already.
     other = products(terms.u, terms.v[partners]) / temperature

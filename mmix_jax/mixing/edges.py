@@ -5,7 +5,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from mmix_jax.mixing.rules import RULES, Mixture, Weights, check_rule, checked_numbers
+from mmix_jax.mixing.rules import (
+    RULES,
+    Mixture,
+    Weights,
+    check_projections,
+    check_rule,
+    checked_numbers,
+)
 from mmix_jax.mixing.settings import Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
 from mmix_jax.ops.arrays import floats, ids_of, indices, mask_of, native, widened
@@ -76,7 +83,7 @@ class _EdgeRows:
         return segment_best(scores, self.senders, self.receivers, self.num_rows, self.mask)
 
 
-def _check_shapes(z, senders, receivers, edge_mask, q, k) -> None:
+def _check_shapes(z, senders, receivers, edge_mask, q, k, labels) -> None:
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
     for name, array in (("receivers", receivers), ("edge_mask", edge_mask)):
@@ -85,11 +92,13 @@ def _check_shapes(z, senders, receivers, edge_mask, q, k) -> None:
                 f"senders and {name} must be one array [E] each, found {senders.shape} and "
                 f"{array.shape}; pad them to one length"
             )
-    for name, array in (("q", q), ("k", k)):
-        if array is not None and array.shape[0] != z.shape[0]:
+    for name, array, rank in (("q", q, 2), ("k", k, 2), ("labels", labels, 1)):
+        if array is not None and (array.ndim != rank or array.shape[0] != z.shape[0]):
             raise ValueError(
-                f"{name} must have a row for each of {z.shape[0]} rows of z, found {array.shape}"
+                f"{name} must be of rank {rank} with an entry for each of {z.shape[0]} rows of z, "
+                f"found shape {array.shape}; give one for each row"
             )
+    check_projections(q, k)
 
 
 def mix_edges(
@@ -165,8 +174,11 @@ def mix_edges(
         )
     )  # fmt: skip
     senders, receivers = native(senders), native(receivers)
-    edge_mask = jnp.ones(senders.shape, bool) if edge_mask is None else mask_of("mask", edge_mask)
-    _check_shapes(z, senders, receivers, edge_mask, q, k)
+    edge_mask = (
+        jnp.ones(senders.shape, bool) if edge_mask is None else mask_of("edge_mask", edge_mask)
+    )
+    labels = None if labels is None else ids_of("labels", labels)
+    _check_shapes(z, senders, receivers, edge_mask, q, k, labels)
     num_rows = z.shape[0] if num_rows is None else _checked_rows(num_rows, z.shape[0])
     # Padding may point anywhere; row 0 is always there, and its weight is masked.
     senders, from_inside = indices("senders", senders, z.shape[0], edge_mask)
@@ -174,6 +186,10 @@ def mix_edges(
     real = edge_mask & from_inside & to_inside & (senders != receivers)
     senders, receivers = jnp.where(real, senders, 0), jnp.where(real, receivers, 0)
     row_mask = jnp.ones((num_rows,), bool) if mask is None else mask_of("mask", mask)
+    if row_mask.shape != (num_rows,):
+        raise ValueError(
+            f"mask must have shape ({num_rows},), found {row_mask.shape}; give one for each row"
+        )
     rows = _EdgeRows(
         z, senders, receivers, real, num_rows, q, k, key, edge_weight, self_edge_weight
     )
@@ -197,7 +213,7 @@ def mix_edges(
         row_mask=row_mask,
         z_mixed=z_mixed,
         anchors=z[:num_rows],
-        labels=None if labels is None else ids_of("labels", labels),
+        labels=labels,
     )
     return Mixture(z_mixed.astype(dtype), weights, own, stats)
 

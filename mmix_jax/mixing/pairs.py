@@ -6,7 +6,13 @@ from jax.core import Tracer
 
 from mmix_jax.fields import between
 from mmix_jax.mixing.candidates import Block, Candidates, Mixed
-from mmix_jax.mixing.rules import RULES, Mixture, check_rule, checked_numbers
+from mmix_jax.mixing.rules import (
+    RULES,
+    Mixture,
+    check_projections,
+    check_rule,
+    checked_numbers,
+)
 from mmix_jax.mixing.settings import PAIR_CANDIDATES, Mixing
 from mmix_jax.mixing.statistics import mixing_statistics
 from mmix_jax.ops.arrays import floats, ids_of, mask_of, widened
@@ -98,6 +104,10 @@ def mix_pairs(
     block_size = _check(
         z, rule, candidates, block_size, {"mask": mask, "q": q, "k": k, "labels": labels}
     )
+    given = z
+    if mask is not None:  # what stands in padded rows, NaN too, must not reach a product
+        z = jnp.where(mask[:, None], z, 0.0)
+        q, k = (None if x is None else jnp.where(mask[:, None], x, 0.0) for x in (q, k))
     unit = normalise(z)
     block = Block(
         z=z,
@@ -136,6 +146,8 @@ def mix_pairs(
     z_mixed = mixed.z_mixed
     if isinstance(threshold, Tracer):  # NaN selects nobody, which would look like a result
         z_mixed = jnp.where(jnp.isnan(threshold), jnp.nan, z_mixed)
+    if mask is not None:
+        z_mixed = jnp.where(mask[:, None], z_mixed, given)
     return Mixture(z_mixed.astype(dtype), full, mixed.own, stats)
 
 
@@ -153,10 +165,14 @@ def _check(z, rule: str, candidates: str, block_size: int | None, arrays: dict) 
     if z.ndim != 2:
         raise ValueError(f"z must be [N, D], found shape {z.shape}; stack the embeddings as rows")
     for name, array in arrays.items():
-        if array is not None and array.shape[0] != z.shape[0]:
+        rank = 2 if name in ("q", "k") else 1
+        if array is not None and (array.ndim != rank or array.shape[0] != z.shape[0]):
+            shape = f"({z.shape[0]}, D')" if rank == 2 else f"({z.shape[0]},)"
             raise ValueError(
-                f"{name} must have an entry for each of {z.shape[0]} rows of z, found {array.shape}"
+                f"{name} must have shape {shape}, as z has {z.shape[0]} rows, found {array.shape}; "
+                "give one for each row"
             )
+    check_projections(arrays["q"], arrays["k"])
     return block_size
 
 

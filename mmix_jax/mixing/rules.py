@@ -137,6 +137,14 @@ RULES: dict[str, Rule] = {
 _LOWEST_TEMPERATURE = 1e-35
 
 
+def check_projections(q, k) -> None:
+    """Raise ValueError unless q and k, where both are given, have one width."""
+    if q is not None and k is not None and q.shape[1] != k.shape[1]:
+        raise ValueError(
+            f"q and k must have one width, found {q.shape} and {k.shape}; project to the same"
+        )
+
+
 def check_rule(rule: str, *, q=None, k=None, key=None) -> None:
     """Raise ValueError where a rule is unknown or lacks what it reads."""
     if rule == "i_mix":

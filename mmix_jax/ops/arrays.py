@@ -18,7 +18,16 @@ def native(x: Any) -> Any:
     """A jax array as it is; anything else as a NumPy array in this machine's order of bytes."""
     if isinstance(x, jax.Array):
         return x
-    x = np.asarray(x)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise ValueError(
+            f"an array must have all its values, found {np.ma.count_masked(x)} masked; fill them"
+        )
+    try:
+        x = np.asarray(x)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(
+            f"an array must have rows of one length, found otherwise ({error}); pad or cut them"
+        ) from error
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
@@ -32,6 +41,8 @@ def wide(dtype) -> jnp.dtype:
 def is_number(dtype) -> bool:
     """Whether values of this type are real numbers or bools."""
     kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    if np.dtype(dtype).kind == "m":  # a span of time, which NumPy takes for an integer
+        return False
     return any(jnp.issubdtype(dtype, kind) for kind in kinds)
 
 
@@ -77,6 +88,8 @@ def mask_of(name: str, x: Any) -> jax.Array:
     x = native(x)
     if not is_number(x.dtype):
         raise ValueError(f"{name} must be bool, found {x.dtype}; True marks what is real")
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f" and np.isnan(x).any():
+        raise ValueError(f"{name} must be True or False, found NaN; mark every entry")
     return jnp.asarray(x if x.dtype == bool else x != 0)
 
 
@@ -84,7 +97,7 @@ def _integers(name: str, x: Any, way_out: str) -> Any:
     x = native(x)
     if x.size == 0 and isinstance(x, np.ndarray):  # an empty list is float64
         x = x.astype(np.int32)
-    if not jnp.issubdtype(x.dtype, jnp.integer):
+    if not jnp.issubdtype(x.dtype, jnp.integer) or x.dtype.kind == "m":
         raise ValueError(f"{name} must be integers, found {x.dtype}; {way_out}")
     return x
 

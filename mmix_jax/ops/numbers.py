@@ -32,6 +32,8 @@ def real_number(
     number = _scalar(value)
     if number is None:
         raise error(_no_number(name, value, "a number", way_out))
+    if isinstance(number, int) and abs(number) >= 2**1023:  # which no float holds
+        raise error(f"{name} {within.words}, found a number of many digits; {way_out}")
     if not within.holds(number):
         raise error(f"{name} {within.words}, found {number}; {way_out}")
     return float(number)

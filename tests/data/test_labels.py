@@ -30,6 +30,7 @@ from mmix_jax.data.labels import decode_classes, encode_classes, zero_or_one
         (pandas.Categorical(["b", "a", None]), [1, 0, -1], ["a", "b"]),
         (pandas.array([4, None, 5], dtype="Int64"), [0, -1, 1], [4, 5]),
         (np.array([[1], [2], [1]]), [0, 1, 0], [1, 2]),
+        (np.ma.array([5, 6, 7], mask=[0, 0, 1]), [0, 1, -1], [5, 6]),
     ],
 )
 def test_classes_are_those_that_occur(labels, codes, names):
@@ -65,6 +66,8 @@ def test_of_graphs_minus_one_and_one_are_two_classes():
         (np.array([1j, 2, 3]), "found dtype complex128"),
         ([7, 7, -1], "two classes or more, found class 7 only"),
         (["a", "a", ""], "two classes or more, found class 'a' only"),
+        ([[1], [1, 2], [3]], "one value each, found otherwise"),
+        ([10**400, 1, 1], "found one of many digits"),
     ],
 )
 def test_labels_that_are_no_classes_are_told(labels, told):
@@ -77,6 +80,8 @@ def test_names_are_no_classes():
     with pytest.raises(ValueError, match="found 30 different ones on 40 nodes, such as 'n0'"):
         encode_classes([f"n{i % 30}" for i in range(40)], 40)
     assert encode_classes(np.arange(40) % 20, 40).names.size == 20
+    with pytest.raises(ValueError, match="found 10 different ones on 10 nodes"):
+        encode_classes([f"person {i}" for i in range(10)], 10)
 
 
 @pytest.mark.parametrize(

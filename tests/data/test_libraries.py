@@ -279,3 +279,38 @@ def test_repeats_of_narrow_types_are_summed_beyond_their_range(kind):
     adjacency = sparse.coo_array((np.ones(5000), ends), shape=(N, N))
     adjacency.data = adjacency.data.astype(kind)
     assert from_scipy(adjacency, X).graph.edge_weight.tolist() == [5000.0, 5000.0]
+
+
+@pytest.mark.parametrize("thing", [None, [], {}, 3, np.eye(3)])
+def test_what_is_no_graph_is_told(thing):
+    with pytest.raises(ValueError, match="a networkx graph is needed, found"):
+        from_networkx(thing)
+    with pytest.raises(ValueError, match=r"networkx graph is needed|one or more"):
+        from_networkx_graphs(thing)
+    with pytest.raises(ValueError, match="a PyTorch Geometric graph must have"):
+        from_pyg(thing)
+
+
+@pytest.mark.parametrize("x", [None, 3, "abc", np.ones((N, 0)), np.ones(N), np.ones(N, "m8[s]")])
+def test_features_that_are_none_are_told(x):
+    with pytest.raises(ValueError, match=r"; ") as caught:
+        from_scipy(sparse.eye_array(N, k=1), x)
+    assert "\n" not in str(caught.value)
+
+
+def test_masked_values_are_unknown_labels_and_no_features():
+    adjacency = sparse.eye_array(N, k=1)
+    found = from_scipy(adjacency, X, np.ma.array(Y, mask=np.arange(N) < 3), split_seed=5)
+    assert found.num_classes == 3
+    assert (found.labels[:3] == -1).all()
+    with pytest.raises(ValueError, match="must have all its values, found masked ones"):
+        from_scipy(adjacency, np.ma.array(X, mask=X < 0.1))
+    with pytest.raises(ValueError, match="train_mask must be 0 or 1"):
+        mask = np.ma.array(MASKS["train_mask"], mask=np.arange(N) < 2)
+        from_scipy(adjacency, X, Y, masks=MASKS | {"train_mask": mask})
+
+
+@pytest.mark.parametrize("seed", ["1", 1.5, None, -1, 2**32, True])
+def test_seeds_that_are_none_are_told(seed):
+    with pytest.raises(ValueError, match="split_seed must lie in"):
+        from_scipy(sparse.eye_array(N, k=1), X, Y, split="random", split_seed=seed)

@@ -118,3 +118,9 @@ def test_words_by_rows(how):
     np.testing.assert_allclose(found.sum(1), COUNTS.sum(1) > 0, rtol=1e-6)
     bits = normalised(_x(COUNTS * 3), "none", words=True, scaling=None, binarise=True)
     np.testing.assert_array_equal(bits, COUNTS > 0)
+
+
+def test_tiny_features_are_not_left_as_they_are():
+    x = (1e-30 * RANDOM.randn(N, 2)).astype(np.float32)
+    found = scaled(x, fit_scaling(x, "auto", own=True))
+    np.testing.assert_allclose(found, _naive(x, [0, 1]), rtol=1e-4, atol=1e-4)

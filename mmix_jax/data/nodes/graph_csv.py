@@ -2,7 +2,9 @@
 
 import collections
 import csv
+import itertools
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +77,7 @@ def read_csv_graph(edges: Path) -> RawGraph:
         raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {which}; add one")
     if array.is_file():
         raw = _read_array(array)
-        names = [str(node) for node in range(np.shape(raw.x)[0])]
+        names = [str(node) for node in range(np.shape(raw.x)[0] if np.ndim(raw.x) else 0)]
     else:
         named = {cell for row in listed.rows for cell in row[:2]}
         raw, names = _nodes(_read_table(table, faults), named, faults)
@@ -218,12 +220,19 @@ def _header_of_nodes(table: Table, named: set[str]) -> list[str] | None:
 
 def _id_column(columns: Sequence[str]) -> tuple[int, list[int]]:
     """The place of the nodes' names, and those of row numbers beside them."""
-    index = [0] if plain(columns[0]) in _INDEX else []
+    index = list(itertools.takewhile(lambda place: _is_index(columns[place]), range(len(columns))))
     for name in _IDS:
         for place, column in enumerate(columns):
             if plain(column) == name:
                 return place, index
-    return 0, []
+    return (0, index[1:]) if index else (0, [])
+
+
+def _is_index(column: str) -> bool:
+    """Whether a column is called as programs call the numbers of rows."""
+    return plain(column) in _INDEX or bool(
+        re.fullmatch(r"unnamed:_\d+(_\d+)*|level_0", plain(column))
+    )
 
 
 def _name_faults(names: Sequence[str], body: Table, column: str) -> list[str]:
@@ -296,6 +305,8 @@ def _edge_columns(table: Table, number: Mapping[str, int]) -> tuple[list[int], T
         )
     is_edge = len(row) in (2, 3) and all(_is_number(cell) for cell in row[2:])
     if not named and is_edge and number.keys() & set(row[:2]):
+        if len(row) == 3:
+            _check_unnamed_weights(table)
         return list(range(len(row))), table
     if not by_name["source"] and not by_name["target"]:
         raise ValueError(
@@ -314,6 +325,21 @@ def _edge_columns(table: Table, number: Mapping[str, int]) -> tuple[list[int], T
     if unused:
         _log.warning("warning: not used: column %s of %s", ", ".join(unused), table.file)
     return places, table.below()
+
+
+def _check_unnamed_weights(table: Table) -> None:
+    """Say that a third column without a name is the weight, unless the first are row numbers.
+
+    Raises:
+      ValueError: the first column counts the rows.
+    """
+    first = [row[0] for row in table.rows]
+    if len(first) > 1 and first == [str(row) for row in range(len(first))]:
+        raise ValueError(
+            f"{table.file} must name its columns where the first counts the rows, found none; "
+            "add a line of names such as source,target,weight"
+        )
+    _log.info("%s: no line of names; read as source, target, weight", table.file)
 
 
 def _is_number(cell: str) -> bool:

@@ -135,6 +135,22 @@ def test_a_first_edge_that_may_be_names_is_told(write, caplog):
     assert not caplog.text
 
 
+def test_an_unnamed_third_column_is_said_and_row_numbers_are_refused(write, caplog):
+    caplog.set_level(logging.INFO)
+    nodes = "id,f\n" + "".join(f"{i},{i / 2}\n" for i in range(20))
+    mine = read_graph_file(write(nodes, "3,4,0.5\n1,2,2\n"))
+    assert sorted(mine.graph.edge_weight.tolist()) == [0.5, 0.5, 2.0, 2.0]
+    assert "edges.csv: no line of names; read as source, target, weight" in caplog.text
+    with pytest.raises(InputError, match="must name its columns where the first counts the rows"):
+        read_graph_file(write(nodes, "0,4,19\n1,2,9\n2,5,6\n"))
+
+
+def test_row_numbers_of_two_savings_are_no_features(write):
+    rows = "".join(f"{i},{i},n{i},{i / 2},{i % 2}\n" for i in range(30))
+    mine = read_graph_file(write(",Unnamed: 0,id,height,label\n" + rows))
+    assert mine.graph.x.shape == (30, 1)
+
+
 def test_categories_and_truths_are_encoded_and_said(write, caplog):
     caplog.set_level(logging.INFO)
     rows = [
