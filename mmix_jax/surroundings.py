@@ -29,10 +29,10 @@ def user_path(given: str | os.PathLike, what: str = "a path") -> Path:
         raise InputError(f"{what} must be a path, found {given!r}; write it out")
     text = os.fsdecode(given)
     lengths = [len(part.encode("utf-8", "surrogatepass")) for part in text.split(os.sep)]
-    if not text or "\0" in text or max(lengths) > 255:
+    if not text or "\0" in text or max(lengths) > 255 or sum(lengths) > 4000:
         raise InputError(
             f"{what} must name a file or folder, found {text[:40]!r}; write it out (a name has 255 "
-            "bytes at most)"
+            "bytes at most, a path 4,000)"
         )
     path = Path(text)
     if not text.startswith("~"):  # "./~x" is a folder of that name, also when it is asked again

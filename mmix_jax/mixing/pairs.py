@@ -104,7 +104,7 @@ def mix_pairs(
     block_size = _check(
         z, rule, candidates, block_size, {"mask": mask, "q": q, "k": k, "labels": labels}
     )
-    given = z
+    given = normalise(z) if mix_normalised else z
     if mask is not None:  # what stands in padded rows, NaN too, must not reach a product
         z = jnp.where(mask[:, None], z, 0.0)
         q, k = (None if x is None else jnp.where(mask[:, None], x, 0.0) for x in (q, k))
