@@ -1,6 +1,6 @@
 # make run    make the environment, pretrain and evaluate on the embedded graph (no files needed)
 # make test   make the environment and run every test
-# make quick  tests of every room in two minutes, those of slow files left out
+# make quick  tests of every room in four minutes, those of slow files left out
 # make lint   ruff and the type checker
 # make all    what CI runs: lint and test
 # make clean  remove the environment, caches and runs/digits_graph
