@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 
+from mmix_jax.data.scaling import Scaling
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.schema import Run
 from mmix_jax.results import Score
@@ -102,6 +103,20 @@ class Encoder(NamedTuple):
     @property
     def trained(self) -> bool:
         return bool(self.progress)
+
+
+def kept_scaling(encoder: Encoder, own: Scaling | None) -> Scaling | None:
+    """How features are scaled for an encoder: as its training scaled its own, and a fresh one's as
+    the task scales them, by `own`; which is what comes back where both are equal."""
+    kept = encoder.progress.get(FEATURES)
+    if not encoder.trained or kept == remembered_of(own)[FEATURES]:
+        return own
+    return None if kept is None else Scaling.from_json(kept)
+
+
+def remembered_of(scaling: Scaling | None) -> dict[str, Any]:
+    """What checkpoints keep of a scaling, for `kept_scaling`."""
+    return {FEATURES: None if scaling is None else scaling.as_json()}
 
 
 class Row(NamedTuple):

@@ -17,13 +17,14 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments.graphs.config import GraphConfig
 from mmix_jax.experiments.graphs.scores import score_representations
 from mmix_jax.experiments.task import (
-    FEATURES,
     Encoder,
     Scores,
     Training,
     devices_of,
     in_epochs,
+    kept_scaling,
     keys_of,
+    remembered_of,
 )
 from mmix_jax.frameworks import mvgrl_graphs
 from mmix_jax.frameworks.mvgrl import MVGRLSettings
@@ -84,7 +85,7 @@ class GraphTask:
             sampler.batch,
             self._judge(seed, workdir, sampler.padding),
             self.config.batch_size,
-            remembered={FEATURES: None if self.scaling is None else self.scaling.as_json()},
+            remembered=remembered_of(self.scaling),
         )
 
     def represent(self, params: Any, key: jax.Array) -> dict[str, np.ndarray]:
@@ -122,11 +123,9 @@ class GraphTask:
 
     def as_trained(self, encoder: Encoder) -> "GraphTask":
         """This task with features scaled as an encoder's training scaled its own."""
-        kept = encoder.progress.get(FEATURES)
-        own = None if self.scaling is None else self.scaling.as_json()
-        if not encoder.trained or kept == own:
+        scaling = kept_scaling(encoder, self.scaling)
+        if scaling is self.scaling:
             return self
-        scaling = None if kept is None else Scaling.from_json(kept)
         other = with_scaling(self.asked, self.given, scaling)
         return replace(self, **{part.name: getattr(other, part.name) for part in fields(other)})
 

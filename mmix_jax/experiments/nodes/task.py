@@ -27,13 +27,14 @@ from mmix_jax.experiments.nodes.scores import (
     validation_judge,
 )
 from mmix_jax.experiments.task import (
-    FEATURES,
     Encoder,
     Scores,
     Training,
     devices_of,
     in_epochs,
+    kept_scaling,
     keys_of,
+    remembered_of,
 )
 from mmix_jax.frameworks import node_framework
 from mmix_jax.frameworks.base import NodeFramework
@@ -96,7 +97,7 @@ class NodeTask:
             sampler.batch,
             validation_judge(config, self.dataset, self.represent, keys_of(seed)[2]),
             num_contrasted(config, self.graph.num_nodes),
-            remembered={FEATURES: None if self.scaling is None else self.scaling.as_json()},
+            remembered=remembered_of(self.scaling),
         )
 
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
@@ -119,11 +120,9 @@ class NodeTask:
 
     def _as_trained(self, encoder: Encoder) -> "NodeTask":
         """This task with features scaled as an encoder's training scaled its own."""
-        kept = encoder.progress.get(FEATURES)
-        own = None if self.scaling is None else self.scaling.as_json()
-        if not encoder.trained or kept == own:
+        scaling = kept_scaling(encoder, self.scaling)
+        if scaling is self.scaling:
             return self
-        scaling = None if kept is None else Scaling.from_json(kept)
         return _with_scaling(self.asked, self.dataset, scaling)
 
 
