@@ -5,4 +5,9 @@ class InputError(ValueError):
     """Bad input, told in one line: the rule, what was found, the way out.
 
     The command line prints it as ``error: <line>`` and ends with exit status 2.
+
+    Example:
+      >>> from mmix_jax.errors import InputError
+      >>> issubclass(InputError, ValueError)
+      True
     """

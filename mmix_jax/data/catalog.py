@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmix_jax.data.graphs import GRAPH_DATASETS, GRAPH_LOADERS, TU_LOADER
@@ -26,6 +26,9 @@ def load_nodes(
     split: str = "default",
     split_seed: int = 0,
     synthetic: "SyntheticGraph | None" = None,
+    structure: str = "positions",
+    missing: str = "refuse",
+    skip_columns: str | Sequence[str] = (),
 ) -> NodeDataset:
     """A graph, or several as one, with the nodes' labels and split.
 
@@ -38,6 +41,8 @@ def load_nodes(
         one it comes with; `"random"`: 10/10/80. PPI's graphs have the default only.
       split_seed: seed of a split that is drawn.
       synthetic: sizes and seed of `synthetic_graph`; others pass it over.
+      structure, missing, skip_columns: of `graph_file`, see `graph_file.read_graph_file`; others
+        pass them over.
 
     Raises:
       InputError: unknown name or split, or data that is missing, damaged or badly formed.
@@ -56,6 +61,7 @@ def load_nodes(
             "use 'default'"
         )
     options = {"split": split, "split_seed": split_seed, "synthetic": synthetic}
+    options |= {"structure": structure, "missing": missing, "skip_columns": skip_columns}
     return _load("nodes", loader, name=name, data_dir=data_dir, path=path, **options)
 
 

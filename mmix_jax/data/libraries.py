@@ -1,51 +1,51 @@
-"""Graphs from other libraries' objects: networkx, SciPy and PyTorch Geometric."""
+"""Graphs from matrices, and from PyTorch Geometric's objects."""
 
-from collections.abc import Hashable, Iterable
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from mmix_jax.data.names import LABEL, NAMES, SPLIT, by_meaning, check_rest
+from mmix_jax.data.names import LABEL, NAMES, by_meaning, check_rest
 from mmix_jax.data.raw import (
-    MAX_DEGREE,
     RawGraph,
     check_raw,
-    degree_features,
     make_graph_or_empty,
 )
 from mmix_jax.data.splits import MASKS
-from mmix_jax.data.store.matrices import adjacency_entries, dense
+from mmix_jax.data.store.matrices import adjacency_entries, dense, wide
 from mmix_jax.data.store.npz_files import edge_ends
-from mmix_jax.data.types import GraphDataset, NodeDataset, make_graph_dataset
+from mmix_jax.data.types import NodeDataset
 from mmix_jax.graphs.types import Graph
 
-# What a node without the attribute has; of a mask, False.
-_WITHOUT = {LABEL: None, SPLIT: None}
+_log = logging.getLogger(__name__)
 # What PyTorch Geometric keeps beside the parts.
 _PYG_COUNTS = ("num_nodes", "batch", "ptr")
 
 
 def from_scipy(
     adjacency: Any,
-    x: Any,
+    x: Any = None,
     y: ArrayLike | None = None,
     *,
-    masks: dict[str, ArrayLike] | None = None,
+    masks: Mapping[str, ArrayLike] | None = None,
     ids: ArrayLike | None = None,
     name: str = "scipy",
     split: str = "default",
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
+    structure: str = "positions",
+    missing: str = "refuse",
 ) -> NodeDataset:
-    """A data set from a sparse adjacency matrix.
+    """A data set from an adjacency matrix, sparse or dense.
 
     Args:
-      adjacency: SciPy sparse matrix or array [N, N]; a non-zero entry (i, j) is the weight of the
-        edge from i to j.
-      x: node features [N, F], dense or sparse.
+      adjacency: SciPy sparse matrix or array, or any dense array, [N, N]; a non-zero entry (i, j)
+        is the weight of the edge from i to j.
+      x: node features [N, F], dense or sparse; None: those of the structure.
       y: classes [N], see `labels.encode_classes`; None without labels.
       masks: `train_mask`, `val_mask` and `test_mask` [N], or `split`, see
         `splits.split_from_masks`; None for a random split.
@@ -54,137 +54,21 @@ def from_scipy(
       split, split_seed: see `types.make_dataset`; masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
+      structure: what a graph without features has instead, see `graphs.structure`.
+      missing: what stands for NaN among features, see `missing.filled`.
 
     Raises:
       ValueError: a part is not as described, or does not fit the others.
     """
-    if not sparse.issparse(adjacency) or len(adjacency.shape) != 2:
-        raise ValueError(
-            f"adjacency must be a SciPy sparse matrix, found {type(adjacency).__name__}; "
-            "use scipy.sparse.csr_array"
-        )
-    x = dense(x) if sparse.issparse(x) else _array(x, "x")
-    if x.ndim != 2:
-        raise ValueError(f"x must be [N, F], found shape {x.shape}; give one row per node")
-    if adjacency.shape != (len(x), len(x)):
-        raise ValueError(
-            f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
-            f"{adjacency.shape}; give both the same nodes"
-        )
+    adjacency, x = _matrix_and_features(adjacency, x)
     special = by_meaning(masks or {})
     if unknown := [name for name in masks or {} if name not in special.values()]:
         raise ValueError(
             f"masks must be named {', '.join(MASKS)} (or split), found {unknown[0]!r}; rename it"
         )
     values = {meaning: (masks or {})[name] for meaning, name in special.items()}
-    raw = RawGraph(x, *adjacency_entries(adjacency), y, values, ids)
-    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
-
-
-def from_networkx(
-    graph: Any,
-    *,
-    features: str = "x",
-    label: str | None = None,
-    weight: str = "weight",
-    name: str = "networkx",
-    split: str = "default",
-    split_seed: int = 0,
-    undirected: bool = True,
-    bag_of_words: bool = False,
-) -> NodeDataset:
-    """A data set from a networkx graph; the nodes' names become its ids.
-
-    Args:
-      graph: any networkx graph; of parallel edges the largest weight counts.
-      features: node attribute with a number or a vector, on every node.
-      label: node attribute with a class, see `labels.encode_classes`; nodes without it are
-        unlabelled. None: `y`, or another of the names of `names.NAMES`.
-      weight: edge attribute; edges without it weigh 1.
-      name: of the data set.
-      split, split_seed: see `types.make_dataset`; node attributes `train_mask`, `val_mask` and
-        `test_mask` (or `split`) are the public split; nodes without one are not in it.
-      undirected: store every edge in both directions, also those of a `DiGraph`.
-      bag_of_words: whether features are counts of words, to be normalised by row.
-
-    Raises:
-      ValueError: features are missing or of unequal length, or a part is not as described.
-
-    Attributes that mean nothing are named in a warning.
-    """
-    _check_networkx(graph)
-    nodes = list(graph.nodes(data=True))
-    senders, receivers, edge_weight = _networkx_edges(graph, weight)
-    check_rest(_edge_attributes([graph], weight), NAMES, what="edge attribute")
-    attributes = dict.fromkeys(key for _, data in nodes for key in data)
-    others = [key for key in attributes if key not in (features, label)]
-    special = by_meaning(others, tuple(m for m in NAMES if m != LABEL or label is None))
-    known = {*special, LABEL} if label else special
-    check_rest((key for key in others if key not in special.values()), known, what="attribute")
-    special = special | ({LABEL: label} if label in attributes else {})
-    values = {
-        meaning: [data.get(key, _WITHOUT.get(meaning, False)) for _, data in nodes]
-        for meaning, key in special.items()
-    }
-    raw = RawGraph(
-        x=_stack([_feature(node, data, features) for node, data in nodes], features),
-        senders=senders,
-        receivers=receivers,
-        edge_weight=edge_weight,
-        labels=values.pop(LABEL, None),
-        masks=values,
-        ids=_names([node for node, _ in nodes]),
-    )
-    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
-
-
-def from_networkx_graphs(
-    graphs: Iterable[Any],
-    labels: ArrayLike | None = None,
-    *,
-    features: str | None = "x",
-    weight: str = "weight",
-    ids: ArrayLike | None = None,
-    name: str = "networkx",
-    max_degree: int = MAX_DEGREE,
-    undirected: bool = True,
-) -> GraphDataset:
-    """A set of graphs from networkx graphs; one without nodes is legal beside others.
-
-    Args:
-      graphs: any networkx graphs; of parallel edges the largest weight counts.
-      labels: one class per graph, 0 … C − 1; None without labels.
-      features: node attribute with a number or a vector, on every node, of one length in all
-        graphs; None for the one-hot degree.
-      weight: edge attribute; edges without it weigh 1.
-      ids: names of the graphs.
-      name: of the data set.
-      max_degree: see `raw.degree_features`.
-      undirected: store every edge in both directions, also those of a `DiGraph`.
-
-    Raises:
-      ValueError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
-        fit the graphs.
-    """
-    graphs = list(graphs) if isinstance(graphs, Iterable) else [graphs]
-    for graph in graphs:
-        _check_networkx(graph)
-    _name_unused(graphs, features, weight)
-    made = []
-    for i, graph in enumerate(graphs):
-        try:
-            made.append(_networkx_graph(graph, features, weight, undirected))
-        except ValueError as error:
-            raise ValueError(f"graph {i}: {error}") from error
-    if features is None:
-        made = [g._replace(x=degree_features(g, max_degree=max_degree)) for g in made]
-        kind = "degree"
-    else:
-        # A graph without nodes cannot say how many features they would have.
-        width = next((g.x.shape[1] for g in made if g.num_nodes), 0)
-        made = [g if g.num_nodes else g._replace(x=np.zeros((0, width), np.float32)) for g in made]
-        kind = "given"
-    return make_graph_dataset(name, made, labels, features=kind, ids=ids)
+    raw = RawGraph(x, *adjacency_entries(adjacency), y, values, ids, num_nodes=adjacency.shape[0])
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words, structure, missing)
 
 
 def from_pyg(
@@ -195,6 +79,8 @@ def from_pyg(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
+    structure: str = "positions",
+    missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from a PyTorch Geometric `Data` object, or anything with its attributes.
 
@@ -206,6 +92,8 @@ def from_pyg(
       split, split_seed: see `types.make_dataset`; the masks are the public split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
+      structure: what a graph without features has instead, see `graphs.structure`.
+      missing: what stands for NaN among features, see `missing.filled`.
 
     Raises:
       ValueError: an attribute is missing or not as described.
@@ -218,71 +106,90 @@ def from_pyg(
     rest = (key for key in attributes if key not in (*special.values(), *_PYG_COUNTS))
     check_rest(rest, special, what="attribute")
     parts = _arrays(data, (*own, *special.values()))
-    for key in ("x", "edge_index"):
-        if key not in parts:
-            raise ValueError(
-                f"a PyTorch Geometric graph must have {key!r}, found none in "
-                f"{type(data).__name__}; set it"
-            )
+    if "edge_index" not in parts:
+        raise ValueError(
+            "a PyTorch Geometric graph must have 'edge_index', found none in "
+            f"{type(data).__name__}; set it"
+        )
     senders, receivers = edge_ends(parts["edge_index"])
     values = {meaning: parts[key] for meaning, key in special.items()}
     raw = RawGraph(
-        x=parts["x"],
+        x=parts.get("x"),
         senders=senders,
         receivers=receivers,
         edge_weight=parts.get("edge_weight"),
         labels=values.pop(LABEL, None),
         masks=values,
+        num_nodes=_num_nodes_of(data, parts),
     )
-    return check_raw(name, raw, split, split_seed, undirected, bag_of_words)
+    return check_raw(name, raw, split, split_seed, undirected, bag_of_words, structure, missing)
 
 
-def _networkx_graph(graph: Any, features: str | None, weight: str, undirected: bool) -> Graph:
-    """One graph of a set; `x` has no columns without `features` or without nodes."""
-    nodes = list(graph.nodes(data=True))
-    x = np.zeros((len(nodes), 0))
-    if features is not None and nodes:
-        x = _stack([_feature(node, data, features) for node, data in nodes], features)
-    return make_graph_or_empty(x, *_networkx_edges(graph, weight), undirected=undirected)
+def matrix_graph(adjacency: Any, x: Any, *, undirected: bool) -> Graph:
+    """One graph of a set from a matrix; x has no columns without features."""
+    adjacency, x = _matrix_and_features(adjacency, x)
+    x = np.zeros((adjacency.shape[0], 0)) if x is None else x
+    return make_graph_or_empty(x, *adjacency_entries(adjacency), undirected=undirected)
 
 
-def _networkx_edges(graph: Any, weight: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Senders, receivers and weights, with nodes numbered in the graph's order."""
-    number = {node: i for i, node in enumerate(graph.nodes)}
-    edges = list(graph.edges(data=True))
-    return (
-        np.array([number[source] for source, _, _ in edges], np.int64),
-        np.array([number[target] for _, target, _ in edges], np.int64),
-        _array([data.get(weight, 1.0) for _, _, data in edges], weight),
+def pyg_graph(data: Any, *, undirected: bool) -> Graph:
+    """One graph of a set from a PyTorch Geometric object; x has no columns without features."""
+    parts = _arrays(data, ("x", "edge_index", "edge_weight"))
+    number = _num_nodes_of(data, parts)
+    x = parts.get("x", np.zeros((number or 0, 0)))
+    senders, receivers = edge_ends(parts["edge_index"])
+    return make_graph_or_empty(
+        x, senders, receivers, parts.get("edge_weight"), undirected=undirected
     )
 
 
-def _check_networkx(graph: Any) -> None:
-    if not (callable(getattr(graph, "nodes", None)) and callable(getattr(graph, "edges", None))):
+def _matrix_and_features(adjacency: Any, x: Any) -> tuple[Any, np.ndarray | None]:
+    """A sparse square matrix [N, N] and features [N, F], checked against each other."""
+    if not sparse.issparse(adjacency):
+        adjacency = _matrix(adjacency)
+    if len(adjacency.shape) != 2 or adjacency.shape[0] != adjacency.shape[1]:
         raise ValueError(
-            f"a networkx graph is needed, found {type(graph).__name__}; convert it, or use another "
-            "function of this module"
+            f"adjacency must be square, [N, N], found shape {adjacency.shape}; give every pair of "
+            "nodes an entry, edges listed by their ends to from_edges"
         )
+    if x is None:
+        return adjacency, None
+    x = dense(x) if sparse.issparse(x) else array_of(x, "x")
+    if x.ndim != 2:
+        raise ValueError(f"x must be [N, F], found shape {x.shape}; give one row per node")
+    if adjacency.shape != (len(x), len(x)):
+        raise ValueError(
+            f"adjacency must have shape ({len(x)}, {len(x)}), as x has {len(x)} rows, found "
+            f"{adjacency.shape}; give both the same nodes"
+        )
+    return adjacency, x
 
 
-def _edge_attributes(graphs: Iterable[Any], weight: str) -> list[str]:
-    """Names of edge attributes other than the weight."""
-    found = dict.fromkeys(key for g in graphs for _, _, data in g.edges(data=True) for key in data)
-    return [key for key in found if key != weight]
+def _num_nodes_of(data: Any, parts: dict[str, np.ndarray]) -> int | None:
+    """What a PyTorch Geometric object says, or its labels."""
+    given = vars(data).get("num_nodes") if hasattr(data, "__dict__") else None
+    store = getattr(data, "_store", None)
+    if given is None and store is not None and hasattr(store, "get"):
+        given = store.get("num_nodes")
+    if given is None and "x" not in parts:
+        given = next((len(parts[key]) for key in parts if key in NAMES[LABEL]), None)
+        if given is None:
+            raise ValueError(
+                "a PyTorch Geometric graph without x must say how many nodes it has, found no "
+                "num_nodes; set it (isolated nodes have no edge to show them)"
+            )
+    return None if given is None else int(given)
 
 
-def _name_unused(graphs: list[Any], features: str | None, weight: str) -> None:
-    """Warn of attributes of graphs, nodes and edges that a set of graphs does not read."""
-    nodes = dict.fromkeys(key for g in graphs for _, data in g.nodes(data=True) for key in data)
-    for what, names in (
-        (
-            "attribute of graphs (labels= takes their classes)",
-            {k: 0 for g in graphs for k in g.graph},
-        ),
-        ("node attribute", {key: 0 for key in nodes if key != features}),
-        ("edge attribute", _edge_attributes(graphs, weight)),
-    ):
-        check_rest(names, NAMES, what=what)
+def _matrix(adjacency: Any) -> sparse.coo_array:
+    """A dense adjacency as a sparse one."""
+    array = array_of(adjacency, "adjacency")
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"adjacency must be a matrix of numbers [N, N], found {array.dtype} of shape "
+            f"{array.shape}; use scipy.sparse.csr_array, or from_networkx, from_pyg, from_edges"
+        )
+    return sparse.coo_array(wide(array))
 
 
 def _attributes(data: Any) -> list[str]:
@@ -300,10 +207,10 @@ def _attributes(data: Any) -> list[str]:
 def _arrays(data: Any, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Those attributes that are set."""
     values = {key: getattr(data, key, None) for key in keys}
-    return {key: _array(value, key) for key, value in values.items() if value is not None}
+    return {key: array_of(value, key) for key, value in values.items() if value is not None}
 
 
-def _array(value: Any, key: str) -> np.ndarray:
+def array_of(value: Any, key: str) -> np.ndarray:
     """A value as a NumPy array; torch's tensors are known by their methods."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{key!r} must have all its values, found masked ones; fill them")
@@ -315,32 +222,3 @@ def _array(value: Any, key: str) -> np.ndarray:
             f"{key!r} must be a dense array of a type NumPy knows, found otherwise "
             f"({str(error).splitlines()[0]}); convert it"
         ) from error
-
-
-def _feature(node: Hashable, data: dict[str, Any], features: str) -> np.ndarray:
-    if features not in data:
-        raise ValueError(
-            f"every node must have the attribute {features!r}, found none on {node!r}; set it, or "
-            "name another by features="
-        )
-    return np.atleast_1d(_array(data[features], features))
-
-
-def _stack(rows: list[np.ndarray], features: str) -> np.ndarray:
-    shapes = {row.shape for row in rows}
-    if len(shapes) != 1 or len(rows[0].shape) != 1:
-        raise ValueError(
-            f"node attribute {features!r} must be a number or vector of one length, found shapes "
-            f"{', '.join(map(str, sorted(shapes))) or 'of no node'}; make them equal"
-        )
-    return np.stack(rows)
-
-
-def _names(nodes: list[Hashable]) -> np.ndarray:
-    """Names of nodes as integers where all are and fit into 64 bits, or else their texts."""
-    if all(isinstance(node, (int, np.integer)) and -(2**63) <= node < 2**63 for node in nodes):
-        return np.array(nodes, np.int64)
-    texts = [str(node) for node in nodes]
-    if len(set(texts)) < len(texts):  # 1 and "1" are two nodes
-        texts = [repr(node) for node in nodes]
-    return np.array(texts, str)

@@ -1,15 +1,18 @@
 """Graphs from anywhere before they are checked, and what they may lack: nodes, or features."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmix_jax.data.missing import filled
 from mmix_jax.data.splits import split_from_masks
 from mmix_jax.data.types import NodeDataset, make_dataset
+from mmix_jax.fields import unknown
+from mmix_jax.graphs.settings import STRUCTURES
 from mmix_jax.graphs.types import Graph, make_graph
 
 MAX_DEGREE = 64
@@ -21,21 +24,25 @@ _log = logging.getLogger(__name__)
 class RawGraph(NamedTuple):
     """The parts of a graph as a file or another library gives them; nothing is checked yet.
 
-    x: node features [N, F].
+    x: node features [N, F], NaN where unknown; None where there are none.
     senders, receivers: source and target of every edge [E].
     edge_weight: [E] or None.
     labels: [N], see `labels.encode_classes`, or None.
     masks: see `splits.split_from_masks`.
     ids: the nodes' names [N] or None.
+    num_nodes: N, wanted without features.
+    names: of the features [F], or None.
     """
 
-    x: ArrayLike
+    x: ArrayLike | None
     senders: ArrayLike
     receivers: ArrayLike
     edge_weight: ArrayLike | None = None
     labels: ArrayLike | None = None
     masks: Mapping[str, ArrayLike] = MappingProxyType({})
     ids: ArrayLike | None = None
+    num_nodes: int | None = None
+    names: Sequence[str] | None = None
 
 
 def check_raw(
@@ -45,6 +52,8 @@ def check_raw(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
+    structure: str = "positions",
+    missing: str = "refuse",
 ) -> NodeDataset:
     """Check all parts, join them, and log in one line what they are; masks are the public split.
 
@@ -54,11 +63,24 @@ def check_raw(
       split, split_seed: see `types.make_dataset`.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
+      structure: what a graph without features has in their place, see `graphs.structure`.
+      missing: what stands for unknown features, see `missing.filled`.
 
     Raises:
       ValueError: a part is not as described, or does not fit the others.
     """
-    graph = make_graph(raw.x, raw.senders, raw.receivers, raw.edge_weight, undirected=undirected)
+    if structure not in STRUCTURES:
+        raise ValueError(unknown("structure", structure, STRUCTURES))
+    x, gaps = (None, None) if raw.x is None else filled(raw.x, missing, raw.names)
+    if x is None or x.shape[1:] == (0,):
+        x, names = np.zeros((_num_nodes(raw), 0), np.float32), None
+    else:
+        names, structure = raw.names, ""
+    graph = make_graph(x, raw.senders, raw.receivers, raw.edge_weight, undirected=undirected)
+    if structure:
+        from mmix_jax.graphs.structure import structural  # with SciPy, which names do without
+
+        graph = graph._replace(x=structural(graph, structure))
     dataset = make_dataset(
         name,
         graph,
@@ -69,6 +91,11 @@ def check_raw(
         ids=raw.ids,
         bag_of_words=bag_of_words,
         own=True,
+    )
+    dataset = dataset._replace(
+        gaps=gaps,
+        feature_names=None if names is None else tuple(names),
+        structure=structure,
     )
     _log.info("%s", _described(dataset, raw, split, undirected=undirected))
     return dataset
@@ -84,7 +111,11 @@ def _described(dataset: NodeDataset, raw: RawGraph, split: str, *, undirected: b
     isolated = graph.num_nodes - np.union1d(graph.senders, graph.receivers).size
     words = [
         f"{dataset.name}: {graph.num_nodes} nodes ({isolated} without an edge)",
-        f"{graph.x.shape[1]} features",
+        f"{graph.x.shape[1]} features"
+        + (
+            f" of structure ({dataset.structure}), as it has none of its own"
+            * bool(dataset.structure)
+        ),
         f"{kept} {directions} edges of {senders.size} listed ({loops} self-loops left out, "
         f"{senders.size - loops - kept} repeats merged)",
     ]
@@ -102,6 +133,26 @@ def _described(dataset: NodeDataset, raw: RawGraph, split: str, *, undirected: b
         given = raw.masks and split != "random"
         words.append(f"{'given' if given else 'random'} split {sizes}")
     return ", ".join(words)
+
+
+def _num_nodes(raw: RawGraph) -> int:
+    """N of a graph without features."""
+    number = np.shape(raw.x)[0] if raw.x is not None and np.ndim(raw.x) else raw.num_nodes
+    if number is None or number < 1:
+        raise ValueError(
+            "a graph must have one node or more, found none; give their features, or their number"
+        )
+    return int(number)
+
+
+def names_of_nodes(nodes: Sequence[Hashable]) -> np.ndarray:
+    """Names of nodes as integers where all are and fit into 64 bits, or else their texts."""
+    if all(isinstance(node, (int, np.integer)) and -(2**63) <= node < 2**63 for node in nodes):
+        return np.array(nodes, np.int64)
+    texts = [str(node) for node in nodes]
+    if len(set(texts)) < len(texts):  # 1 and "1" are two nodes
+        texts = [repr(node) for node in nodes]
+    return np.array(texts, str)
 
 
 def make_graph_or_empty(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from mmix_jax.data.labels import as_array, is_missing, shown, zero_or_one
 from mmix_jax.graphs.types import Split
 
-SPLITS = ("default", "public", "random")
+SPLITS = ("default", "public", "random", "given")
 MASKS = ("train_mask", "val_mask", "test_mask")
 # What a node's part may be called where one column tells it.
 PART_WORDS = {
@@ -38,7 +38,10 @@ def random_split(
     num_train = max(1, int(order.size * train))
     end_valid = num_train + max(1, int(order.size * valid))
     split = _make(order[:num_train], order[num_train:end_valid], order[end_valid:])
-    validate_split(split, labels, labels.shape[0])
+    try:
+        validate_split(split, labels, labels.shape[0])
+    except ValueError as error:
+        raise ValueError(f"{error}, or draw none (split given)") from error
     return split
 
 
@@ -119,7 +122,8 @@ def choose_split(
 
     Args:
       split: `"default"`: the given one, or else a random one, or None without labels;
-        `"public"`: the given one; `"random"`: 10/10/80 by `seed`.
+        `"public"`: the given one; `"random"`: 10/10/80 by `seed`; `"given"`: the given one, or
+        none.
       given: the split that came with the data, if any.
       labels: classes [N] or None.
       seed: seed of the random split.
@@ -129,9 +133,11 @@ def choose_split(
     """
     check_split_name(split)
     if labels is None:
-        if split == "default":
+        if split in ("default", "given"):
             return None
         raise ValueError(f"split {split!r} needs labels, found none; use split 'default'")
+    if split == "given":
+        return given
     if split == "random" or (split == "default" and given is None):
         return random_split(labels, seed=seed)
     if given is None:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmix_jax.data import splits
 from mmix_jax.data.labels import decode_classes, encode_classes
+from mmix_jax.data.missing import Gaps
 from mmix_jax.graphs.types import Graph, Split
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,12 @@ class NodeDataset(NamedTuple):
     classes: the names that the data give the classes, whole numbers or texts, [C]; None without
       labels, and where a node may have several.
     own: whether nobody has seen to the features' scale, as of data that users bring.
+    gaps: which features were unknown and are filled, and by what other graphs' would be; None
+      where none may be unknown.
+    feature_names: "age", "city=Paris", [F]; None where they have none.
+    split_given: whether the split came with the data, and was not drawn.
+    structure: what stands in the place of features that the data have not, see
+      `graphs.structure`; empty where they have some.
     """
 
     name: str
@@ -43,6 +50,10 @@ class NodeDataset(NamedTuple):
     node_graph: np.ndarray | None = None
     classes: np.ndarray | None = None
     own: bool = False
+    split_given: bool = False
+    gaps: Gaps | None = None
+    feature_names: tuple[str, ...] | None = None
+    structure: str = ""
 
 
 class GraphDataset(NamedTuple):
@@ -259,7 +270,16 @@ def make_dataset(
     chosen = splits.choose_split(split, given, codes, seed=split_seed)
     num_classes = 0 if classes is None else classes.size
     return NodeDataset(
-        name, graph, codes, num_classes, chosen, ids, bag_of_words, classes=classes, own=own
+        name,
+        graph,
+        codes,
+        num_classes,
+        chosen,
+        ids,
+        bag_of_words,
+        classes=classes,
+        own=own,
+        split_given=chosen is not None and given is not None and split != "random",
     )
 
 

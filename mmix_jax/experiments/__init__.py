@@ -14,8 +14,8 @@ if TYPE_CHECKING:
         read,
     )
     from mmix_jax.experiments.graphs.config import EDIT_DISTANCE_VARIANTS, GRAPH_VARIANTS
-    from mmix_jax.experiments.images.config import IMAGE_VARIANTS
-    from mmix_jax.experiments.nodes.config import GRACE, GRACE_PAPER, VARIANTS
+    from mmix_jax.experiments.images.config import IMAGE_VARIANTS, OWN_IMAGES
+    from mmix_jax.experiments.nodes.config import GRACE, GRACE_PAPER, OWN_GRAPH, VARIANTS
     from mmix_jax.experiments.pretraining import pretrain
     from mmix_jax.experiments.run import evaluate, load, task_of
 
@@ -34,8 +34,8 @@ __getattr__ = importer(
             "configs",
         ),
         **dict.fromkeys(("EDIT_DISTANCE_VARIANTS", "GRAPH_VARIANTS"), "graphs.config"),
-        "IMAGE_VARIANTS": "images.config",
-        **dict.fromkeys(("GRACE", "GRACE_PAPER", "VARIANTS"), "nodes.config"),
+        **dict.fromkeys(("IMAGE_VARIANTS", "OWN_IMAGES"), "images.config"),
+        **dict.fromkeys(("GRACE", "GRACE_PAPER", "OWN_GRAPH", "VARIANTS"), "nodes.config"),
         "pretrain": "pretraining",
         **dict.fromkeys(("evaluate", "load", "task_of"), "run"),
     },
@@ -47,6 +47,8 @@ __all__ = [
     "GRACE_PAPER",
     "GRAPH_VARIANTS",
     "IMAGE_VARIANTS",
+    "OWN_GRAPH",
+    "OWN_IMAGES",
     "VARIANTS",
     "edit_distance_config",
     "evaluate",

@@ -13,7 +13,7 @@ import jax
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
-from mmix_jax.experiments.task import Encoder, Trainable, Training, keys_of, never
+from mmix_jax.experiments.task import FEATURES, Encoder, Trainable, Training, keys_of, never
 from mmix_jax.mixing import Mixing
 from mmix_jax.surroundings import user_path
 from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
@@ -59,6 +59,7 @@ def pretrain(
     *,
     workdir: str | Path | None = None,
     interrupted: Callable[[], bool] = never,
+    show: bool = True,
 ) -> Pretrained:
     """Train one seed from its latest checkpoint to the end.
 
@@ -67,10 +68,21 @@ def pretrain(
       seed: the config's unless given.
       workdir: receives checkpoints and metrics, and is resumed from; None writes nothing.
       interrupted: asked after every dispatch.
+      show: whether to show a progress bar.
 
     Raises:
       Interrupted: `interrupted()` became true; with a workdir the state is saved.
       InputError: the loss is not finite, or the workdir cannot be used.
+
+    Example:
+      >>> from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
+      >>> from mmix_jax.experiments import node_config, pretrain, task_of
+      >>> config = node_config("synthetic_graph")
+      >>> config.width, config.num_steps = 8, 10
+      >>> dataset = load_synthetic_graph(SyntheticGraph(num_nodes=200, num_classes=2))
+      >>> pretrained = pretrain(task_of(config, dataset), show=False)
+      >>> [row["step"] for row in pretrained.history]
+      [10]
     """
     config, seed = task.config, task.config.seed if seed is None else seed
     folder = None if workdir is None else user_path(workdir, "workdir")
@@ -94,7 +106,7 @@ def pretrain(
             if (length := getattr(task, "length", "")) and seed == config.seed:
                 log.info("training for %s", length)
             state = _run(
-                task, training, seed, state, progress, checkpoints, folder, kept, interrupted
+                task, training, seed, state, progress, checkpoints, folder, kept, interrupted, show
             )
         encoder = _chosen(config, seed, training.state, checkpoints, folder)
     history = kept.rows if folder is None else read_history(folder, seed)
@@ -105,6 +117,8 @@ def _check_data(remembered: Mapping[str, Any], progress: Mapping[str, Any]) -> N
     """Raise InputError where a training would go on with other statistics of its data."""
     now = json.loads(json.dumps(dict(remembered)))
     for key, value in now.items():
+        if key != FEATURES and key not in progress:  # an older version's, which did not keep it
+            continue
         if json.loads(json.dumps(progress.get(key))) != value:
             raise InputError(
                 f"a training goes on with the data it began with, found other {key} than its "
@@ -121,6 +135,8 @@ def restored_encoder(
       InputError: there is no checkpoint, or none of this model.
     """
     with Checkpointer(checkpoints, read_only=True) as checkpointer:
+        if fitting := getattr(task, "fitting", None):
+            task = fitting(checkpointer.latest_progress() or {})
         return _chosen(task.config, seed, task.start(seed), checkpointer, workdir)
 
 
@@ -129,12 +145,27 @@ def fresh_encoder(task: Trainable, seed: int) -> Encoder:
     return Encoder(seed, task.start(seed), {})
 
 
-def _chosen(config: Run, seed: int, template: TrainState, checkpoints, workdir) -> Encoder:
+def stored_encoder(
+    config: Run, checkpoints: Path, template: Callable[[Mapping[str, Any]], TrainState]
+) -> Encoder:
+    """The encoder that `selection` chooses, for data yet unknown: the template is made by the
+    arrays that are stored, by their names.
+
+    Raises:
+      InputError: as `restored_encoder`.
+    """
+    with Checkpointer(checkpoints, read_only=True) as checkpointer:
+        return _chosen(config, config.seed, template, checkpointer, None)
+
+
+def _chosen(
+    config: Run, seed: int, template: TrainState | Callable, checkpoints, workdir
+) -> Encoder:
     # Without opt_state: whatever the optimizer was, an encoder is its parameters.
     best = config.selection in ("validation", "loss")
-    restored = checkpoints.restore(
-        template._replace(opt_state=()), best=best, without=("opt_state",)
-    )
+    if isinstance(template, TrainState):
+        template = template._replace(opt_state=())
+    restored = checkpoints.restore(template, best=best, without=("opt_state",))
     if restored is None:
         raise InputError(
             f"no checkpoint: {checkpoints.folder} is empty; train first, or pass another path"
@@ -165,6 +196,7 @@ def _run(
     workdir: Path | None,
     history: History,
     interrupted: Callable[[], bool],
+    show: bool,
 ) -> TrainState:
     """The loop from `state` to the end; batches are made while the device works."""
     config, devices = task.config, tuple(task.devices)
@@ -205,7 +237,7 @@ def _run(
             checkpointer=checkpoints,
             writer=WatchedWriter(writer, config.mixing, fresh=int(state.step) == 0),
             interrupted=interrupted,
-            description=f"{config.dataset} {config.mixing.rule} seed {seed}",
+            description=f"{config.dataset} {config.mixing.rule} seed {seed}" if show else None,
         )
     return outcome.state
 

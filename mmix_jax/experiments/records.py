@@ -24,7 +24,7 @@ def check_record(config: Run, workdir: Path, *, mode: str) -> None:
     """
     path = workdir / "config.json"
     if path.exists() and (workdir / "checkpoints").exists():
-        _check(config, _read(path), workdir, mode)
+        _check(config, read_record(path), workdir, mode)
 
 
 def record(config: Run, workdir: Path) -> None:
@@ -47,7 +47,12 @@ def record(config: Run, workdir: Path) -> None:
         ) from error
 
 
-def _read(path: Path) -> dict:
+def read_record(path: Path) -> dict:
+    """The flat config in a `config.json`.
+
+    Raises:
+      InputError: it is damaged.
+    """
     try:
         recorded = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -129,7 +129,19 @@ def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Ite
 def evaluate(
     task: Task, encoders: Iterable[Encoder], interrupted: Callable[[], bool] = never
 ) -> list[Result]:
-    """Scores of encoders, one a seed, and of random-initialised ones alike; none without labels."""
+    """Scores of encoders, one a seed, and of random-initialised ones alike; none without labels.
+
+    Example:
+      >>> from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
+      >>> from mmix_jax.experiments import evaluate, node_config, pretrain, task_of
+      >>> config = node_config("synthetic_graph")
+      >>> config.width, config.num_steps, config.num_classifiers = 8, 10, 2
+      >>> dataset = load_synthetic_graph(SyntheticGraph(num_nodes=200, num_classes=2))
+      >>> task = task_of(config, dataset)
+      >>> results = evaluate(task, [pretrain(task, show=False).encoder])
+      >>> sorted({(result.metric, result.trained) for result in results})[:2]
+      [('accuracy', False), ('accuracy', True)]
+    """
     if not task.labelled:
         return []
     scores: dict[bool, list[Scores]] = {True: [], False: []}

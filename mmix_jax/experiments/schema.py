@@ -219,8 +219,9 @@ class OnGraphs(Run):
     )
     sampler: str = in_training(
         "full",
-        "All nodes, random ones, or the authors' contiguous windows; whole graphs.",
-        choices={"node": SAMPLERS, "graph": ("graphs",)},
+        "All nodes, random ones, or the authors' contiguous windows; auto: all up to batch_size, "
+        "random ones of more; whole graphs.",
+        choices={"node": ("auto", *SAMPLERS), "graph": ("graphs",)},
         graph="graphs",
     )
     num_splits: int = in_evaluation(

@@ -147,7 +147,8 @@ class Trainable(Protocol):
     """What of a task is trained: its settings, devices, fresh states, and what a training needs.
 
     A task may have `asked`, its config as it was given, where `config` is fitted to the data, and
-    `length`, how long it trains in words.
+    `length`, how long it trains in words. It may have `fitting(progress)`: itself with the columns
+    that the training of a checkpoint had, by its record.
     """
 
     @property

@@ -5,7 +5,7 @@ The settings are light; what computes is imported when it is first asked for.
 
 from typing import TYPE_CHECKING
 
-from mmix_jax.graphs.settings import SAMPLERS, Diffusion
+from mmix_jax.graphs.settings import SAMPLERS, STRUCTURES, Diffusion
 from mmix_jax.lazy import importer
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __getattr__ = importer(
 
 __all__ = [
     "SAMPLERS",
+    "STRUCTURES",
     "Diffusion",
     "Graph",
     "Split",

@@ -95,6 +95,7 @@ def choose_buckets(
     batch_size: int,
     num_devices: int = 1,
     max_buckets: int = 6,
+    contrasted: bool = True,
 ) -> tuple[Buckets, int]:
     """Buckets with the fewest padded rows in an epoch, and the number of batches of an epoch.
 
@@ -103,6 +104,7 @@ def choose_buckets(
       batch_size: graphs per step over all devices, about: the last slots of a bucket may be empty.
       num_devices: slots are shared out evenly.
       max_buckets: more pad less, and take longer to compile.
+      contrasted: whether graphs of a batch are contrasted; to embed, one alone will do.
 
     Raises:
       InputError: fewer than two graphs in a batch, which has nothing to contrast.
@@ -112,10 +114,11 @@ def choose_buckets(
     num_devices = whole_number("num_devices", num_devices, 1, "1 is usual", error=InputError)
     max_buckets = whole_number("max_buckets", max_buckets, 1, "6 is usual", error=InputError)
     capacity = _round_up(sizes)
-    if batch_size < 2 or len(capacity) < 2:
+    least = 2 if contrasted else 1
+    if batch_size < least or len(capacity) < least:
         raise InputError(
-            "a batch must have two graphs or more, found batch_size "
-            f"{batch_size} of {len(capacity)} graphs; raise it"
+            f"a batch must have {'two graphs' if contrasted else 'a graph'} or more, found "
+            f"batch_size {batch_size} of {len(capacity)} graphs; raise it"
         )
     num_batches = -(-len(capacity) // batch_size)
     sizes, members = np.unique(capacity, return_counts=True)
@@ -165,7 +168,7 @@ class GraphSampler:
 
     Args:
       union: of the set, from `unite`.
-      batch_size, num_devices, max_buckets: as in `choose_buckets`.
+      batch_size, num_devices, max_buckets, contrasted: as in `choose_buckets`.
       seed: decides the order.
     """
 
@@ -176,6 +179,7 @@ class GraphSampler:
         batch_size: int,
         num_devices: int = 1,
         max_buckets: int = 6,
+        contrasted: bool = True,
         seed: int = 0,
     ):
         self.union = union
@@ -189,6 +193,7 @@ class GraphSampler:
             batch_size=batch_size,
             num_devices=num_devices,
             max_buckets=max_buckets,
+            contrasted=contrasted,
         )
         bucket = np.searchsorted(self.buckets.sizes, self.num_nodes)
         self.members = [np.flatnonzero(bucket == b) for b in range(len(self.buckets.sizes))]

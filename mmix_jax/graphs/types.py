@@ -20,6 +20,13 @@ class Graph(NamedTuple):
       senders: source node of every edge, int32 [E], in [0, N).
       receivers: target node of every edge, int32 [E], in [0, N).
       edge_weight: float32 [E], positive; ones where the data has none.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.graphs import make_graph
+      >>> graph = make_graph(np.eye(3), senders=[0], receivers=[1])
+      >>> graph.num_nodes, graph.num_edges
+      (3, 2)
     """
 
     x: np.ndarray
@@ -39,7 +46,14 @@ class Graph(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Disjoint node indices of the training, validation and test set, int32 each."""
+    """Disjoint node indices of the training, validation and test set, int32 each.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.graphs import Split
+      >>> Split(train=np.array([0, 3]), valid=np.array([1]), test=np.array([2, 4])).test.tolist()
+      [2, 4]
+    """
 
     train: np.ndarray
     valid: np.ndarray
@@ -68,6 +82,12 @@ def make_graph(
 
     Raises:
       InputError: a shape, dtype, index, feature or weight is not as described.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.graphs import make_graph
+      >>> make_graph(np.eye(3), senders=[0, 1, 1], receivers=[1, 0, 1]).senders.tolist()
+      [1, 0]
     """
     x = _features(x)
     num_nodes = x.shape[0]

@@ -86,7 +86,14 @@ def anchor_info_nce(
     exchange: str = Contrast.exchange,
     normalise: bool = True,
 ) -> jax.Array:
-    """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`."""
+    """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mmix_jax.losses import anchor_info_nce
+      >>> float(anchor_info_nce(jnp.zeros((4, 2)), jnp.zeros((4, 2)))) == float(jnp.log(7.0))
+      True
+    """
     terms = terms_of(
         u,
         v,
@@ -122,6 +129,14 @@ def virtual_labels(
     ℓ(i→j) = −u_i·v_j/τ + log of eq. 9's denominator for u_i. `coefficients [N]`, `partners [N]`
     come from `mixing.i_mix_inputs` on this device's rows; other options are those of `info_nce`. A
     concrete partner that is no row is refused; inside jit row 0 stands in its place.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mmix_jax.losses import anchor_info_nce, virtual_labels
+      >>> u, v = jnp.eye(3), jnp.ones((3, 3))
+      >>> loss = virtual_labels(u, v, jnp.ones(3), jnp.array([1, 2, 0]))  # λ = 1: nothing is mixed
+      >>> bool(loss == anchor_info_nce(u, v))
+      True
     """
     terms = terms_of(
         u,

@@ -34,7 +34,7 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
-def _by_name(tree: Any) -> dict[str, Any]:
+def by_name(tree: Any) -> dict[str, Any]:
     """Arrays by their place in the tree, the same for fields of a tuple and keys of a dict."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
@@ -132,7 +132,7 @@ class Checkpointer:
 
         A damaged checkpoint is named in the log and the next older one taken; where the saves of
         all were cut short, there is none. Fields of the state named in `without` are not read; the
-        template has no array there.
+        template has no array there. A template may be a function of the arrays, by their names.
 
         Raises:
           InputError: the checkpoint is another model's or optimizer's, or all are damaged.
@@ -193,8 +193,10 @@ class Checkpointer:
         progress = self._restore_progress(step)
         # Without a template: names and shapes are compared here, and a difference is no damage.
         tree = self._manager.restore(step, args=args.Composite(state=args.StandardRestore()))
-        arrays, wanted = _by_name(tree["state"]), _by_name(template)
+        arrays = by_name(tree["state"])
         arrays = {name: x for name, x in arrays.items() if name.split("/")[0] not in without}
+        template = template(arrays) if callable(template) else template
+        wanted = by_name(template)
         self._check_shapes(arrays, wanted)
         leaves = [np.asarray(arrays[name], np.asarray(x).dtype) for name, x in wanted.items()]
         return jax.tree.unflatten(jax.tree.structure(template), leaves), progress

@@ -58,6 +58,31 @@ def listening() -> Iterator[list[bool]]:
 
 
 @contextlib.contextmanager
+def stopping() -> Iterator[list[bool]]:
+    """Take the first keyboard interrupt meanwhile, for a library's caller: the list yielded is
+    empty until then. A second one is raised as ever.
+
+    In another thread than the main one nothing is taken.
+    """
+    asked: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(_number, _frame):
+        asked.append(True)
+        signal.signal(signal.SIGINT, before)
+        _tell("stopping after this step; again to stop now")
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def _answering() -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,12 @@ def read_history(workdir: str | Path, seed: int) -> list[dict[str, Any]]:
             f"metrics must be readable at {path}, found {error}; choose another --workdir"
         ) from error
     return [record for record in records if record.pop("seed", None) == seed]
+
+
+def write_history(workdir: str | Path, seed: int, rows: Iterable[dict[str, Any]]) -> None:
+    """Write `workdir/metrics.jsonl` anew, so that `read_history` gives these rows of a seed."""
+    lines = [json.dumps({"seed": seed, **row}) + "\n" for row in rows]
+    (Path(workdir) / METRICS_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 class MetricsWriter:

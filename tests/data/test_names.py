@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from mmix_jax.data.libraries import from_networkx, from_pyg, from_scipy
+from mmix_jax.data.libraries import from_pyg, from_scipy
 from mmix_jax.data.names import NAMES, by_meaning
+from mmix_jax.data.networkx_graphs import from_networkx
 from mmix_jax.data.nodes.graph_file import read_graph_file
 
 N = 12

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mmix_jax.data.libraries import from_networkx_graphs, from_scipy
+from mmix_jax.data.libraries import from_scipy
+from mmix_jax.data.networkx_graphs import from_networkx_graphs
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import graph_config, node_config, run
 from mmix_jax.experiments.pretraining import pretrain

@@ -15,7 +15,10 @@ NODE_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "citeseer_full": ("citation_full.load_citation_full", _PUBLISHED),
     "pubmed_full": ("citation_full.load_citation_full", _PUBLISHED),
     "digits_graph": ("digits_graph.load_digits_graph", _SPLIT),
-    "graph_file": ("graph_file.read_graph_file", ("path", *_SPLIT)),
+    "graph_file": (
+        "graph_file.read_graph_file",
+        ("path", *_SPLIT, "structure", "missing", "skip_columns"),
+    ),
     "ppi": ("ppi.load_ppi", ("data_dir",)),
     "ppi_folder": ("ppi.read_ppi", ("path",)),
     "synthetic_graph": ("synthetic_graph.load_synthetic_graph", ("synthetic", *_SPLIT)),

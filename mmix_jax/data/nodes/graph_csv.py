@@ -1,35 +1,34 @@
 """Your own graph from tables: `edges.csv` and, beside it, `nodes.csv` or `nodes.npy`."""
 
-import collections
 import csv
-import itertools
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from mmix_jax.data.columns import encode_columns
-from mmix_jax.data.labels import MISSING, encode_classes
-from mmix_jax.data.names import LABEL, NAMES, by_meaning, check_rest, plain
+from mmix_jax.data.labels import MISSING
+from mmix_jax.data.names import NAMES, plain
 from mmix_jax.data.raw import RawGraph
-from mmix_jax.data.splits import split_from_masks
+from mmix_jax.data.tables import (
+    ENDS,
+    IDS,
+    INDEX,
+    PLAINLY,
+    Reading,
+    Table,
+    all_of,
+    edges_of,
+    id_column,
+    nodes_of,
+)
 from mmix_jax.errors import InputError
-
-_IDS = ("id", "ids", "node_id", "node_ids", "nodeid", "node")
-# How programs call the column of row numbers that they add in front.
-_INDEX = ("", "index", "unnamed:_0")
-_SOURCE = ("source", "src", "from", "sender", "source_id", "from_id", "node1", "node_1", "u")
-_TARGET = ("target", "dst", "to", "receiver", "target_id", "to_id", "node2", "node_2", "v")
-_WEIGHT = ("weight", "weights", "edge_weight", "edge_weights", "w")
-_SHOWN = 3
 
 _log = logging.getLogger(__name__)
 
 
-class Table(NamedTuple):
+class Cells(NamedTuple):
     """The cells of a file: rows of one length, without outer blanks.
 
     lines: the number of every row's line.
@@ -42,12 +41,21 @@ class Table(NamedTuple):
     def column(self, place: int) -> np.ndarray:
         return np.array([row[place] for row in self.rows], object)
 
-    def below(self) -> "Table":
+    def named(self, name: str, titles: Sequence[str], places: Sequence[int]) -> Table:
+        """These columns by these titles."""
+        return Table(
+            name,
+            list(titles),
+            [self.column(place) for place in places],
+            [f"line {line}" for line in self.lines],
+        )
+
+    def below(self) -> "Cells":
         """Without the first row."""
         return self._replace(rows=self.rows[1:], lines=self.lines[1:])
 
 
-def read_csv_graph(edges: Path) -> RawGraph:
+def read_csv_graph(edges: Path, reading: Reading = PLAINLY) -> RawGraph:
     """The parts of a graph in tables; all faults of the files are told at once.
 
     - `nodes.csv`, in the folder of the edges: a node per line. A column `id` (or the first) names
@@ -64,6 +72,7 @@ def read_csv_graph(edges: Path) -> RawGraph:
 
     Args:
       edges: the file of edges.
+      reading: how columns of features are read.
 
     Raises:
       InputError: a file is missing, or all that is wrong in them, with line numbers.
@@ -77,21 +86,15 @@ def read_csv_graph(edges: Path) -> RawGraph:
         raise InputError(f"needs one of nodes.csv and nodes.npy beside it, found {which}; add one")
     if array.is_file():
         raw = _read_array(array)
-        names = [str(node) for node in range(np.shape(raw.x)[0] if np.ndim(raw.x) else 0)]
+        rows = np.asarray(raw.x)
+        names = [str(node) for node in range(len(rows) if rows.ndim else 0)]
     else:
         named = {cell for row in listed.rows for cell in row[:2]}
-        raw, names = _nodes(_read_table(table, faults), named, faults)
+        raw, names = _nodes(_read_table(table, faults), named, reading, faults)
     senders, receivers, weights = _edges(listed, names, faults)
     if faults:
-        raise InputError(_all_of(faults))
+        raise InputError(all_of(faults))
     return raw._replace(senders=senders, receivers=receivers, edge_weight=weights)
-
-
-def _all_of(faults: Sequence[str]) -> str:
-    if len(faults) == 1:
-        return faults[0]
-    numbered = " ".join(f"({number}) {fault}" for number, fault in enumerate(faults, 1))
-    return f"{len(faults)} faults: {numbered}"
 
 
 def _read_array(path: Path) -> RawGraph:
@@ -104,7 +107,7 @@ def _read_array(path: Path) -> RawGraph:
         ) from error
 
 
-def _read_table(path: Path, faults: list[str]) -> Table:
+def _read_table(path: Path, faults: list[str]) -> Cells:
     """Non-empty lines as rows as long as the first; the standard library's reader, as pandas'
     fills up short lines and loses count of the others."""
     rows, lines = [], []
@@ -138,65 +141,47 @@ def _read_table(path: Path, faults: list[str]) -> Table:
             f"{path.name} must be separated by commas, found {mark!r} on line {lines[0]}; save it "
             "again with commas"
         )
-    return Table(path.name, rows, lines)
+    return Cells(path.name, rows, lines)
 
 
-def _nodes(table: Table, named: set[str], faults: list[str]) -> tuple[RawGraph, list[str]]:
+def _nodes(
+    table: Cells, named: set[str], reading: Reading, faults: list[str]
+) -> tuple[RawGraph, list[str]]:
     """Everything but the edges, and the names of the nodes, among them perhaps `named`."""
     header = _header_of_nodes(table, named)
     body = table if header is None else table.below()
     if not body.rows:
         raise InputError(f"{table.file} must have one line per node, found none; add them")
-    columns = header or ["id", *(f"feature {i}" for i in range(1, len(table.rows[0])))]
-    if repeated := [name for name, n in collections.Counter(columns).items() if n > 1]:
-        raise InputError(
-            f"{table.file} must name every column once, found {repeated[0]!r} twice; rename one"
-        )
-    own, skipped = _id_column(columns)
+    titles = header or ["id", *(f"feature {i}" for i in range(1, len(table.rows[0])))]
+    own, index = id_column(titles)
+    if own is None:
+        own, index = (0, index[1:]) if index else (0, [])
     names = body.column(own).tolist()
-    faults += _name_faults(names, body, columns[own])
-    rest = [i for i in range(len(columns)) if i not in (own, *skipped)]
+    if index:
+        _log.info("%s: %r left out as row numbers", table.file, titles[index[0]])
+    rest = [i for i in range(len(titles)) if i not in (own, *index)]
+    columns = body.named(table.file, [titles[i] for i in rest], rest)
+    raw = nodes_of(columns, names, repr(titles[own]), reading, faults)
+    return raw._replace(ids=np.array(names, str)), names
+
+
+def _edges(
+    table: Cells, names: Sequence[str], faults: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Senders, receivers and weights (None: the table has none)."""
+    nothing = np.zeros(0, np.int64)
+    if not table.rows:
+        return nothing, nothing, None
     try:
-        found = by_meaning((columns[i] for i in rest), tuple(NAMES))
-        special = {meaning: columns.index(name) for meaning, name in found.items()}
-        features = [i for i in rest if i not in special.values()]
-        check_rest((columns[i] for i in features), found, what="column", used=True)
+        places, body = _edge_columns(table, set(names))
     except ValueError as error:
-        faults.append(f"{table.file}: {error}")
-        return RawGraph(np.zeros((len(names), 0)), [], []), names
-    if not features:
-        faults.append(f"{table.file} must have columns of features, found {', '.join(columns)}")
-    own_faults: list[str] = []
-    places = [f"line {line}" for line in body.lines]
-    encoded = encode_columns(
-        [columns[i] for i in features], [body.column(i) for i in features], places, own_faults
-    )
-    values = {meaning: body.column(place) for meaning, place in special.items()}
-    labels = values.pop(LABEL, None)
-    for check in (
-        lambda: encode_classes(labels, len(names)),
-        lambda: split_from_masks(values, len(names)),
-    ):
-        try:
-            check()
-        except ValueError as error:
-            own_faults.append(str(error))
-    faults += [f"{table.file}: {fault}" for fault in own_faults]
-    index = f"{columns[skipped[0]]!r} left out as row numbers; " if skipped else ""
-    index += "".join(f"{meaning} {columns[place]!r}; " for meaning, place in special.items())
-    _log.info(
-        "%s: nodes named by %r; %sfeatures: %s%s",
-        table.file,
-        columns[own],
-        index,
-        ", ".join(columns[i] for i in features[:30]) + (", …" if len(features) > 30 else ""),
-        f" ({'; '.join(encoded.notes)})" if encoded.notes else "",
-    )
-    raw = RawGraph(encoded.x, [], [], labels=labels, masks=values, ids=np.array(names, str))
-    return raw, names
+        faults.append(str(error))
+        return nothing, nothing, None
+    titles = list(ENDS)[: len(places)]
+    return edges_of(body.named(table.file, titles, places), names, faults)
 
 
-def _header_of_nodes(table: Table, named: set[str]) -> list[str] | None:
+def _header_of_nodes(table: Cells, named: set[str]) -> list[str] | None:
     """The first row if it names columns, None if it is a node.
 
     Raises:
@@ -206,7 +191,7 @@ def _header_of_nodes(table: Table, named: set[str]) -> list[str] | None:
         return None
     first, *others = row = table.rows[0]
     known = {name for names in NAMES.values() for name in names}
-    if plain(first) in (*_IDS, *_INDEX) or known & {plain(cell) for cell in others}:
+    if plain(first) in (*IDS, *INDEX) or known & {plain(cell) for cell in others}:
         return row
     if others and not any(_is_number(cell) or cell in MISSING for cell in others):
         return row
@@ -218,85 +203,16 @@ def _header_of_nodes(table: Table, named: set[str]) -> list[str] | None:
     )
 
 
-def _id_column(columns: Sequence[str]) -> tuple[int, list[int]]:
-    """The place of the nodes' names, and those of row numbers beside them."""
-    index = list(itertools.takewhile(lambda place: _is_index(columns[place]), range(len(columns))))
-    for name in _IDS:
-        for place, column in enumerate(columns):
-            if plain(column) == name:
-                return place, index
-    return (0, index[1:]) if index else (0, [])
-
-
-def _is_index(column: str) -> bool:
-    """Whether a column is called as programs call the numbers of rows."""
-    return plain(column) in _INDEX or bool(
-        re.fullmatch(r"unnamed:_\d+(_\d+)*|level_0", plain(column))
-    )
-
-
-def _name_faults(names: Sequence[str], body: Table, column: str) -> list[str]:
-    faults = []
-    if blank := [line for name, line in zip(names, body.lines, strict=True) if not name]:
-        faults.append(f"{body.file} line {blank[0]} must name its node, found an empty {column!r}")
-    repeated = [(name, n) for name, n in collections.Counter(names).items() if n > 1 and name]
-    if repeated:
-        more = f" and {len(repeated) - 1} other names" if len(repeated) > 1 else ""
-        faults.append(
-            f"{body.file} must name every node once in column {column!r}, found {repeated[0][0]!r} "
-            f"{'twice' if repeated[0][1] == 2 else f'{repeated[0][1]} times'}{more}"
-        )
-    return faults
-
-
-def _edges(
-    table: Table, names: Sequence[str], faults: list[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Senders, receivers and weights (None: the table has none)."""
-    number = {name: node for node, name in enumerate(names)}
-    nothing = np.zeros(0, np.int64)
-    if not table.rows:
-        return nothing, nothing, None
-    try:
-        places, body = _edge_columns(table, number)
-    except ValueError as error:
-        faults.append(str(error))
-        return nothing, nothing, None
-    ends = []
-    unknown: list[tuple[int, str]] = []
-    for place in places[:2]:
-        cells = body.column(place).tolist()
-        ends.append(np.array([number.get(cell, -1) for cell in cells], np.int64))
-        unknown += [
-            (line, cell) for line, cell in zip(body.lines, cells, strict=True) if cell not in number
-        ]
-    if unknown:
-        unknown.sort()
-        few = ", ".join(f"{cell!r} on line {line}" for line, cell in unknown[:_SHOWN])
-        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        faults.append(f"edges must join known nodes, found {few}{more}; add them to the nodes")
-    weights = None
-    if len(places) == 3:
-        encoded = encode_columns(
-            ["weight"], [body.column(places[2])], [f"line {n}" for n in body.lines], own := []
-        )
-        faults += [f"{table.file}: {fault}" for fault in own]
-        if not own and encoded.names != ["weight"]:
-            faults.append(f"{table.file}: weights must be numbers, found texts; replace them")
-        weights = None if own else encoded.x[:, 0]
-    return ends[0], ends[1], weights
-
-
-def _edge_columns(table: Table, number: Mapping[str, int]) -> tuple[list[int], Table]:
+def _edge_columns(table: Cells, names: set[str]) -> tuple[list[int], Cells]:
     """The places of source, target and, perhaps, weight, and the table without their names."""
     row = table.rows[0]
     by_name: dict[str, list[int]] = {
         what: [i for i, cell in enumerate(row) if plain(cell) in known]
-        for what, known in (("source", _SOURCE), ("target", _TARGET), ("weight", _WEIGHT))
+        for what, known in ENDS.items()
     }
     named = bool(by_name["source"] and by_name["target"])
     # pandas' own names of columns, and single letters, may be nodes too.
-    if {row[0], row[-1]} <= number.keys() and (named or row[:2] == ["0", "1"]):
+    if {row[0], row[-1]} <= names and (named or row[:2] == ["0", "1"]):
         _log.warning(
             "warning: %s begins with %s, taken for %s; write source,target above the edges",
             table.file,
@@ -304,7 +220,7 @@ def _edge_columns(table: Table, number: Mapping[str, int]) -> tuple[list[int], T
             "the names of columns" if named else "an edge",
         )
     is_edge = len(row) in (2, 3) and all(_is_number(cell) for cell in row[2:])
-    if not named and is_edge and number.keys() & set(row[:2]):
+    if not named and is_edge and names & set(row[:2]):
         if len(row) == 3:
             _check_unnamed_weights(table)
         return list(range(len(row))), table
@@ -321,13 +237,13 @@ def _edge_columns(table: Table, number: Mapping[str, int]) -> tuple[list[int], T
                 f"{','.join(row)[:60]!r}; rename them"
             )
     places = [place for found in by_name.values() for place in found]
-    unused = [cell for i, cell in enumerate(row) if i not in places and plain(cell) not in _INDEX]
+    unused = [cell for i, cell in enumerate(row) if i not in places and plain(cell) not in INDEX]
     if unused:
         _log.warning("warning: not used: column %s of %s", ", ".join(unused), table.file)
     return places, table.below()
 
 
-def _check_unnamed_weights(table: Table) -> None:
+def _check_unnamed_weights(table: Cells) -> None:
     """Say that a third column without a name is the weight, unless the first are row numbers.
 
     Raises:

@@ -1,7 +1,10 @@
 """Your own graph, from an `.npz` file or from CSV tables; nothing in it is executed."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from mmix_jax.data.names import LABEL, by_meaning, check_rest
 from mmix_jax.data.nodes.graph_csv import read_csv_graph
@@ -15,6 +18,7 @@ from mmix_jax.data.store.npz_files import (
     read_edges,
     read_features,
 )
+from mmix_jax.data.tables import Reading, reading_of
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.surroundings import user_path
@@ -29,6 +33,10 @@ def read_graph_file(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
+    structure: str = "positions",
+    missing: str = "refuse",
+    skip_columns: str | Sequence[str] = (),
+    known: Sequence[str] = (),
 ) -> NodeDataset:
     """A graph of your own.
 
@@ -37,7 +45,8 @@ def read_graph_file(
     - edges: `edge_index` [2, E] (sources above targets, counted from 0), with `edge_weight`
       [E] if there are weights; or the parts `data indices indptr shape` of a SciPy CSR
       adjacency, as `scipy.sparse.save_npz` writes them or prefixed by `adj_`;
-    - features: `x` [N, F], or CSR parts prefixed by `attr_`;
+    - features: `x` [N, F], or CSR parts prefixed by `attr_`; without them a graph has those of
+      its structure;
     - optional: `y` or `labels` [N], −1 or empty where unknown, of whole numbers or texts;
       `train_mask`, `val_mask` and `test_mask` [N], all three or none; `ids` [N]. The names of
       `names.NAMES` mean the same. Keys that mean nothing are named in a warning.
@@ -51,6 +60,10 @@ def read_graph_file(
       split_seed: seed of a random split.
       undirected: store every edge in both directions.
       bag_of_words: whether features are counts of words, to be normalised by row.
+      structure: what a graph without features has instead, see `graphs.structure`.
+      missing: what stands for NaN and blanks among features, see `missing.filled`.
+      skip_columns: columns of `nodes.csv` that are left out, a list or with commas between.
+      known: names of features that an encoder knows, see `columns.encode_columns`.
 
     Raises:
       InputError: in one line, which file and what is wrong with it.
@@ -62,15 +75,29 @@ def read_graph_file(
     source = path.resolve()
     name = source.parent.name if source.suffix == ".csv" else source.stem
     with reading(path):
-        return check_raw(name, _read(path), split, split_seed, undirected, bag_of_words)
+        return check_raw(
+            name,
+            _read(path, reading_of(missing, skip_columns, known)),
+            split,
+            split_seed,
+            undirected,
+            bag_of_words,
+            structure,
+            missing,
+        )
 
 
-def _read(path: Path) -> RawGraph:
+def _read(path: Path, how: Reading) -> RawGraph:
     if path.is_dir():
-        return read_csv_graph(path / "edges.csv")
+        return read_csv_graph(path / "edges.csv", how)
     if path.suffix == ".csv":
-        return read_csv_graph(path)
+        return read_csv_graph(path, how)
     if path.suffix == ".npz":
+        if how.skip:
+            raise InputError(
+                f"skip_columns names columns of nodes.csv, found {how.skip[0]!r} for an .npz file; "
+                "leave it out"
+            )
         return read_npz_graph(path)
     raise InputError(
         "a graph file must be an .npz file, a folder with edges.csv, or a .csv file of edges, "
@@ -86,12 +113,8 @@ def read_npz_graph(path: Path) -> RawGraph:
     arrays = load_arrays(path, (*_KEYS, *special.values()))
     edges = read_edges(arrays)
     x = read_features(arrays)
-    if x is None:
-        raise InputError(
-            "node features must be given once, as x or as CSR parts attr_*, found neither among "
-            f"{', '.join(keys)}; give x with one row per node"
-        )
     values = {meaning: arrays[key] for meaning, key in special.items()}
+    number = None if x is not None else _num_nodes(arrays, edges.num_nodes, values)
     return RawGraph(
         x=x,
         senders=edges.senders,
@@ -100,4 +123,24 @@ def read_npz_graph(path: Path) -> RawGraph:
         labels=values.pop(LABEL, None),
         masks=values,
         ids=arrays.get("ids"),
+        num_nodes=number,
     )
+
+
+def _num_nodes(
+    arrays: Mapping[str, np.ndarray], rows: int | None, values: Mapping[str, np.ndarray]
+) -> int:
+    """N of a file without features: rows of its adjacency, or entries of ids, labels or masks.
+
+    Raises:
+      InputError: nothing tells: the largest end of an edge would lose isolated nodes.
+    """
+    parts = [*(arrays[key] for key in ("ids",) if key in arrays), *values.values()]
+    found = [len(part) for part in parts if part.ndim]
+    number = rows if rows is not None else next(iter(found), None)
+    if number is None:
+        raise InputError(
+            "a graph must have features, or tell how many nodes it has, found neither x nor ids "
+            f"nor y among {', '.join(arrays)}; give x, or ids with one name per node"
+        )
+    return number

@@ -1,5 +1,6 @@
 """The graph task: a set of labelled graphs, judged by a linear SVM on their representations."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -34,6 +35,8 @@ from mmix_jax.training.step import Optimization, TrainState, init_state, make_op
 
 # One for all tasks: sets of the same shapes share a program.
 _embed = jax.jit(mvgrl_graphs.embed, static_argnums=0)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class GraphTask:
         scaling = kept_scaling(encoder, self.scaling)
         if scaling is self.scaling:
             return self
+        _log.info("features: scaled by statistics of the training, not of these graphs")
         other = with_scaling(self.asked, self.given, scaling)
         return replace(self, **{part.name: getattr(other, part.name) for part in fields(other)})
 
@@ -208,13 +212,16 @@ def settings_of(config: GraphConfig, buckets: Buckets) -> GraphSettings:
     )
 
 
-def make_sampler(config: GraphConfig, union: Union, seed: int, num_devices: int) -> GraphSampler:
-    """The sampler of one training, or with one device that of embedding."""
+def make_sampler(
+    config: GraphConfig, union: Union, seed: int, num_devices: int, *, contrasted: bool = True
+) -> GraphSampler:
+    """The sampler of one training or, not `contrasted`, that of embedding."""
     return GraphSampler(
         union,
         batch_size=config.batch_size,
         num_devices=num_devices,
         max_buckets=config.max_buckets,
+        contrasted=contrasted,
         seed=seed,
     )
 
@@ -279,7 +286,7 @@ def on_prepared(
 ) -> GraphTask:
     """The task on graphs whose features are as encoders take them."""
     union = unite(dataset.graphs)
-    whole = make_sampler(asked, union, 0, 1)
+    whole = make_sampler(asked, union, 0, 1, contrasted=False)
     config, length = in_epochs(asked, whole.num_batches)
     settings = settings_of(config, whole.buckets)
     tables = mvgrl_graphs.make_tables(settings, union, cached=cached)

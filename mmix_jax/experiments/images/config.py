@@ -118,6 +118,9 @@ class ImageConfig(Run):
             )
 
 
+# What images of one's own want: epochs; num_steps, which fit CIFAR, are the most.
+OWN_IMAGES = {"num_epochs": 200}
+
 # What the variants change; `configs/cifar10.py:none` is get_config("none").
 IMAGE_VARIANTS = {
     "none": {"mixing": "none"},

@@ -17,6 +17,7 @@ from mmix_jax.experiments.images.inputs import (
     ImageInputs,
     check_scoring,
     chunk_of,
+    image_settings,
     inputs_of,
     make_order,
     optimization_of,
@@ -24,6 +25,7 @@ from mmix_jax.experiments.images.inputs import (
 from mmix_jax.experiments.images.scores import features_of, score_features, variables_of
 from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import simclr
+from mmix_jax.frameworks.simclr import ImageTables
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
 _log = logging.getLogger(__name__)
@@ -142,3 +144,11 @@ def task_of(config: ImageConfig, dataset: ImageDataset) -> ImageTask:
         _log.info("%s", note)
     inputs = inputs_of(fitted.config, dataset)
     return ImageTask(inputs, devices_of(config), config, fitted.training)
+
+
+def task_to_embed(config: ImageConfig, dataset: ImageDataset) -> ImageTask:
+    """The task on images of any number that a trained encoder is to embed: nothing is fitted."""
+    settings = image_settings(config, dataset)
+    images: Any = dataset.train  # on the host: read by passes
+    tables = ImageTables(images, None)
+    return ImageTask(ImageInputs(config, dataset, settings, tables), devices_of(config), config)

@@ -1,6 +1,8 @@
 """The settings of node tasks, and the variants of their configs."""
 
 from mmix_jax.data.catalog import NODE_DATASETS
+from mmix_jax.data.missing import MISSING_VALUES
+from mmix_jax.data.splits import SPLITS
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.flat import task_config
 from mmix_jax.experiments.schema import (
@@ -11,6 +13,7 @@ from mmix_jax.experiments.schema import (
     in_training,
 )
 from mmix_jax.fields import NOT_NEGATIVE, POSITIVE
+from mmix_jax.graphs import STRUCTURES
 
 
 @task_config("node")
@@ -20,8 +23,9 @@ class NodeConfig(OnGraphs):
     dataset: str = in_data("", "Name of the data set.", choices=NODE_DATASETS)
     split: str = in_data(
         "default",
-        "The data's own, the public one, or 10/10/80 drawn at random.",
-        choices=("default", "public", "random"),
+        "The data's own or else a random one, the public one, 10/10/80 drawn at random, or given: "
+        "the data's own or else none.",
+        choices=SPLITS,
     )
     split_seed: int = in_data(
         0, "Seed of a random split, apart from the training seed.", within=NOT_NEGATIVE
@@ -31,6 +35,20 @@ class NodeConfig(OnGraphs):
     num_features: int = in_data(128, "… its features.", within=POSITIVE)
     num_classes: int = in_data(10, "… its classes.", within=POSITIVE)
     graph_seed: int = in_data(0, "… the seed of all that.", within=NOT_NEGATIVE)
+    structure: str = in_data(
+        "positions",
+        "What your own graph has instead of features, if it has none: where its nodes lie in it, "
+        "or the roles they play, which mean the same in every graph.",
+        choices=STRUCTURES,
+    )
+    missing: str = in_data(
+        "refuse",
+        "What stands for blank features of your own graph: nothing may, or a value of the column.",
+        choices=MISSING_VALUES,
+    )
+    skip_columns: str = in_data(
+        "", "Columns of nodes.csv that are left out, with commas between: bio,joined."
+    )
     num_windows: int = in_training(2, "Windows of a step (sampler window).", within=POSITIVE)
     num_classifiers: int = in_evaluation(
         50, "Initialisations of the protocol's logistic regression.", within=POSITIVE
@@ -115,6 +133,9 @@ GRACE = {
 }
 # More and smaller steps on all nodes, as published for DBLP, with the paper's mixing.
 GRACE_PAPER = {"mixing": "mp", "sampler": "full", "learning_rate": 1e-3, "num_steps": 1000}
+
+# What a graph of one's own wants.
+OWN_GRAPH = {"learning_rate": 1e-3, "num_steps": 300, "sampler": "auto"}
 
 # What the variants change; `configs/cora.py:mo` is get_config("mo"), and `:grace+mo` applies both.
 VARIANTS = MIXING_VARIANTS | {

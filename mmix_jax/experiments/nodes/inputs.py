@@ -1,5 +1,7 @@
 """What a node config makes of its data: the graph as trained on, and the framework's settings."""
 
+import dataclasses
+import logging
 from collections.abc import Hashable
 from typing import Any
 
@@ -11,6 +13,8 @@ from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.frameworks.grace import GraceSettings
 from mmix_jax.frameworks.mvgrl import MVGRLSettings
 from mmix_jax.graphs.types import Graph
+
+_log = logging.getLogger(__name__)
 
 
 def scaling_of(config: NodeConfig, dataset: NodeDataset) -> Scaling | None:
@@ -46,6 +50,19 @@ def training_graph(dataset: NodeDataset, graph: Graph) -> Graph:
         place[graph.receivers[edges]],
         graph.edge_weight[edges],
     )
+
+
+def with_sampler(config: NodeConfig, num_nodes: int) -> NodeConfig:
+    """The config with a sampler in the place of auto, said where it is not all nodes."""
+    if config.sampler != "auto":
+        return config
+    if num_nodes <= config.batch_size:
+        return dataclasses.replace(config, sampler="full")
+    _log.info(
+        "sampler: %d of %d nodes a step (batch_size), drawn anew; full contrasts all",
+        *(config.batch_size, num_nodes),
+    )
+    return dataclasses.replace(config, sampler="nodes")
 
 
 def num_contrasted(config: NodeConfig, num_nodes: int) -> int:

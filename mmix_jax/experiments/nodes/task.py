@@ -1,6 +1,7 @@
 """The node task: one graph, or several as one; which nodes train and which are scored."""
 
-from collections.abc import Callable, Hashable
+import logging
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,9 @@ from mmix_jax.experiments.nodes.inputs import (
     scaling_of,
     settings_of,
     training_graph,
+    with_sampler,
 )
+from mmix_jax.experiments.nodes.remembered import as_remembered, facts_of
 from mmix_jax.experiments.nodes.scores import (
     check_protocol,
     part_to_score,
@@ -41,6 +44,8 @@ from mmix_jax.frameworks.base import NodeFramework
 from mmix_jax.graphs.types import Graph
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class NodeTask:
@@ -48,7 +53,8 @@ class NodeTask:
 
     graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
     nodes (None: all). scaling: that of the features, fitted to what pretraining sees. asked: the
-    config as it was given, whose epochs may be steps in `config`; length: these in words.
+    config as it was given, whose epochs may be steps in `config`, and its sampler auto another;
+    length: the epochs in words.
     """
 
     config: NodeConfig
@@ -97,13 +103,13 @@ class NodeTask:
             sampler.batch,
             validation_judge(config, self.dataset, self.represent, keys_of(seed)[2]),
             num_contrasted(config, self.graph.num_nodes),
-            remembered=remembered_of(self.scaling),
+            remembered=remembered_of(self.scaling) | facts_of(self.dataset),
         )
 
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
         key = keys_of(encoder.seed)[2]
         part = part_to_score(self.config, self.dataset)
-        represent = self._as_trained(encoder).represent
+        represent = self.as_trained(encoder).represent
         representations, _ = represent(encoder.state.params, key, part.nodes)
         return score_representations(
             self.config, part.dataset, representations, encoder.seed, key, part.clustered
@@ -113,17 +119,29 @@ class NodeTask:
         """z [N, D] of all nodes, whose features are scaled as those of the training were."""
         name = self.config.representation
         key = keys_of(encoder.seed)[2]
-        represent = self._as_trained(encoder).represent
+        represent = self.as_trained(encoder).represent
         representations, _ = represent(encoder.state.params, key, names=(name,))
         labels = names_of_labels(self.dataset)
         return {"z": representations[name], "labels": labels, "ids": self.dataset.ids}
 
-    def _as_trained(self, encoder: Encoder) -> "NodeTask":
-        """This task with features scaled as an encoder's training scaled its own."""
+    def as_trained(self, encoder: Encoder) -> "NodeTask":
+        """This task with features as an encoder's training had its own: the same columns, filled
+        and scaled by its statistics.
+
+        Raises:
+          InputError: the features are others.
+        """
+        dataset = as_remembered(self.dataset, encoder.progress)
         scaling = kept_scaling(encoder, self.scaling)
-        if scaling is self.scaling:
+        if scaling is self.scaling and dataset is self.dataset:
             return self
-        return _with_scaling(self.asked, self.dataset, scaling)
+        _log.info("features: filled and scaled by statistics of the training, not of these nodes")
+        return _with_scaling(self.asked, dataset, scaling)
+
+    def fitting(self, progress: Mapping[str, Any]) -> "NodeTask":
+        """This task with the columns that a training had, by the record of its checkpoint."""
+        dataset = as_remembered(self.dataset, progress)
+        return self if dataset is self.dataset else _with_scaling(self.asked, dataset, self.scaling)
 
 
 def load(config: NodeConfig) -> NodeTask:
@@ -142,6 +160,9 @@ def load(config: NodeConfig) -> NodeTask:
         split=config.split,
         split_seed=config.split_seed,
         synthetic=synthetic,
+        structure=config.structure,
+        missing=config.missing,
+        skip_columns=config.skip_columns,
     )
     return task_of(config, dataset)
 
@@ -160,8 +181,9 @@ def _with_scaling(asked: NodeConfig, dataset: NodeDataset, scaling: Scaling | No
     framework = node_framework(asked.framework)
     whole = normalised_graph(asked, dataset, scaling)
     graph = training_graph(dataset, whole)
-    per_epoch = max(graph.num_nodes // num_contrasted(asked, graph.num_nodes), 1)
-    config, length = in_epochs(asked, per_epoch)
+    config = with_sampler(asked, graph.num_nodes)
+    per_epoch = max(graph.num_nodes // num_contrasted(config, graph.num_nodes), 1)
+    config, length = in_epochs(config, per_epoch)
     settings = settings_of(config, graph.num_nodes)
     tables = framework.make_tables(settings, graph)
     # Nodes of unseen graphs are embedded by tables of their own.

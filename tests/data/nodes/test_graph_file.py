@@ -145,7 +145,7 @@ X, Y, EDGES = _parts()["x"], _parts()["y"], _parts()["edge_index"]
         ({"x": X[0]}, r"node features must be an \[N, F\] array"),
         ({"x": X.astype(str)}, "node features must be numbers"),
         ({"x": X.astype(object)}, "key 'x' must be an array of numbers or strings"),
-        ({"x": None}, "node features must be given once, .* found neither"),
+        ({"x": None, **dict.fromkeys(("y", "train_mask", "val_mask", "test_mask"))}, "must have "),
         (_csr(sparse.csr_matrix(X), "attr_"), "node features must be given once, .* found both"),
         ({"edge_index": None}, "edges must be given once"),
         (_csr(_adjacency(), "adj_"), "edges must be given once"),

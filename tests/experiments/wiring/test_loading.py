@@ -33,7 +33,8 @@ def test_of_nodes(monkeypatch):
     monkeypatch.setattr(nodes, "node_framework", lambda name: planted_nodes.FRAMEWORK)
     config = planted_nodes.config(
         data_dir="folder", data_path="file.npz", split="random", split_seed=7, graph_seed=3,
-        num_nodes=500, mean_degree=4.0, num_features=9, num_classes=5,
+        structure="roles", missing="mean", skip_columns="a,b", num_nodes=500, mean_degree=4.0,
+        num_features=9, num_classes=5,
     )  # fmt: skip
     assert told(monkeypatch, nodes, "load_nodes", config, planted_nodes.dataset()) == {
         "name": "graph_file",
@@ -42,6 +43,9 @@ def test_of_nodes(monkeypatch):
         "split": "random",
         "split_seed": 7,
         "synthetic": SyntheticGraph(500, 4.0, 9, 5, 3),
+        "structure": "roles",
+        "missing": "mean",
+        "skip_columns": "a,b",
     }
 
 

@@ -1,0 +1,86 @@
+"""The estimator of graphs."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from mmix_jax.data.natural import graph_dataset
+from mmix_jax.data.types import GraphDataset, make_graph_dataset
+from mmix_jax.estimators.base import Embedder
+from mmix_jax.estimators.notes import heard
+from mmix_jax.experiments.graphs.config import GRAPH_VARIANTS, GraphConfig
+from mmix_jax.experiments.graphs.task import GraphTask, task_of
+from mmix_jax.graphs.types import make_graph
+
+
+class GraphEmbedder(Embedder):
+    """Vectors of whole graphs, pretrained by contrast with mixed hard negatives.
+
+    Graphs are a list of whatever `natural.graph_dataset` takes (networkx graphs, pairs `(adjacency,
+    x)`, PyTorch Geometric `Data`, `Graph`), a `GraphDataset`, or the path of a folder. Without
+    features a node has its degree, one-hot.
+
+    Fitted attributes: `history_` (metrics of every evaluation), `mixing_` (the last statistics of
+    mixing), `n_features_in_`, `n_iter_` (steps taken), `notes_` (what was read, scaled and chosen,
+    in words), `config_`, `encoder_`.
+
+    Example:
+      >>> import networkx as nx
+      >>> from mmix_jax.estimators import GraphEmbedder
+      >>> graphs = [make(n) for n in range(4, 10) for make in (nx.cycle_graph, nx.star_graph)]
+      >>> model = GraphEmbedder(mixing="mp", width=8, num_steps=4).fit(graphs)
+      >>> model.transform(graphs[:5]).shape
+      (5, 8)
+    """
+
+    _of, _changed, _variants, _name = GraphConfig, {}, GRAPH_VARIANTS, "graphs"
+
+    def fit(self, graphs: Any, y: Any = None) -> Self:
+        """Pretrain on M graphs.
+
+        Args:
+          graphs: see the class.
+          y: passed over: training sees no label. It stands here for pipelines.
+
+        Raises:
+          InputError: a setting or a graph is not as described.
+        """
+        return self._fit(graphs)
+
+    def fit_transform(self, graphs: Any, y: Any = None) -> np.ndarray:
+        """`fit`, then the vectors of these graphs, [M, D] float32."""
+        return self.fit(graphs)._embed_own()
+
+    def transform(self, graphs: Any) -> np.ndarray:
+        """Vectors of graphs, [M, D] float32, in their order.
+
+        Their features are scaled as those of the training's graphs were.
+
+        Raises:
+          NotFittedError: before `fit`.
+          InputError: a graph is not as described, or has other features.
+        """
+        self._check_fitted()
+        return self._embed(self._read(graphs)[0])
+
+    def _read(self, graphs: Any) -> tuple[GraphDataset, list[str]]:
+        with heard(self.verbose) as notes:
+            return graph_dataset(graphs, name=self._name), notes
+
+    def _task_of(self, config: Any, data: GraphDataset, *, embeds: bool) -> GraphTask:
+        return task_of(config, data)
+
+    def _empty_task(self, num_features: int) -> GraphTask:
+        x = np.zeros((2, num_features), np.float32)
+        data = make_graph_dataset(self._name, [make_graph(x, [0], [1])])
+        return task_of(self.config_, data)
+
+    def _learn(self, data: GraphDataset) -> None:
+        self.n_features_in_ = data.graphs[0].x.shape[1]
+
+    def _check_data(self, data: GraphDataset) -> None:
+        self._check_width(data.graphs[0].x.shape[1], "graphs")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.config_.width

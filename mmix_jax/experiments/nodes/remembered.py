@@ -1,0 +1,115 @@
+"""What a checkpoint keeps of its training's features beside their scale, and other data by it."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+from mmix_jax.graphs.types import Graph
+
+_NAMES, _FILL, _STRUCTURE = "feature_names", "fill", "structure"
+_log = logging.getLogger(__name__)
+
+
+def facts_of(dataset: NodeDataset) -> dict[str, Any]:
+    """Names of the features, what fills their gaps, and which structure they are: JSON."""
+    facts: dict[str, Any] = {}
+    if dataset.feature_names is not None:
+        facts[_NAMES] = list(dataset.feature_names)
+    if dataset.gaps is not None:
+        facts[_FILL] = dataset.gaps.fill.tolist()
+    if dataset.structure:
+        facts[_STRUCTURE] = [dataset.structure, _digest(dataset.graph)]
+    return facts
+
+
+def as_remembered(dataset: NodeDataset, progress: Mapping[str, Any]) -> NodeDataset:
+    """A data set with the columns that a training had, its gaps filled as there.
+
+    Columns go by their names; a category that the training did not know has no column, one that is
+    missing has a column of zeros, and either is said.
+
+    Raises:
+      InputError: a column of numbers is missing, or the features are positions in another graph.
+    """
+    kept = progress.get(_STRUCTURE) or ["", ""]
+    if progress and dataset.structure and kept[0] != dataset.structure and _STRUCTURE in progress:
+        raise InputError(
+            f"features must be of the structure that trained, {kept[0]}, found "
+            f"{dataset.structure}; set structure to {kept[0]}"
+        )
+    if dataset.structure == "positions" == kept[0] and kept[1] != _digest(dataset.graph):
+        raise InputError(
+            "positions belong to the graph that trained, found another graph; train with structure "
+            "roles, or with features, to embed others"
+        )
+    names = progress.get(_NAMES)
+    if names and dataset.feature_names is not None and tuple(names) != dataset.feature_names:
+        dataset = _aligned(dataset, names)
+    fill = progress.get(_FILL)
+    if fill and dataset.gaps is not None and len(fill) == dataset.gaps.fill.size:
+        dataset = _refilled(dataset, np.asarray(fill))
+    return dataset
+
+
+def _aligned(dataset: NodeDataset, names: Sequence[str]) -> NodeDataset:
+    own = {name: place for place, name in enumerate(dataset.feature_names or ())}
+    columns = {name.partition("=")[0] for name in own}
+    if missing := [name for name in names if name not in own and not _is_category(name, columns)]:
+        raise InputError(
+            f"features must be those that trained, found no {', '.join(missing[:5])} among "
+            f"{', '.join(list(own)[:20])}; add them"
+        )
+    new = [name for name in own if name not in names]
+    x = dataset.graph.x
+    for name in new:
+        count = np.count_nonzero(x[:, own[name]])
+        _log.warning(
+            "warning: feature %r was not there in training; left out (%d nodes have it)",
+            *(name, count),
+        )
+    if absent := [name for name in names if name not in own]:
+        _log.info("features: no node has %s", ", ".join(absent[:10]))
+    place = np.array([own.get(name, -1) for name in names])
+    there = place >= 0
+    aligned = np.where(there, x[:, place], 0).astype(np.float32)
+    gaps = dataset.gaps
+    if gaps is not None:
+        # Of a category without a column of its own, a blank is blank all the same.
+        blank = {
+            column: gaps.mask[:, at] for name, at in own.items()
+            for column in [name.partition("=")[0]]
+        }  # fmt: skip
+        mask = np.stack(
+            [gaps.mask[:, own[n]] if n in own else blank[n.partition("=")[0]] for n in names],
+            axis=1,
+        )
+        gaps = gaps._replace(mask=mask, fill=np.where(there, gaps.fill[place], 0.0))
+    graph = dataset.graph._replace(x=aligned)
+    return dataset._replace(graph=graph, gaps=gaps, feature_names=tuple(names))
+
+
+def _is_category(name: str, columns: set[str]) -> bool:
+    """Whether a feature is a category of a column that is there."""
+    return "=" in name and name.partition("=")[0] in columns
+
+
+def _refilled(dataset: NodeDataset, fill: np.ndarray) -> NodeDataset:
+    gaps = dataset.gaps
+    if gaps is None or np.array_equal(gaps.fill, fill):
+        return dataset
+    x = np.where(gaps.mask, fill.astype(np.float32), dataset.graph.x)
+    return dataset._replace(graph=dataset.graph._replace(x=x), gaps=gaps._replace(fill=fill))
+
+
+def _digest(graph: Graph) -> str:
+    """Of the edges: what positions hang on."""
+    text = hashlib.sha256(json.dumps([graph.num_nodes, graph.num_edges]).encode())
+    for part in (graph.senders, graph.receivers, graph.edge_weight):
+        text.update(np.ascontiguousarray(part).tobytes())
+    return text.hexdigest()[:16]
