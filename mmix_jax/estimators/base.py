@@ -148,7 +148,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self._check_data(data)
             task = self._task_of(self.config_, data, embeds=True)
         with heard(self.verbose):
-            return np.asarray(task.embed(self.encoder_)["z"])
+            return np.array(task.embed(self.encoder_)["z"])
 
     def _embed_own(self) -> np.ndarray:
         """Embeddings of the data of the training, by the tables that it used."""
@@ -159,7 +159,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             )
         if not hasattr(self, "_task"):  # it came from another process
             return self._embed(self._data)
-        return np.asarray(self._task.embed(self.encoder_)["z"])
+        return np.array(self._task.embed(self.encoder_)["z"])
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)

@@ -61,10 +61,10 @@ class GraphEmbedder(Embedder):
           InputError: a graph is not as described, or has other features.
         """
         self._check_fitted()
-        return self._embed(self._read(graphs)[0])
+        return self._embed(self._read(graphs, fitted=True)[0])
 
-    def _read(self, graphs: Any) -> tuple[GraphDataset, list[str]]:
-        with heard(self.verbose) as notes:
+    def _read(self, graphs: Any, *, fitted: bool = False) -> tuple[GraphDataset, list[str]]:
+        with heard(self.verbose and not fitted) as notes:
             return graph_dataset(graphs, name=self._name), notes
 
     def _task_of(self, config: Any, data: GraphDataset, *, embeds: bool) -> GraphTask:

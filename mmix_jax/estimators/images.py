@@ -63,10 +63,10 @@ class ImageEmbedder(Embedder):
           InputError: the images are not as described, or of another shape.
         """
         self._check_fitted()
-        return self._embed(self._read(images)[0])
+        return self._embed(self._read(images, fitted=True)[0])
 
-    def _read(self, images: Any) -> tuple[ImageDataset, list[str]]:
-        with heard(self.verbose) as notes:
+    def _read(self, images: Any, *, fitted: bool = False) -> tuple[ImageDataset, list[str]]:
+        with heard(self.verbose and not fitted) as notes:
             size = self.image_size if type(self.image_size) is int else 32
             data = image_dataset(images, size=size, name=self._name)
         # No label is seen, and none is kept for tests.

@@ -81,7 +81,7 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
     def _read(
         self, graph: Any, y: Any = None, split: Any = None, *, fitted: bool = False
     ) -> tuple[NodeDataset, list[str]]:
-        with heard(self.verbose) as notes:
+        with heard(self.verbose and not fitted) as notes:
             data = node_dataset(
                 graph,
                 y,

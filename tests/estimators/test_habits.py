@@ -46,7 +46,7 @@ def test_fit_gives_itself_and_what_was_learnt(nodes):
         if name.startswith("mixing/")
     }
     z = nodes.transform()
-    assert (z.shape, z.dtype) == ((small.N, 8), np.float32)
+    assert (z.shape, z.dtype, z.flags.writeable) == ((small.N, 8), np.float32, True)
     assert nodes.fit(made.node_graph()) is nodes
     np.testing.assert_array_equal(nodes.transform(), z)  # the same seed, the same numbers
 

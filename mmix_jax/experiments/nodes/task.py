@@ -139,9 +139,9 @@ class NodeTask:
         return _with_scaling(self.asked, dataset, scaling)
 
     def fitting(self, progress: Mapping[str, Any]) -> "NodeTask":
-        """This task with the columns that a training had, by the record of its checkpoint."""
+        """A task of the shape that a training had, by the record of its checkpoint."""
         dataset = as_remembered(self.dataset, progress)
-        return self if dataset is self.dataset else _with_scaling(self.asked, dataset, self.scaling)
+        return self if dataset is self.dataset else _with_scaling(self.asked, dataset, None)
 
 
 def load(config: NodeConfig) -> NodeTask:
