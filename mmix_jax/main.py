@@ -139,7 +139,7 @@ def _parse(argv: list[str]) -> Command:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:1000] or type(error).__name__
+    return " ".join(str(error).split())[:2000] or type(error).__name__
 
 
 def _run(argv: list[str], interrupted, begin: float) -> None:
