@@ -95,11 +95,19 @@ def _parse(argv: list[str]) -> Command:
     given, argv = _take_config(argv)
     wants_help = bool({"--help", "-h", "--h", "-help"} & set(argv))
     if not given and not wants_help:
-        raise InputError("no config given; pass --config=configs/digits_graph.py")
+        raise InputError(
+            "a config must be given, found none; pass --config=digits_graph, which needs no files, "
+            "or --help, which lists the configs there are"
+        )
     config, path, variant = None, Path(), ""
     if given:
         path, variant = find_config(given)
         config = load_config(path, variant)
+        if config is None or "task" not in config:
+            raise InputError(
+                f"get_config must return a config with a task, found none in {path}; start from "
+                "one in configs/"
+            )
     values, rest = _read_flags(argv, config)
     if values["help"].value:
         from mmix_jax.experiments.listing import help_text
@@ -107,10 +115,8 @@ def _parse(argv: list[str]) -> Command:
         described = [("config", _CONFIG_HELP)]
         described += [(name, values[name].help) for name in ("workdir", "mode", "checkpoint")]
         listed = "flags:\n" + "\n".join(f"  --{name}: {text}" for name, text in described)
-        print(__doc__, listed, help_text(config), sep="\n")
+        print(__doc__, listed, help_text(config, path), sep="\n")
         raise SystemExit(0)
-    if config is None or "task" not in config:
-        raise InputError("get_config must return a config with a task; start from one in configs/")
     if len(rest) > 1:
         raise InputError(f"flags only, found '{rest[1]}'; write --name=value")
     mode = values["mode"].value
@@ -133,7 +139,7 @@ def _parse(argv: list[str]) -> Command:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:1000] or type(error).__name__
+    return " ".join(str(error).split())[:2000] or type(error).__name__
 
 
 def _run(argv: list[str], interrupted, begin: float) -> None:

@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmix_jax.data.graphs import GRAPH_DATASETS, GRAPH_LOADERS, TU_LOADER
-from mmix_jax.data.images import IMAGE_DATASETS, IMAGE_LOADERS
-from mmix_jax.data.nodes import NODE_DATASETS, NODE_LOADERS
+from mmix_jax.data.graphs import GRAPH_DATASETS, GRAPH_LOADERS, GRAPH_PATHS, TU_LOADER
+from mmix_jax.data.images import IMAGE_DATASETS, IMAGE_LOADERS, IMAGE_PATHS
+from mmix_jax.data.nodes import NODE_DATASETS, NODE_LOADERS, NODE_PATHS
 from mmix_jax.data.raw import MAX_DEGREE
 from mmix_jax.data.splits import check_split_name
 from mmix_jax.data.store.files import reading
@@ -51,7 +51,7 @@ def load_nodes(
         raise InputError(
             f"unknown data set {name!r}; expected one of: {', '.join(sorted(NODE_DATASETS))}"
         )
-    _check_path(name, path, NODE_LOADERS, what="graph")
+    _check_path(name, path, NODE_PATHS)
     with reading():
         check_split_name(split)
     _, takes = loader = NODE_LOADERS[name]
@@ -91,7 +91,7 @@ def load_graphs(
             f"{name} is one graph, found it where a set of graphs is needed; expected one of: "
             f"{', '.join(sorted(GRAPH_DATASETS))}, or the official name of a TUDataset"
         )
-    _check_path(name, path, GRAPH_LOADERS, what="graphs")
+    _check_path(name, path, GRAPH_PATHS)
     loader = GRAPH_LOADERS.get(name, TU_LOADER)
     options = {"features": features, "max_degree": max_degree}
     return _load("graphs", loader, name=name, data_dir=data_dir, path=path, **options)
@@ -119,23 +119,22 @@ def load_images(
         raise InputError(
             f"unknown set of images {name!r}; expected one of: {', '.join(IMAGE_DATASETS)}"
         )
-    _check_path(name, path, IMAGE_LOADERS, what="images")
+    _check_path(name, path, IMAGE_PATHS)
     loader = IMAGE_LOADERS[name]
     return _load("images", loader, name=name, data_dir=data_dir, path=path, size=size)
 
 
-def _check_path(
-    name: str,
-    path: str | os.PathLike | None,
-    loaders: Mapping[str, tuple[str, tuple[str, ...]]],
-    *,
-    what: str,
-) -> None:
-    of = [known for known, (_, takes) in loaders.items() if "path" in takes]
-    if (name in of) != bool(path):
+def _check_path(name: str, path: str | os.PathLike | None, of: Mapping[str, str]) -> None:
+    """Raise InputError unless a path is given to those data sets that have one, and to no other."""
+    if name in of and not path:
         raise InputError(
-            f"path is needed by {' and '.join(of)} and by no other, found {name} with path "
-            f"{path!r}; give the path of your {what}, or leave it out"
+            f"{name} must be given the path of your data, {of[name]}, found none; pass "
+            "--config.data_path=PATH, or path= from Python"
+        )
+    if path and name not in of:
+        raise InputError(
+            f"a path must be given to {' or '.join(of)} alone, found {str(path)!r} with {name}; "
+            f"leave --config.data_path out, or pass --config.dataset={next(iter(of))}"
         )
 
 

@@ -5,10 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import flat
-from mmix_jax.experiments.graphs.config import EditDistanceConfig, GraphConfig
-from mmix_jax.experiments.images.config import ImageConfig
+from mmix_jax.experiments.graphs.config import (
+    EDIT_DISTANCE_VARIANTS,
+    GRAPH_VARIANTS,
+    EditDistanceConfig,
+    GraphConfig,
+)
+from mmix_jax.experiments.images.config import IMAGE_VARIANTS, ImageConfig
 from mmix_jax.experiments.nodes.config import VARIANTS, NodeConfig
 from mmix_jax.experiments.schema import Run
+from mmix_jax.experiments.variants import UnknownVariant
 from mmix_jax.fields import unknown
 
 if TYPE_CHECKING:
@@ -16,6 +22,13 @@ if TYPE_CHECKING:
 
 TASKS: dict[str, type[Run]] = {
     of.tasks[0]: of for of in (NodeConfig, GraphConfig, EditDistanceConfig, ImageConfig)
+}
+# Those that its configs have, if no more.
+TASK_VARIANTS: dict[str, Mapping[str, Mapping[str, Any]]] = {
+    "node": VARIANTS,
+    "graph": GRAPH_VARIANTS,
+    "edit_distance": EDIT_DISTANCE_VARIANTS,
+    "image": IMAGE_VARIANTS,
 }
 
 
@@ -53,13 +66,13 @@ def finish(
     """Apply variants, several with a plus between, and lock the keys: a misspelt one is an error.
 
     Raises:
-      InputError: unknown variant.
+      UnknownVariant: an InputError; the variant is none of these.
     """
     # A framework comes before what is changed in it, whatever the order.
     names = sorted((variant or "").split("+"), key=lambda name: name not in ("grace", "gat"))
     for name in filter(None, names):
         if name not in variants:
-            raise InputError(unknown("variant", name, variants))
+            raise UnknownVariant(name, variants)
         if name == "gat" and config.framework != "grace":
             config.update(variants["grace"])
         config.update(variants[name])

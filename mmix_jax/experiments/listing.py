@@ -3,11 +3,17 @@
 python -m mmix_jax.experiments.listing > docs/configuration.md
 """
 
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from mmix_jax.experiments.configs import TASKS
+from mmix_jax.config_files import load_config, shipped
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.configs import TASK_VARIANTS, TASKS
 from mmix_jax.experiments.flat import Entry, entries
+from mmix_jax.experiments.variants import WORDS, UnknownVariant
+from mmix_jax.fields import unknown
 from mmix_jax.surroundings import print_anything
 
 _HEAD = """# Configuration
@@ -71,24 +77,89 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
-def help_text(config: Any = None) -> str:
-    """The settings, one a line: of a config with its values, or of all tasks with defaults."""
-    lines = ["settings (--config.NAME=VALUE; with --config=FILE: those of its task):"]
+def help_text(config: Any = None, path: Path | None = None) -> str:
+    """For the command line: the variants and settings of a config, or those that there are.
+
+    Args:
+      config: what its file returns; None lists all configs, their variants and settings.
+      path: of the config's file.
+
+    Raises:
+      InputError: the config's task is unknown.
+    """
+    if config is None:
+        return "\n".join([*_configs(), *_all_variants(), *_all_settings()])
+    if config.task not in TASKS:
+        raise InputError(unknown("task", config.task, TASKS))
+    return "\n".join([*_variants_of(path), *_settings_of(config)])
+
+
+def _configs() -> Iterator[str]:
+    yield "configs (--config=NAME, or the path of a file like them):"
+    for name, path in shipped().items():
+        yield f"  {name}: {_first_line(path)}"
+
+
+def _first_line(path: Path) -> str:
+    """Of the docstring; the file is not run."""
+    try:
+        told = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    except (OSError, SyntaxError, ValueError) as error:  # one file must not hide the others
+        return f"(cannot be read: {type(error).__name__})"
+    return told.partition("\n")[0]
+
+
+def _all_variants() -> Iterator[str]:
+    yield (
+        "variants (--config=NAME:VARIANT, several with a plus between; which settings they change: "
+        "--config=NAME --help):"
+    )
+    for name, words in WORDS.items():
+        tasks = [task for task, variants in TASK_VARIANTS.items() if name in variants]
+        having = "all" if len(tasks) == len(TASKS) else ", ".join(tasks)
+        yield f"  {name} ({having}): {words}"
+
+
+def _variants_of(path: Path | None) -> Iterator[str]:
+    """Those of a config's file, with what they change; nothing where it has none."""
+    variants = {} if path is None else _asked_of(path)
+    if path is not None and variants:
+        yield f"variants (--config={path.stem}:VARIANT, several with a plus between):"
+    for name, changes in variants.items():
+        changed = ", ".join(f"{key}={_shown(value)}" for key, value in changes.items())
+        yield f"  {name}: {WORDS.get(name, 'of this config')} [{changed or 'as it is'}]"
+
+
+def _asked_of(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What `finish` is given in the file: it tells when a variant is unknown."""
+    try:
+        load_config(path, "?")
+    except UnknownVariant as error:
+        return error.variants
+    except InputError:  # takes none
+        pass
+    return {}
+
+
+def _all_settings() -> Iterator[str]:
+    yield "settings (--config.NAME=VALUE; defaults; those of a config: --config=NAME --help):"
     for section, settings in _by_section().items():
-        lines.append(f"  {section}:")
+        yield f"  {section}:"
         for name, of_tasks in settings.items():
-            if config is None:
-                default = _together({task: _shown(e.default) for task, e in of_tasks.items()})
-                lines.append(f"    {name} ({default}): {next(iter(of_tasks.values())).meaning.doc}")
-            elif config.task in of_tasks:
-                entry = of_tasks[config.task]
-                lines += _one(name, config[name], entry)
-    return "\n".join(lines)
+            default = _together({task: _shown(e.default) for task, e in of_tasks.items()})
+            yield f"    {name} ({default}): {next(iter(of_tasks.values())).meaning.doc}"
 
 
-def _one(name: str, value: Any, entry: Entry) -> Iterable[str]:
-    values = _values(entry)
-    yield f"    {name}={_shown(value)}: {entry.meaning.doc}" + (f" [{values}]" if values else "")
+def _settings_of(config: Any) -> Iterator[str]:
+    yield "settings (--config.NAME=VALUE), with the values of this config:"
+    for section, settings in _by_section().items():
+        having = {name: of[config.task] for name, of in settings.items() if config.task in of}
+        if having:
+            yield f"  {section}:"
+        for name, entry in having.items():
+            values = f" [{found}]" if (found := _values(entry)) else ""
+            value = _shown(config[name]) if name in config else "(missing)"
+            yield f"    {name}={value}: {entry.meaning.doc}{values}"
 
 
 if __name__ == "__main__":

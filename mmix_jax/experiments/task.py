@@ -71,8 +71,9 @@ class Training(NamedTuple):
 
     state: before the first step. make_loss: (settings, axis name) -> the loss. tables: stay on the
     device. batch: step -> what a step reads beside them (with `chunk` > 1: what so many steps
-    read). judge: state -> (score or None, metrics); higher is better, None where only the loss can
-    judge. samples: of a step. remembered: JSON that checkpoints tell beside their progress.
+    read). judge: state -> (name or None, metrics); the metric of that name judges, higher is
+    better, None where only the loss can. samples: of a step. remembered: JSON that checkpoints
+    tell beside their progress.
     """
 
     state: TrainState
@@ -81,7 +82,7 @@ class Training(NamedTuple):
     settings: Hashable
     tables: Any
     batch: Callable[[int], Any]
-    judge: Callable[[TrainState], tuple[float | None, dict[str, float]]]
+    judge: Callable[[TrainState], tuple[str | None, dict[str, float]]]
     samples: int
     chunk: int = 1
     remembered: Mapping[str, Any] = {}

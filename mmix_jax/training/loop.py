@@ -2,13 +2,13 @@
 
 import contextlib
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from mmix_jax.errors import InputError
+from mmix_jax.training.progress_bar import ProgressBar
 
 _SMOOTHING = 0.9
 _COMPILING = "/jax/core/compile/backend_compile_duration"  # reading a kept program counts too
@@ -118,7 +118,7 @@ def train(
     progress: dict,
     *,
     step_fn: Callable[[Any, int, int], tuple[Any, dict]],
-    evaluate: Callable[[Any], tuple[float | None, dict[str, float]]],
+    evaluate: Callable[[Any], tuple[str | None, dict[str, float]]],
     schedule: Schedule,
     checkpointer: Saver,
     writer: Writer,
@@ -134,8 +134,9 @@ def train(
       state: a NamedTuple with `step`, the number of steps done.
       progress: of that state's checkpoint, or `new_progress()`.
       step_fn: `step_fn(state, step, count) -> (state, metrics)` takes `count` steps.
-      evaluate: `evaluate(state) -> (score, metrics)`, higher is better; None where nothing but the
-        loss can judge: then minus the training loss does, smoothed over the calls.
+      evaluate: `evaluate(state) -> (name, metrics)`; the metric of that name judges, higher is
+        better. None where nothing but the loss can: then the training loss does, smoothed over the
+        calls, lower is better.
       schedule: how long, and how often.
       checkpointer: has the latest state and that of the best score when this returns.
       writer: takes the metrics of each evaluation.
@@ -152,13 +153,14 @@ def train(
     step = int(state.step)
     pace = _Pace()
     first_step: dict[str, float] = {}
-    with _progress_bar(schedule.num_steps, step, description) as bar:
+    with ProgressBar(schedule.num_steps, step, description) as bar:
         while step < schedule.num_steps and not progress["stopped"]:
             count = min(schedule.chunk, evaluation.until(step), saving.until(step))
             dispatched = time.monotonic()
-            state, metrics = step_fn(state, step, count)
+            with bar.work("steps", count):
+                state, metrics = step_fn(state, step, count)
+                values = {name: float(value) for name, value in metrics.items()}  # waits for these
             step += count
-            values = {name: float(value) for name, value in metrics.items()}  # waits for the device
             first_step |= _first_step(count, bar.write)
             pace.steps += count
             pace.stepping += time.monotonic() - dispatched
@@ -173,20 +175,23 @@ def train(
                 if smoothed is None
                 else _SMOOTHING * smoothed + (1 - _SMOOTHING) * values["loss"]
             )
-            improved = None
+            improved, note = None, ""
             if evaluation.due(step):
                 speed = pace.speed(schedule.batch_size)
-                score, scores = evaluate(state)
+                with bar.work("evaluation"):
+                    judge, scores = evaluate(state)
                 pace = _Pace()
+                score = None if judge is None else scores[judge]
                 improved = _judge(progress, step, score, schedule.patience)
                 writer.write(step, values | speed | scores | first_step)
                 first_step = {}
-                bar.set_postfix(loss=f"{values['loss']:.4f}", best=f"{progress['best_score']:.4f}")
-            bar.update(count)
+                note = _note(values["loss"], judge, progress)
+            bar.update(count, note)
             stop = interrupted()
             if improved is not None or saving.due(step) or progress["stopped"] or stop:
                 progress["seconds"] = earlier + time.monotonic() - begin
-                checkpointer.save(step, state, progress, score=improved)
+                with bar.work("saving"):
+                    checkpointer.save(step, state, progress, score=improved)
             if stop:
                 raise Interrupted(step)
     return Outcome(
@@ -231,6 +236,13 @@ def _judge(progress: dict, step: int, score: float | None, patience: int) -> flo
     return None
 
 
+def _note(loss: float, judge: str | None, progress: dict) -> str:
+    """The loss, and what has been best by name: `loss 0.512, best validation accuracy 0.834`."""
+    best, name = progress["best_score"], (judge or "smoothed_loss").replace("_", " ")
+    # A loss judges by its negative; what is read is the loss.
+    return f"loss {loss:.4f}, best {name} {best if judge else -best:.4f}"
+
+
 def _unfinite(values: dict[str, float]) -> str:
     return ", ".join(f"{n} {v}" for n, v in values.items() if not math.isfinite(v))
 
@@ -238,14 +250,3 @@ def _unfinite(values: dict[str, float]) -> str:
 def _last(checkpointer: Saver) -> str:
     steps = checkpointer.steps()
     return str(steps[-1]) if steps else "0 (none was due yet)"
-
-
-def _progress_bar(num_steps: int, step: int, description: str | None):
-    from tqdm import tqdm
-
-    # A log file wants a line now and then, a terminal a moving bar.
-    interval = 0.2 if sys.stderr.isatty() else 10.0
-    return tqdm(
-        total=num_steps, initial=step, desc=description, unit="step", mininterval=interval,
-        maxinterval=interval, file=sys.stderr, dynamic_ncols=True, disable=description is None,
-    )  # fmt: skip

@@ -61,12 +61,43 @@ def test_unknown_names_are_told():
 
 
 @pytest.mark.parametrize(
-    ("name", "path"), [("graph_file", None), ("ppi_folder", None), ("cora", "a"), ("ppi", "a")]
+    ("load", "name", "forms"),
+    [
+        (load_nodes, "graph_file", r"an \.npz file, a folder with edges\.csv"),
+        (load_nodes, "ppi_folder", r"a folder, zip or tar with train_graph\.json"),
+        (load_graphs, "graph_folder", r"a folder of \.npz files, one graph each"),
+        (load_images, "image_folder", "a folder, zip or tar of images"),
+    ],
 )
-def test_a_path_belongs_to_files_of_ones_own(name, path):
-    told = "path is needed by graph_file and ppi_folder and by no other"
+def test_data_of_ones_own_wants_a_path_and_says_of_what(load, name, forms):
+    with pytest.raises(InputError, match=f"^{name} must .*{forms}.*; pass --config.data_path=PATH"):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    ("load", "name", "own"),
+    [
+        (load_nodes, "cora", "graph_file or ppi_folder"),
+        (load_nodes, "ppi", "graph_file or ppi_folder"),
+        (load_graphs, "mutag", "graph_folder"),
+        (load_images, "cifar10", "image_folder"),
+    ],
+)
+def test_a_path_belongs_to_data_of_ones_own(load, name, own):
+    told = (
+        f"given to {own} alone, found 'a' with {name}; .*=(graph_file|graph_folder|image_folder)$"
+    )
     with pytest.raises(InputError, match=told):
-        load_nodes(name, path=path)
+        load(name, path="a")
+
+
+def test_what_takes_a_path_says_where_it_may_lead():
+    for loaders, paths in (
+        (nodes.NODE_LOADERS, nodes.NODE_PATHS),
+        (graphs.GRAPH_LOADERS, graphs.GRAPH_PATHS),
+        (images.IMAGE_LOADERS, images.IMAGE_PATHS),
+    ):
+        assert set(paths) == {name for name, (_, takes) in loaders.items() if "path" in takes}
 
 
 def _check_random_split(name, **options):
@@ -151,12 +182,6 @@ def test_names_of_sets_of_graphs():
         load_graphs("mu tag")
 
 
-@pytest.mark.parametrize(("name", "path"), [("graph_folder", None), ("mutag", "a")])
-def test_a_path_belongs_to_graph_folders(name, path):
-    with pytest.raises(InputError, match="path is needed by graph_folder and by no other"):
-        load_graphs(name, path=path)
-
-
 def test_arguments_reach_a_graph_folder(tmp_path):
     np.savez(tmp_path / "a.npz", edge_index=[[0], [1]], x=np.ones((2, 5)))
     found = load_graphs("graph_folder", path=tmp_path, features="degree", max_degree=3)
@@ -181,12 +206,6 @@ def test_names_of_sets_of_images():
     assert set(IMAGE_DATASETS) == {"cifar10", "cifar100", "digits", "generated", "image_folder"}
     with pytest.raises(InputError, match="unknown set of images 'cora'; expected one of: cifar10"):
         load_images("cora")
-
-
-@pytest.mark.parametrize(("name", "path"), [("image_folder", None), ("cifar10", "a")])
-def test_a_path_belongs_to_image_folders(name, path):
-    with pytest.raises(InputError, match="path is needed by image_folder and by no other"):
-        load_images(name, path=path)
 
 
 def test_arguments_reach_an_image_folder(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from mmix_jax.experiments import (
 )
 from mmix_jax.experiments.configs import TASKS
 from mmix_jax.experiments.flat import defaults, entries, flat, view
-from mmix_jax.experiments.listing import help_text, markdown
+from mmix_jax.experiments.listing import markdown
 from mmix_jax.experiments.nodes.inputs import settings_of
 
 
@@ -268,10 +268,3 @@ def test_the_page_of_settings_is_up_to_date():
     assert page.read_text("utf-8") == markdown(), (
         "python -m mmix_jax.experiments.listing > docs/configuration.md"
     )
-
-
-def test_help_lists_the_settings_of_a_config_with_their_values():
-    lines = help_text(config_with(width=32)).splitlines()
-    assert any(line.startswith("    width=32: Output dimension D") for line in lines)
-    assert not any("probe_copies" in line for line in lines)
-    assert any(line.startswith("    probe_copies (0): ") for line in help_text().splitlines())

@@ -31,6 +31,28 @@ def test_help_shows_the_flags():
     assert "Checkpoint folder" in ran.out  # what a flag is for
 
 
+def test_help_without_a_config_lists_what_there_is():
+    out = run("--help").out
+    assert "\n  cora: Cora, public split." in out
+    assert "\n  mp (all): mp-mix" in out
+
+
+def test_help_of_a_config_has_its_variants_and_values():
+    ran = run("--config=cora:mo", "--config.width=32", "--help")
+    assert (ran.status, ran.told) == (0, [])
+    assert "\n  mp_nodiv: mp-mix without L_div [mixing=mp, diversity_weight=0.0]\n" in ran.out
+    assert "\n    width=32: " in ran.out and "\n    mixing=mo: " in ran.out
+    assert "citeseer: " not in ran.out
+
+
+@pytest.mark.parametrize("returned", ["None", "ConfigDict()", "ConfigDict({'task': 'fly'})"])
+def test_help_of_a_config_without_a_task_is_told_in_one_line(returned, tmp_path):
+    text = "from ml_collections import ConfigDict\n"
+    text += f"def get_config(variant=''):\n    return {returned}\n"
+    (tmp_path / "own.py").write_text(text)
+    refused(run(f"--config={tmp_path}/own.py", "--help"), "task")
+
+
 def test_calls_do_not_hear_of_each_other(smoke, tmp_path):
     """Flags of one call are gone in the next, and so are its signal handlers."""
     refused(run(*smoke, f"--workdir={tmp_path}/a", "--mode=eval", "--config.width=4"))
@@ -61,8 +83,8 @@ DIGITS = f"--config={CONFIGS}/digits_graph.py:smoke"
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], ["no config given", "configs/digits_graph.py"]),
-        (["--mode=train"], ["no config given"]),
+        ([], ["must be given", "--config=digits_graph", "--help"]),
+        (["--mode=train"], ["must be given"]),
         (["--config=nowhere.py"], ["nowhere.py"]),
         (["--config", "nowhere.py"], ["nowhere.py"]),
         (["--config="], ["config"]),

@@ -265,8 +265,8 @@ def test_paths_that_lead_nowhere_are_told(flags, tmp_path):
     missing = f"--config.data_path={tmp_path}/missing"
     refused(run(*OWN, missing, workdir), f"{tmp_path}/missing", "nothing there", "check the path")
     nowhere = run(*OWN, "--config.dataset=image_folder", workdir)
-    refused(nowhere, "path is needed by image_folder")
-    refused(run(*flags, "--config.dataset=digits", workdir), "path is needed by image_folder")
+    refused(nowhere, "image_folder must be given the path", "pass --config.data_path")
+    refused(run(*flags, "--config.dataset=digits", workdir), "image_folder alone", "leave --config")
     (tmp_path / "set.rar").write_bytes(b"")
     refused(run(*OWN, f"--config.data_path={tmp_path}/set.rar", workdir), "set.rar", ".tar.gz")
     assert not (tmp_path / "run").exists()
@@ -314,7 +314,8 @@ def test_cifar_without_data_or_network_is_told_at_once(name, mode, tmp_path):
     ran = run(*cifar_flags(tmp_path / "data", tmp_path / "run", name), f"--mode={mode}")
     assert time.monotonic() - begin < 12
     archive = cifar_files.ARCHIVES[name, "binary"]
-    refused(ran, archive, "refused", f"put it at {tmp_path}/data/images/{archive}")
+    told = f"put them into {tmp_path}/data/images, or name the folder that has them by --config."
+    refused(ran, archive, "refused", told)
     assert not (tmp_path / "run").exists()
     refused(run(*cifar_flags(tmp_path / "no", tmp_path / "run", name)), "data_dir must be a folder")
 

@@ -69,9 +69,9 @@ def descend(state: State, number: int, count: int = 1) -> tuple[State, dict]:
 
 
 def judged_by(scores):
-    """An evaluation that gives these scores in turn."""
+    """An evaluation that gives these scores in turn, among others."""
     remaining = iter(scores)
-    return lambda _: (next(remaining), {"accuracy": 0.5})
+    return lambda _: ("accuracy", {"accuracy": next(remaining), "other": 0.5})
 
 
 def no_score(_):
@@ -106,7 +106,7 @@ def test_evaluations_and_checkpoints_come_when_due():
 def test_a_line_has_the_steps_metrics_and_the_evaluations():
     _, memory = run(Schedule(2, 2), evaluate=judged_by([0.7]))
     ((_, values),) = memory.written
-    assert set(values) == {"loss", "accuracy"}
+    assert set(values) == {"loss", "accuracy", "other"}
 
 
 def test_speed_counts_samples_and_the_time_in_which_no_step_ran():
@@ -245,7 +245,7 @@ def go_on(checkpointer, writer_at, num_steps: int = 9, interrupted=lambda: False
     peaks = {4: 0.9, 6: 0.95}  # scores are a function of the step, as accuracies of a state are
 
     def evaluate(state):
-        return peaks.get(int(state.step), 0.1), {"x0": float(state.x[0])}
+        return "peak", {"peak": peaks.get(int(state.step), 0.1), "x0": float(state.x[0])}
 
     with checkpointer:
         state, progress = checkpointer.restore(start()) or (start(), new_progress())

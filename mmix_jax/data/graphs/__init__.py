@@ -20,6 +20,9 @@ GRAPH_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 GRAPH_DATASETS = tuple(GRAPH_LOADERS)
 
+# What the path of one's own data may lead to.
+GRAPH_PATHS = {"graph_folder": "a folder of .npz files, one graph each"}
+
 # What x may be made of.
 FEATURES = (
     "auto",

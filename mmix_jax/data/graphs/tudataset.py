@@ -30,7 +30,9 @@ from mmix_jax.data.graphs.tu_tables import TextFile
 from mmix_jax.data.raw import MAX_DEGREE, degree_features, one_hot
 from mmix_jax.data.statistics import EXPECTED, PUBLISHED, check_statistics, graph_statistics
 from mmix_jax.data.store.checksums import RemoteFile
-from mmix_jax.data.store.files import reading, require_files, search_folders
+from mmix_jax.data.store.download import DownloadFailed, download
+from mmix_jax.data.store.files import cache_folder, reading, search_folders
+from mmix_jax.data.store.wanted import wanted_files
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph, make_graph
@@ -133,7 +135,12 @@ def find_source(
     Raises:
       InputError: it is nowhere, and cannot be downloaded.
     """
-    for folder in search_folders(data_dir):
+    # No sum: the archives are packed anew now and then.
+    file = RemoteFile(f"tu/{official}.zip", f"{base_url}{official}.zip")
+    forms = f", or unpacked as {official}/{official}_A.txt and the others"
+    wanted = wanted_files([file], forms=forms)
+    folders = search_folders(data_dir, wanted=wanted)
+    for folder in folders:
         for place in (folder / "tu", folder):
             if (place / f"{official}.zip").is_file():
                 return place / f"{official}.zip"
@@ -141,17 +148,16 @@ def find_source(
                 return place / official
             if folder_of(place, official):
                 return place
-    # No sum: the archives are packed anew now and then.
-    file = RemoteFile(f"tu/{official}.zip", f"{base_url}{official}.zip")
     try:
-        return require_files([file], data_dir=data_dir)[0]
-    except InputError as error:
-        if official in OFFICIAL.values():
-            raise
-        raise InputError(
-            f"{error}; or, if no set of TUDataset was meant by {official!r}, name one of: "
-            f"{', '.join(OFFICIAL)}"
-        ) from error
+        return download([file], cache_folder())[file.path]
+    except DownloadFailed as error:
+        line = wanted.nowhere(folders, error)
+        if official not in OFFICIAL.values():
+            line += (
+                f"; or, if no set of TUDataset was meant by {official!r}, name one of: "
+                f"{', '.join(OFFICIAL)}"
+            )
+        raise InputError(line) from error
 
 
 def _check_name(name: str) -> None:

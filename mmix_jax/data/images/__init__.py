@@ -10,3 +10,6 @@ IMAGE_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "image_folder": ("image_folder.read_image_folder", ("path", "size")),
 }
 IMAGE_DATASETS = tuple(IMAGE_LOADERS)
+
+# What the path of one's own data may lead to.
+IMAGE_PATHS = {"image_folder": "a folder, zip or tar of images, a sub-folder per class or none"}

@@ -1,13 +1,15 @@
 """Where CIFAR's original files are: on disk, or downloaded from their source or its mirror."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mmix_jax.data.statistics import PUBLISHED
 from mmix_jax.data.store.checksums import RemoteFile, check_sha256
 from mmix_jax.data.store.download import DownloadFailed, download_first
-from mmix_jax.data.store.files import cache_folder, missing_line, search_folders
+from mmix_jax.data.store.files import cache_folder, search_folders
+from mmix_jax.data.store.wanted import Wanted
 from mmix_jax.errors import InputError
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
@@ -72,7 +74,7 @@ def find_source(
 def find_original(name: str, data_dir: str | os.PathLike | None = None) -> Path | None:
     """The same on disk only; None if there is none."""
     check_name(name)
-    for place in search_places(data_dir):
+    for place in search_places(data_dir, wanted=_wanted(name, (BASE_URL, MIRROR_URL))):
         for form in FORMS[name]:
             if (place / form.archive).is_file():
                 check_sha256(place / form.archive, _remote(name, form, BASE_URL))
@@ -88,14 +90,33 @@ def check_name(name: str) -> None:
         raise InputError(f"unknown CIFAR set {name!r}; expected one of: {', '.join(FORMS)}")
 
 
-def search_places(data_dir: str | os.PathLike | None = None) -> list[Path]:
+def search_places(
+    data_dir: str | os.PathLike | None = None, *, wanted: Wanted | None = None
+) -> list[Path]:
     """Folders in the order of search: `PLACES` in each of `files.search_folders`."""
-    return [folder / place for folder in search_folders(data_dir) for place in PLACES]
+    folders = search_folders(data_dir, wanted=wanted)
+    return [folder / place for folder in folders for place in PLACES]
 
 
 def _remote(name: str, form: Form, base_url: str) -> RemoteFile:
     pinned = PUBLISHED[name.removesuffix("_coarse")]["files"][form.archive]
     return RemoteFile(f"images/{form.archive}", f"{base_url.rstrip('/')}/{form.archive}", **pinned)
+
+
+def _wanted(name: str, addresses: Sequence[str]) -> Wanted:
+    """Every form, packed or unpacked, and the addresses of the archives."""
+    forms = FORMS[name]
+    archives, folders = (
+        " or ".join(of) for of in zip(*((f.archive, f.folder) for f in forms), strict=True)
+    )
+    prepared = name.removesuffix("_coarse")
+    urls = [f"{url.rstrip('/')}/{f.archive}" for url, f in zip(addresses, forms, strict=True)]
+    return Wanted(
+        f"{archives}, unpacked {folders}, or {prepared}/ as tensorflow-datasets prepares it (in "
+        "array_record format)",
+        " or ".join(urls),
+        PLACES[0],
+    )
 
 
 def _download(name: str, data_dir: str | os.PathLike | None, base_url: str | None) -> Path:
@@ -106,4 +127,5 @@ def _download(name: str, data_dir: str | os.PathLike | None, base_url: str | Non
     try:
         return download_first(files, cache_folder())
     except DownloadFailed as error:
-        raise InputError(missing_line(files[:1], data_dir, error)) from error
+        line = _wanted(name, addresses).nowhere(search_folders(data_dir), error)
+        raise InputError(line) from error

@@ -24,3 +24,10 @@ NODE_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "synthetic_graph": ("synthetic_graph.load_synthetic_graph", ("synthetic", *_SPLIT)),
 }
 NODE_DATASETS = tuple(NODE_LOADERS)
+
+# What the path of one's own data may lead to.
+NODE_PATHS = {
+    "graph_file": "an .npz file, a folder with edges.csv and nodes.csv, or a .csv file of edges",
+    "ppi_folder": "a folder, zip or tar with train_graph.json and the others, or ppi-G.json and "
+    "the others",
+}

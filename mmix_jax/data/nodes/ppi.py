@@ -15,6 +15,7 @@ from mmix_jax.data.statistics import PUBLISHED, check_statistics, node_statistic
 from mmix_jax.data.store.checksums import RemoteFile
 from mmix_jax.data.store.download import DownloadFailed, download_first
 from mmix_jax.data.store.files import cache_folder, reading, search_folders
+from mmix_jax.data.store.wanted import Wanted
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split, make_graph
@@ -71,7 +72,15 @@ def find_source(*, data_dir: str | os.PathLike | None = None, base_url: str | No
     Raises:
       InputError: it is nowhere, and cannot be downloaded.
     """
-    for folder in search_folders(data_dir):
+    urls = _addresses(base_url)
+    wanted = Wanted(
+        f"PPI's files ({PER_SPLIT[0]} and {len(PER_SPLIT) - 1} more, or {GRAPHSAGE[0]} and "
+        f"{len(GRAPHSAGE) - 1} more, or {ARCHIVE})",
+        " or ".join(urls),
+        "ppi",
+    )
+    folders = search_folders(data_dir, wanted=wanted)
+    for folder in folders:
         # As an archive unpacks there, and as a user may have sorted the files.
         places = (folder / "ppi", folder / "ppi" / "ppi", folder)
         for form in FORMS:
@@ -81,24 +90,19 @@ def find_source(*, data_dir: str | os.PathLike | None = None, base_url: str | No
         for place in places:
             if (place / ARCHIVE).is_file():
                 return place / ARCHIVE
-    return _download(search_folders(data_dir), base_url)
-
-
-def _download(folders: list[Path], base_url: str | None) -> Path:
-    """The archive in the cache, from the first address that gives it."""
-    addresses = (base_url,) if base_url else (BASE_URL, SECOND_URL)
-    urls = [f"{address.rstrip('/')}/{ARCHIVE}" for address in addresses]
+    # The archive in the cache, from the first address that gives it.
     pinned = PUBLISHED["ppi"]["files"]
     files = [RemoteFile(f"ppi/{ARCHIVE}", url, **pinned.get(url, {})) for url in urls]
     try:
         return download_first(files, cache_folder())
     except DownloadFailed as error:
-        raise InputError(
-            f"PPI's files ({PER_SPLIT[0]} and {len(PER_SPLIT) - 1} more, or {GRAPHSAGE[0]} and "
-            f"{len(GRAPHSAGE) - 1} more, or {ARCHIVE}) are in none of "
-            f"{', '.join(map(str, folders))}, and downloading failed: {error}; get it from "
-            f"{' or '.join(urls)} and put it at {folders[0] / 'ppi' / ARCHIVE}"
-        ) from error
+        raise InputError(wanted.nowhere(folders, error)) from error
+
+
+def _addresses(base_url: str | None) -> list[str]:
+    """Where the archive is."""
+    addresses = (base_url,) if base_url else (BASE_URL, SECOND_URL)
+    return [f"{address.rstrip('/')}/{ARCHIVE}" for address in addresses]
 
 
 def _to_dataset(name: str, parts: PPIParts) -> NodeDataset:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmix_jax.data.store.checksums import RemoteFile, check_sha256
 from mmix_jax.data.store.download import DownloadFailed, download
+from mmix_jax.data.store.wanted import Wanted, no_folder, wanted_files
 from mmix_jax.errors import InputError
 from mmix_jax.surroundings import cache_home, user_path
 
@@ -29,8 +30,14 @@ def cache_folder() -> Path:
     return cache_home() / "mmix_jax"
 
 
-def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
+def search_folders(
+    data_dir: str | os.PathLike | None = None, *, wanted: Wanted | None = None
+) -> list[Path]:
     """Folders in the order of search: `data_dir`, `$MMIX_DATA_DIR`, the cache.
+
+    Args:
+      data_dir: searched first, if any.
+      wanted: what is looked for in them, for the error's line.
 
     Raises:
       InputError: `data_dir` or `$MMIX_DATA_DIR` is given and is no folder.
@@ -42,16 +49,16 @@ def search_folders(data_dir: str | os.PathLike | None = None) -> list[Path]:
             continue
         folder = user_path(value, origin)
         if not folder.is_dir():
-            raise InputError(
-                f"{origin} must be a folder, found {str(folder)!r}; create it or leave it out"
-            )
+            raise InputError((wanted.no_folder if wanted else no_folder)(origin, str(folder)))
         folders.append(folder)
     return [*folders, cache_folder()]
 
 
-def find_file(path: str, data_dir: str | os.PathLike | None = None) -> Path | None:
+def find_file(
+    path: str, data_dir: str | os.PathLike | None = None, *, wanted: Wanted | None = None
+) -> Path | None:
     """The first `folder/path`, or else `folder/name`, that exists; None if there is none."""
-    for folder in search_folders(data_dir):
+    for folder in search_folders(data_dir, wanted=wanted):
         for candidate in (folder / path, folder / Path(path).name):
             if candidate.is_file():
                 return candidate
@@ -64,14 +71,15 @@ def require_files(
     """Paths of all files, in order: found on disk, or downloaded into the cache.
 
     Args:
-      files: what is needed.
+      files: what is needed, all of one folder.
       data_dir: searched first; see `search_folders`.
 
     Raises:
       InputError: a file differs from its pinned sum, or cannot be had; the line names the
-        file, the folders searched, the address and the place to put it.
+        files, the folders searched, the address and the place to put them.
     """
-    paths = {file.path: find_file(file.path, data_dir) for file in files}
+    wanted = wanted_files(files)
+    paths = {file.path: find_file(file.path, data_dir, wanted=wanted) for file in files}
     missing = []
     for file in files:
         path = paths[file.path]
@@ -83,18 +91,6 @@ def require_files(
         try:
             paths |= download(missing, cache_folder())
         except DownloadFailed as error:
-            raise InputError(missing_line(missing, data_dir, error)) from error
+            line = wanted_files(missing).nowhere(search_folders(data_dir), error)
+            raise InputError(line) from error
     return [path for path in paths.values() if path is not None]
-
-
-def missing_line(
-    missing: Sequence[RemoteFile], data_dir: str | os.PathLike | None, reason: Exception
-) -> str:
-    """What to say of files that are nowhere: where they were looked for, and where to get them."""
-    folders = search_folders(data_dir)
-    others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-    return (
-        f"data file {missing[0].path}{others} is in none of "
-        f"{', '.join(str(folder) for folder in folders)}, and downloading failed: {reason}; "
-        f"get it from {missing[0].url} and put it at {folders[0] / missing[0].path}"
-    )

@@ -250,7 +250,7 @@ def test_names_that_cannot_be_a_set_s_are_told(name):
 
 @pytest.mark.parametrize(
     ("name", "official", "ending"),
-    [("mutag", "MUTAG", "MUTAG.zip"), ("mutagg", "mutagg", "name one of: mutag, ptc_mr, .*")],
+    [("mutag", "MUTAG", "MMIX_DATA_DIR"), ("mutagg", "mutagg", "name one of: mutag, ptc_mr, .*")],
 )
 def test_a_missing_set_is_told_with_its_place_and_source(
     tmp_path, no_other_folders, name, official, ending
@@ -261,8 +261,10 @@ def test_a_missing_set_is_told_with_its_place_and_source(
         with pytest.raises(InputError, match=f"{ending}$") as caught:
             load_tudataset(name, data_dir=tmp_path, base_url=base_url)
     line = str(caught.value)
-    assert f"data file tu/{official}.zip is in none of {tmp_path}" in line
-    assert f"get it from {base_url}{official}.zip and put it at {tmp_path}/tu/" in line
+    assert line.startswith(f"data file tu/{official}.zip, or unpacked as {official}/{official}_A.t")
+    assert f" found in none of {tmp_path}, " in line
+    assert f"files from {base_url}{official}.zip and put them into {tmp_path}/tu, " in line
+    assert "--config.data_dir or MMIX_DATA_DIR" in line
     assert "\n" not in line
 
 

@@ -142,10 +142,11 @@ def test_a_missing_set_is_told_with_its_place_and_source(tmp_path, name):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-        with pytest.raises(InputError, match=r"\.tar\.gz$") as caught:
+        with pytest.raises(InputError, match="or name the folder") as caught:
             load_cifar(name, data_dir=tmp_path, base_url=base_url)
     line = str(caught.value)
-    assert f"get it from {base_url}{archive} and put it at {tmp_path}/images/{archive}" in line
+    assert f"get the files from {base_url}{archive} or " in line
+    assert f" and put them into {tmp_path}/images, " in line
     assert "\n" not in line
 
 

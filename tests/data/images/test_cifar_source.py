@@ -106,9 +106,15 @@ def test_what_fails_is_told_with_both_addresses_and_one_place(server, tmp_path):
     line = str(caught.value)
     binary, python = (cifar_files.ARCHIVES["cifar100", form] for form in ("binary", "python"))
     source, mirror = f"{server.address}/source/{binary}", f"{server.address}/mirror/{python}"
-    for part in (f"failed: {source}: ", f", {mirror}: ", f"get it from {source} and put it at "):
+    forms = f"{binary} or {python}, unpacked cifar-100-binary or cifar-100-python, or cifar100/ as"
+    for part in (
+        forms,
+        f"failed: {source}: ",
+        f", {mirror}: ",
+        f"get the files from {source} or {mirror} and put them into {tmp_path}/data/images, or ",
+    ):
         assert part in line
-    assert line.endswith(str(tmp_path / "data" / "images" / binary))
+    assert line.endswith("by --config.data_dir or MMIX_DATA_DIR")
     assert "\n" not in line
 
 

@@ -176,14 +176,14 @@ def test_absent_files_are_told_with_their_place_and_sources(tmp_path, monkeypatc
         with pytest.raises(InputError) as caught:
             ppi.load_ppi(data_dir=tmp_path)
         assert time.monotonic() - start < 5
-        with pytest.raises(InputError, match=rf"get it from {address}/mine/ppi.zip and put it"):
+        with pytest.raises(InputError, match=rf"files from {address}/mine/ppi.zip and put "):
             ppi.load_ppi(data_dir=tmp_path, base_url=f"{address}/mine")
     line = str(caught.value)
     assert "\n" not in line
-    assert "(train_graph.json and 11 more, or ppi-G.json and 3 more, or ppi.zip) are" in line
+    assert "(train_graph.json and 11 more, or ppi-G.json and 3 more, or ppi.zip) must" in line
     assert line.count("refused") == 2
-    assert f"from {address}/one/ppi.zip or {address}/two/ppi.zip and put it at" in line
-    assert line.endswith(f"put it at {tmp_path / 'ppi' / 'ppi.zip'}")
+    assert f"from {address}/one/ppi.zip or {address}/two/ppi.zip and put them into" in line
+    assert f"put them into {tmp_path / 'ppi'}, or name the folder" in line
 
 
 def test_the_second_address_is_asked_where_the_first_fails(graphsage, cache, monkeypatch):

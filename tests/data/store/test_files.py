@@ -15,6 +15,7 @@ from mmix_jax.data.nodes import planetoid
 from mmix_jax.data.store import download
 from mmix_jax.data.store.checksums import RemoteFile
 from mmix_jax.data.store.files import cache_folder, find_file, require_files, search_folders
+from mmix_jax.data.store.wanted import Wanted, wanted_files
 from mmix_jax.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -114,6 +115,37 @@ def test_a_data_folder_that_does_not_exist_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("MMIX_DATA_DIR", str(tmp_path / "missing"))
     with pytest.raises(InputError, match="MMIX_DATA_DIR must be a folder"):
         search_folders()
+    wanted = Wanted("set/a or set/b", "https://a.org/a", "set")
+    for find in (search_folders, lambda **options: find_file("set/a", **options)):
+        with pytest.raises(InputError) as told:
+            find(wanted=wanted)
+        assert str(told.value) == wanted.no_folder("MMIX_DATA_DIR", str(tmp_path / "missing"))
+
+
+def test_a_data_folder_that_is_none_is_told_with_what_it_would_hold(tmp_path):
+    (tmp_path / "file").write_text("")
+    wanted = Wanted("set/a or set/b", "https://a.org/a", "set")
+    for name, found in (("gone", "does not exist"), ("file", "is no folder")):
+        path = str(tmp_path / name)
+        assert wanted.no_folder("data_dir", path) == (
+            f"data_dir must be a folder that holds set/a or set/b, found {path!r}, which {found}; "
+            "name another by --config.data_dir or MMIX_DATA_DIR, or leave both out: what is "
+            "missing is downloaded from https://a.org/a"
+        )
+
+
+def test_files_that_are_nowhere_are_told_with_all_that_helps(tmp_path):
+    files = [RemoteFile(f"set/{name}", f"https://a.org/x/{name}") for name in "ab"]
+    folders = [tmp_path / "mine", tmp_path / "cache"]
+    assert wanted_files(files).nowhere(folders, "no network") == (
+        f"data files set/a b must be in a data folder, found in none of {tmp_path}/mine, "
+        f"{tmp_path}/cache, and downloading failed: no network; get the files from "
+        f"https://a.org/x/ and put them into {tmp_path}/mine/set, or name the folder that has "
+        "them by --config.data_dir or MMIX_DATA_DIR"
+    )
+    one = wanted_files(files[:1], forms=" or set/c").nowhere(folders, "no network")
+    assert one.startswith("data file set/a or set/c must be in a data folder, ")
+    assert f"files from https://a.org/x/a and put them into {tmp_path}/mine/set, or " in one
 
 
 def test_cache_folder_follows_the_environment(cache, monkeypatch, tmp_path):
@@ -199,7 +231,7 @@ def test_nothing_answers(tmp_path, cache):
             require_files([RemoteFile("set/a", url, "0" * 64, 1)], data_dir=tmp_path)
         assert time.monotonic() - start < 10
         line = str(caught.value)
-        for part in ("set/a", str(cache), "timed out", url, f"put it at {tmp_path / 'set/a'}"):
+        for part in ("set/a", str(cache), "timed out", url, f"put them into {tmp_path / 'set'}"):
             assert part in line
         with pytest.raises(download.DownloadFailed, match=r"no answer within 0\.1 s"):
             download.probe(url, seconds=0.1)

@@ -145,7 +145,8 @@ def test_the_judge_wants_the_splits_nodes_alone(many_nodes):
         values[selection] = node_scores.validation_judge(config, FEW, represent, KEY)(state)
     np.testing.assert_array_equal(asked[0], np.unique(np.concatenate(FEW.split)))
     assert len(asked[1]) == 0
-    assert 0.0 <= values["validation"][0] <= 1.0
+    name, metrics = values["validation"]
+    assert name == "validation_accuracy" and 0.0 <= metrics[name] <= 1.0
     assert values["last"] == (None, {"mixing/unmixed": 0.5})
 
 
