@@ -1,4 +1,4 @@
-"""Inductive: train on one graph, embed another that was not there. A minute on two cores.
+"""Inductive: train on one graph, embed another that was not there. 20 seconds on two cores.
 
     python examples/inductive.py
 

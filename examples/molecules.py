@@ -1,4 +1,4 @@
-"""A set of molecules: each is a graph, and becomes a vector. Half a minute on two cores.
+"""A set of molecules: each is a graph, and becomes a vector. Ten seconds on two cores.
 
     python examples/molecules.py
 

@@ -44,6 +44,36 @@ def compares(out: str) -> None:
         assert 0.5 < float(untrained) < float(trained) <= 1.0
 
 
+def nearer_than_untrained(out: str) -> None:
+    untrained, trained = (float(x) for x in re.findall(r"trained: a linked .* (\d+\.\d) %", out))
+    assert trained > untrained > 60
+    assert "Enjolras: " in out and "features of structure (positions)" in out
+
+
+def classifies(out: str) -> None:
+    pixels, untrained, trained = (float(x) for x in re.findall(r": (\d+\.\d) ± \d", out))
+    assert trained > untrained > pixels > 60
+
+
+def embeds_others(out: str) -> None:
+    found = re.findall(r"(\d+\.\d) % of 797 new nodes by kNN", out)
+    assert len(found) == 2 and all(float(share) > 90 for share in found)
+
+
+def tells_kinds(out: str) -> None:
+    found = re.findall(r"of the same kind for (\d+)%", out)
+    assert len(found) == 2 and all(int(share) > 80 for share in found)
+    # The same kind of molecule: an amino acid is nearest to amino acids.
+    assert all(name.startswith("N") for name in re.findall(r"NC\(C\(C\)C\)C\(=O\)O: (.*)", out))
+
+
+def features(out: str) -> None:
+    found = re.findall(r"(\w+): (\d+\.\d) % untrained, (\d+\.\d) % trained", out)
+    assert [name for name, *_ in found] == ["kNN", "linear"]
+    # Six steps teach it nothing yet; another encoder than the untrained one it is.
+    assert all(float(after) != float(before) > 50 for _, before, after in found)
+
+
 class Run(NamedTuple):
     """How a script is shortened, and what is asserted of what it prints."""
 
@@ -56,6 +86,11 @@ class Run(NamedTuple):
 # A new script gets its entry here, and its line in examples/README.md.
 RUNS = {
     "compare_rules.py": Run(compares, arguments=("none", "propagate")),
+    "inductive.py": Run(embeds_others, steps=5),
+    "molecules.py": Run(tells_kinds, steps=5),
+    "node_classification.py": Run(classifies, steps=60),
+    "own_graph_pandas.py": Run(nearer_than_untrained, steps=100),
+    "own_images.py": Run(features, steps=6),
     "own_loop_equinox.py": Run(learns, steps=60, needs="equinox"),
     "own_loop_nnx.py": Run(learns),
     "shard_map_devices.py": Run(equals_one_device, steps=10),
