@@ -1,9 +1,9 @@
-# make run    make the environment, pretrain and evaluate on the embedded graph (no files needed)
+# make run    make the environment, pretrain, evaluate and draw embedded images (no files needed)
 # make test   make the environment and run every test
 # make quick  tests of every room in four minutes, those of slow files left out
 # make lint   ruff and the type checker
 # make all    what CI runs: lint and test
-# make clean  remove the environment, caches and runs/digits_graph
+# make clean  remove the environment, caches and runs/digits
 #
 # Another Python: make run PYTHON=python3.12
 
@@ -26,7 +26,7 @@ pip_install = $(bin)/python -m pip install --quiet --disable-pip-version-check
 all: lint test
 
 run: $(installed)
-	$(bin)/python -m mmix_jax.main --config=configs/digits_graph.py --workdir=runs/digits_graph
+	$(bin)/python -m mmix_jax.main --config=configs/digits.py --workdir=runs/digits --config.figures=True
 
 test: $(installed_for_tests)
 	$(bin)/python -m pytest $(PYTEST_ARGS)
@@ -53,4 +53,4 @@ $(installed_for_tests): requirements-test.txt $(installed)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache runs/digits_graph
+	rm -rf $(VENV) .pytest_cache .ruff_cache runs/digits

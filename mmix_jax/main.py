@@ -156,8 +156,6 @@ def _run(argv: list[str], interrupted, begin: float) -> None:
 
 def _carry_out(command: Command, interrupted) -> None:
     from mmix_jax.experiments import run
-    from mmix_jax.report.tables import text_table
-    from mmix_jax.results import RESULTS_FILE, write_results
 
     config, workdir, mode, checkpoint = command
     if mode == "embed":
@@ -165,10 +163,22 @@ def _carry_out(command: Command, interrupted) -> None:
         path = _write_arrays(workdir / "embeddings.npz", arrays)
         print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
         return
+
+    def report(results) -> None:
+        _report(results, workdir, config.representation)
+
     if mode == "eval":
-        results = run.evaluate_checkpoints(config, workdir, checkpoint, interrupted)
+        run.evaluate_checkpoints(config, workdir, checkpoint, interrupted, report)
     else:
-        results = run.train(config, workdir, interrupted)
+        run.train(config, workdir, interrupted, report)
+
+
+def _report(results: list, workdir: Path, representation: str) -> None:
+    """Write the results, and print them as a table and in a sentence."""
+    from mmix_jax.report.headline import training_sentence
+    from mmix_jax.report.tables import text_table
+    from mmix_jax.results import RESULTS_FILE, write_results
+
     if not results:
         print("no labels, so no scores; --mode=embed writes the embeddings")
         return
@@ -180,6 +190,8 @@ def _carry_out(command: Command, interrupted) -> None:
             "choose another --workdir"
         ) from error
     print(text_table(results))
+    if sentence := training_sentence(results, representation):
+        print(sentence, flush=True)
 
 
 def _write_arrays(path: Path, arrays: dict) -> Path:

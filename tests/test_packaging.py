@@ -92,11 +92,6 @@ def test_an_accelerator_extra_takes_the_same_jax(extra):
     assert extras["jax"] == _ranges(PROJECT["dependencies"], "3.12")["jax"]
 
 
-def test_the_plots_extra_is_part_of_the_test_extra():
-    extras = PROJECT["optional-dependencies"]
-    assert set(extras["plots"]) <= set(extras["test"])
-
-
 def test_supported_pythons_agree():
     supported = SpecifierSet(PROJECT["requires-python"])
     assert [f"3.{minor}" for minor in range(8, 20) if f"3.{minor}" in supported] == list(PYTHONS)

@@ -12,8 +12,8 @@ from mmix_jax.experiments.schema import Run
 _LENGTH = ("num_steps", "num_epochs")
 # How long to train, and how often.
 _MAY_GROW = (*_LENGTH, "num_seeds")
-# Where the files lie and what may grow may change between a run and its resumption.
-_MAY_CHANGE = ("data_dir", *_MAY_GROW)
+# Where the files lie, what is drawn, and what may grow may change between a run and its resumption.
+_MAY_CHANGE = ("data_dir", "figures", *_MAY_GROW)
 
 
 def check_record(config: Run, workdir: Path, *, mode: str) -> None:

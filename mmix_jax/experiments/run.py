@@ -10,6 +10,7 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.configs import read
+from mmix_jax.experiments.figures import check_plots, write_figures
 from mmix_jax.experiments.pretraining import (
     Pretrained,
     checkpoint_folder,
@@ -29,6 +30,12 @@ _ROOMS = {
     "edit_distance": "graphs.edit_distance",
     "image": "images.task",
 }
+
+Report = Callable[[list[Result]], None]
+
+
+def _nobody(results: list[Result]) -> None:
+    """Where nobody waits for a report."""
 
 
 def _room(config: Run) -> Any:
@@ -72,8 +79,16 @@ def task_of(config: Any, dataset: Any) -> Task:
     return _room(config).task_of(config, dataset)
 
 
-def train(config: Any, workdir: Path, interrupted: Callable[[], bool] = never) -> list[Result]:
-    """Pretrain every seed, then evaluate; a finished run only reports."""
+def train(
+    config: Any,
+    workdir: Path,
+    interrupted: Callable[[], bool] = never,
+    report: Report = _nobody,
+) -> list[Result]:
+    """Pretrain every seed, then evaluate; a finished run only reports.
+
+    `report` is given the results before figures are drawn, where the config wants these.
+    """
     task = load(config)
     _check_scoring(task)  # better now than after the training
     trained: list[Pretrained] = [
@@ -81,8 +96,12 @@ def train(config: Any, workdir: Path, interrupted: Callable[[], bool] = never) -
         for seed in seeds_of(task.config)
     ]
     if not any(training.ran for training in trained) and (workdir / RESULTS_FILE).exists():
-        return read_results(workdir / RESULTS_FILE)
-    return evaluate(task, [training.encoder for training in trained], interrupted)
+        results = read_results(workdir / RESULTS_FILE)
+    else:
+        results = evaluate(task, [training.encoder for training in trained], interrupted)
+    report(results)
+    _draw(task, trained[0].encoder, workdir, results, interrupted)
+    return results
 
 
 def evaluate_checkpoints(
@@ -90,8 +109,9 @@ def evaluate_checkpoints(
     workdir: Path,
     checkpoint: str | None,
     interrupted: Callable[[], bool] = never,
+    report: Report = _nobody,
 ) -> list[Result]:
-    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`."""
+    """Evaluate the checkpoints of a workdir, or the one at `checkpoint`; `report` as in `train`."""
     task = load(config)
     if not task.labelled:
         raise InputError(
@@ -99,13 +119,21 @@ def evaluate_checkpoints(
         )
     _check_scoring(task)
     encoders = list(encoders_of(task, workdir, checkpoint))
-    if figures := getattr(task, "figures", None):
-        figures(encoders[0], workdir)
-    return evaluate(task, encoders, interrupted)
+    results = evaluate(task, encoders, interrupted)
+    report(results)
+    _draw(task, encoders[0], workdir, results, interrupted)
+    return results
+
+
+def _draw(task: Task, encoder: Encoder, workdir: Path, results, interrupted) -> None:
+    if task.config.figures:
+        write_figures(task, encoder, workdir, results, interrupted)
 
 
 def _check_scoring(task: Task) -> None:
-    """Raise InputError where a task that checks its data finds that they cannot be scored."""
+    """Raise InputError where what the config wants to see of the data cannot be had."""
+    if task.config.figures:
+        check_plots()
     if check := getattr(task, "check_scoring", None):
         check()
 

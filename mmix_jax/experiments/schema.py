@@ -165,6 +165,9 @@ class Run:
         within=NOT_NEGATIVE,
         image=0,
     )
+    figures: bool = in_evaluation(
+        False, "Curves, a map before and after training, and mixtures, as files in the workdir."
+    )
 
     @property
     def task(self) -> str:

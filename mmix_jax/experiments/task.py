@@ -1,11 +1,12 @@
 """What a task offers, whatever its data: trainings to make, encoders to score and to embed with."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
+import numpy as np
 
 from mmix_jax.data.scaling import Scaling
 from mmix_jax.errors import InputError
@@ -144,6 +145,18 @@ class Row(NamedTuple):
 Scores = Mapping[Row, Score]
 
 
+# Files to look at by their names: figures of matplotlib, or text.
+Files = dict[str, Any]
+
+
+class Points(NamedTuple):
+    """What a map shows of an encoder: z [n, D], classes [n], and their names (None: numbers)."""
+
+    z: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str] | None
+
+
 class Trainable(Protocol):
     """What of a task is trained: its settings, devices, fresh states, and what a training needs.
 
@@ -164,13 +177,16 @@ class Task(Trainable, Protocol):
     """A config with its data and model.
 
     labelled: whether there is anything to score against. score: of one encoder. embed: arrays z,
-    labels and ids of one encoder. A task may have `check_scoring()`, asked before a training
-    and an evaluation, `figures(encoder, workdir)`, called before an evaluation, and
-    `baselines(interrupted)`: scores, by seed, of methods that are not pretrained, with the seeds
-    and the seconds they took.
+    labels and ids of one encoder. points: what a map shows of one, the same for all encoders of a
+    seed; mixtures: files, by name, that show what it mixes into what, figures or text; both say
+    in words why there is nothing to show. A task may have `check_scoring()`, asked before a
+    training and an evaluation, and `baselines(interrupted)`: scores, by seed, of methods that are
+    not pretrained, with the seeds and the seconds they took.
     """
 
     @property
     def labelled(self) -> bool: ...
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores: ...
     def embed(self, encoder: Encoder) -> dict[str, Any]: ...
+    def points(self, encoder: Encoder) -> Points | str: ...
+    def mixtures(self, encoder: Encoder) -> Files | str: ...

@@ -30,6 +30,7 @@ __all__ = [
     "init_params",
     "make_loss",
     "make_tables",
+    "plain_views",
 ]
 
 
@@ -59,7 +60,8 @@ class GraphViews(NamedTuple):
     """Both views of a batch: rows [R, D], graphs [M, D].
 
     z_a: encoder output, z_mixed and u = g(ẑ^a) follow from it. projected: (q, k) [R, D] of mp.
-    stats: of the mixture.
+    stats: of the mixture. weights: its λ_ij by edge [E], or by pair [count, size, size] of every
+    bucket; self_weights: λ_ii of the slots' rows, without the spare one where mixed by pair.
     """
 
     z_a: jax.Array
@@ -68,6 +70,8 @@ class GraphViews(NamedTuple):
     z_b: jax.Array
     projected: tuple[jax.Array, jax.Array] | None
     stats: dict[str, jax.Array]
+    weights: Any
+    self_weights: jax.Array
 
 
 def init_params(settings: GraphSettings, num_features: int, key: jax.Array) -> Any:
@@ -127,7 +131,7 @@ def _encode(settings: MVGRLSettings, params, tables: GraphTables, graph, masks):
 
 
 def _mix(settings: GraphSettings, z, q, k, graph, key):
-    """(mixed rows, statistics): along edges, or among all nodes of each graph."""
+    """(mixed rows, statistics, λ_ij, λ_ii): along edges, or among all nodes of each graph."""
     mixing = settings.views.mixing
     options, mask = mixing.options(), graph.nodes["mask"]
     if mixing.by_edges:
@@ -144,30 +148,32 @@ def _mix(settings: GraphSettings, z, q, k, graph, key):
             mask=mask,
             **options,
         )
-        return mixture.z_mixed, mixture.stats
+        return mixture.z_mixed, mixture.stats, mixture.weights, mixture.self_weights
 
     def mix(z, mask, q, k, key):
         mixture = mix_pairs(
             z, candidates=mixing.candidates, threshold=mixing.threshold, mask=mask, q=q, k=k,
             key=key, **options,
         )  # fmt: skip
-        return mixture.z_mixed, mixture.stats
+        return mixture.z_mixed, mixture.stats, mixture.weights, mixture.self_weights
 
     parts = [settings.buckets.split(x) for x in (z, mask)]
     parts += [[None] * len(parts[0]) if x is None else settings.buckets.split(x) for x in (q, k)]
-    mixed, stats, weights = [], [], []
+    mixed, stats, counts, weights, own = [], [], [], [], []
     for number, (z_part, real, q_part, k_part) in enumerate(zip(*parts, strict=True)):
         keys = jax.random.split(jax.random.fold_in(key, number), z_part.shape[0])
-        z_mixed, of_part = jax.vmap(mix)(z_part, real, q_part, k_part, keys)
+        z_mixed, of_part, of_pairs, of_rows = jax.vmap(mix)(z_part, real, q_part, k_part, keys)
         mixed.append(z_mixed.reshape(-1, z.shape[1]))
         stats.append(of_part)
-        weights.append(jnp.sum(real, axis=1).astype(z.dtype))
-    count = jnp.maximum(sum(jnp.sum(weight) for weight in weights), 1.0)
+        counts.append(jnp.sum(real, axis=1).astype(z.dtype))
+        weights.append(of_pairs)
+        own.append(of_rows.reshape(-1))
+    count = jnp.maximum(sum(jnp.sum(number) for number in counts), 1.0)
     means = {
-        name: sum(jnp.sum(w * s[name]) for w, s in zip(weights, stats, strict=True)) / count
+        name: sum(jnp.sum(n * s[name]) for n, s in zip(counts, stats, strict=True)) / count
         for name in stats[0]
     }
-    return jnp.concatenate([*mixed, z[-1:]]), means
+    return jnp.concatenate([*mixed, z[-1:]]), means, tuple(weights), jnp.concatenate(own)
 
 
 def encode(
@@ -179,9 +185,10 @@ def encode(
     q = k = None
     if views.mixing.projects:
         q, k = apply_method(views, params, "project", z_a)
-    z_mixed, stats = _mix(settings, z_a, q, k, graph, key)
+    z_mixed, stats, weights, own = _mix(settings, z_a, q, k, graph, key)
     u = apply_method(views, params, "predict", z_mixed)
-    return GraphViews(z_a, z_mixed, u, z_b, None if q is None or k is None else (q, k), stats)
+    projected = None if q is None or k is None else (q, k)
+    return GraphViews(z_a, z_mixed, u, z_b, projected, stats, weights, own)
 
 
 def _within_graphs(settings: GraphSettings, function, arrays, graph, key):
@@ -299,14 +306,19 @@ def _mvgrl_term(settings: GraphSettings, params, seen: GraphViews, graph, axis_n
     )
 
 
+def plain_views(settings: GraphSettings, params, tables: GraphTables, graph, key) -> GraphViews:
+    """Both views of every slot, without augmentation."""
+    table = tables.x if tables.x is not None else tables.x_a
+    assert table is not None
+    return encode(settings, params, tables, graph, [jnp.ones((table.shape[1],))] * 2, key)
+
+
 def embed(settings: GraphSettings, params, tables: GraphTables, graph, key):
     """Representations of every slot without augmentation, {"a", "b", "mean"}: [M, D], and stats.
 
     h^a is the readout of g(ẑ^a), ẑ^a or z^a by `embed_from`; h^b of z^b; `mean` their mean.
     """
-    table = tables.x if tables.x is not None else tables.x_a
-    assert table is not None
-    seen = encode(settings, params, tables, graph, [jnp.ones((table.shape[1],))] * 2, key)
+    seen = plain_views(settings, params, tables, graph, key)
     branch_a = {"g": seen.u, "mixed": seen.z_mixed, "z": seen.z_a}[settings.views.embed_from]
     mask = graph.nodes["mask"]
     h_a, h_b = (readout(settings.buckets, z, mask, settings.readout) for z in (branch_a, seen.z_b))

@@ -1,7 +1,5 @@
 """Figures of representations, of mixtures, of training; matplotlib, their maker, comes in late."""
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmix_jax.errors import InputError
+from mmix_jax.report.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +23,7 @@ _CURVES = {  # name in metrics.jsonl: what stands above its panel
     "mixing/unmixed": "share of unmixed anchors",
     "mixing/agreement": "share of partners' weight on the anchor's class",
 }
+_SHARES = ("mixing/unmixed", "mixing/agreement")
 
 
 def tsne_scatter(
@@ -43,37 +42,62 @@ def tsne_scatter(
     Raises:
       ValueError: `labels` has not an entry for each row of `z`, or a class has no name.
     """
+    return tsne_panels({"": z}, labels, names=names)
+
+
+def tsne_panels(
+    representations: Mapping[str, ArrayLike],
+    labels: ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+) -> "Figure":
+    """As `tsne_scatter`, several representations of the same points side by side.
+
+    Args:
+      representations: [N, D] each, by what stands above its panel.
+      labels: [N] classes; −1, unknown, is grey.
+      names: of the classes 0, 1, ..., for the legend that all panels share.
+
+    Raises:
+      ValueError: as `tsne_scatter`.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.report.plots import tsne_panels
+      >>> z, labels = np.eye(6), [0, 0, 0, 1, 1, 1]
+      >>> figure = tsne_panels({"before": z, "after": z}, labels)
+      >>> [axes.get_title() for axes in figure.axes]
+      ['before', 'after']
+    """
     import matplotlib
     from matplotlib.figure import Figure
-    from sklearn.manifold import TSNE
 
-    z, labels = np.asarray(z), np.asarray(labels)
-    if z.ndim != 2 or labels.shape != z.shape[:1]:
-        raise ValueError(
-            f"z must be [N, D] and labels [N], found {z.shape} and {labels.shape}; "
-            "give one class per row"
-        )
+    labels = np.asarray(labels)
     classes = np.unique(labels)
     if names is not None and classes[-1] >= len(names):
         raise ValueError(
             f"names must cover every class, found {len(names)} names and class {classes[-1]}; "
             "give one per class"
         )
-    perplexity = min(30.0, (len(z) - 1) / 3)
-    points = TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(z)
+    planes = {title: _plane(np.asarray(z), labels) for title, z in representations.items()}
     words = [_shortened(_class_name(value, names), 22) for value in classes]
     columns = -(-len(words) // _LEGEND_ROWS) if len(words) <= _LEGEND_ENTRIES else 0
     room = columns * (0.4 + 0.06 * max(map(len, words))) if columns > 1 else 1.5
-    figure = Figure(figsize=(4.5 + room, 5), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(4.5 * len(planes) + room, 5), layout="constrained")
     palette = matplotlib.colormaps["tab10" if classes[-1] < 10 else "tab20"]
     shown = []
-    for value in classes:
-        chosen = points[labels == value]
-        colour = "lightgrey" if value < 0 else palette(int(value) % palette.N)
-        marker = _MARKERS[max(int(value), 0) // palette.N % len(_MARKERS)]
-        shown.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=6, color=[colour], marker=marker))
-    axes.set(xticks=[], yticks=[])
+    panels = figure.subplots(1, len(planes), squeeze=False)[0]
+    for axes, (title, points) in zip(panels, planes.items(), strict=True):
+        shown.clear()  # the legend is of one panel: they share it
+        for value in classes:
+            chosen = points[labels == value]
+            colour = "lightgrey" if value < 0 else palette(int(value) % palette.N)
+            marker = _MARKERS[max(int(value), 0) // palette.N % len(_MARKERS)]
+            shown.append(
+                axes.scatter(chosen[:, 0], chosen[:, 1], s=6, color=[colour], marker=marker)
+            )
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title, fontsize=10, parse_math=False)
     if columns:
         legend = figure.legend(
             shown, [""] * len(shown), loc="outside right upper", ncols=columns, markerscale=2.5,
@@ -83,6 +107,19 @@ def tsne_scatter(
         for text, word in zip(legend.get_texts(), words, strict=True):
             text.set(text=word, parse_math=False)
     return figure
+
+
+def _plane(z: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """t-SNE's places [N, 2] of z [N, D]."""
+    from sklearn.manifold import TSNE
+
+    if z.ndim != 2 or labels.shape != z.shape[:1]:
+        raise ValueError(
+            f"z must be [N, D] and labels [N], found {z.shape} and {labels.shape}; "
+            "give one class per row"
+        )
+    perplexity = min(30.0, (len(z) - 1) / 3)
+    return TSNE(init="pca", perplexity=perplexity, random_state=0).fit_transform(z)
 
 
 def _class_name(value: int, names: Sequence[str] | None) -> str:
@@ -125,6 +162,8 @@ def mixture_images(
         totals.append(int(np.sum(weights > 0)))
     columns = max(map(len, rows))
     figure = Figure(figsize=(_PANEL * columns, 1.45 * _PANEL * len(rows)), layout="constrained")
+    if columns > 3:  # narrower figures have no room for it
+        figure.suptitle("anchors (framed) and their partners by falling weight λ", fontsize=9)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row, total in zip(grid, rows, totals, strict=True):
         for axes, (index, weight) in zip(line, row, strict=False):
@@ -180,8 +219,10 @@ def training_curves(records: Sequence[Mapping[str, Any]]) -> "Figure":
         axes.set_xlabel("step", fontsize=9)
         axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if name != "loss":
-            axes.set_ylim(bottom=0)
+        if name.startswith(_SHARES):
+            axes.set_ylim(-0.03, 1.03)  # lines at 0 and at 1 do not lie on the frame
+        elif name != "loss":
+            axes.set_ylim(0, 1.1 * max(r[name] for r in records if name in r) or 1)
     if len(seeds) > 1:
         figure.axes[0].legend(frameon=False, fontsize=8)
     return figure
@@ -193,18 +234,7 @@ def save_png(figure: "Figure", path: Path) -> Path:
     Raises:
       InputError: the file cannot be written.
     """
-    temporary = path.with_name(path.stem + ".tmp.png")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, format="png", dpi=150)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise InputError(
-            f"figures must be writable at {path}, found {error}; choose another --workdir"
-        ) from error
-    return path
+    return write_whole(path, lambda file: figure.savefig(file, format="png", dpi=150))
 
 
 def _image(axes: "Axes", image: np.ndarray, *, above: str, below: str) -> None:

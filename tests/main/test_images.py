@@ -1,6 +1,7 @@
 """Images from the command line: a run in every mode, and bad input in one line each."""
 
 import pathlib
+import re
 import shutil
 import socket
 import time
@@ -79,7 +80,10 @@ def test_a_run_leaves_files_and_a_table(finished):
     assert (ran.status, ran.told) == (0, [])
     names = {path.name for path in workdir.iterdir()}
     assert names == {"config.json", "metrics.jsonl", "tensorboard", "checkpoints", "results.jsonl"}
-    rows = ran.out.rstrip().split("\n")[-4:]
+    *rows, sentence = ran.out.rstrip().split("\n")[-5:]
+    assert re.match(
+        r"trained less untrained: \S+ knn top1 %, \S+ linear top1 % \(n = 1\)", sentence
+    )
     for row, result in zip(rows, numbers(workdir), strict=True):
         assert result.protocol in row
         assert ("random" in row) == (not result.trained)

@@ -53,12 +53,44 @@ def test_results_have_all_fields_and_rows_of_the_random_encoder(first_run):
     assert {record["representation"] for record in records} == {"a", "b", "mean"}
 
 
-def test_standard_output_ends_with_the_table(first_run):
+def test_standard_output_ends_with_the_table_and_a_sentence(first_run):
     workdir, ran = first_run
-    rows = ran.out.rstrip().split("\n")[-18:]
-    for row, result in zip(rows, read_results(workdir / "results.jsonl"), strict=True):
+    *rows, sentence = ran.out.rstrip().split("\n")[-19:]
+    results = read_results(workdir / "results.jsonl")
+    for row, result in zip(rows, results, strict=True):
         assert result.metric in row
         assert ("random" in row) == (not result.trained)
+    trained, untrained = (
+        next(
+            r.mean
+            for r in results
+            if (r.representation, r.metric, r.trained) == ("mean", "accuracy", of_trained)
+        )
+        for of_trained in (True, False)
+    )
+    told = re.match(
+        r"trained less untrained: ([+-]\d+\.\d) accuracy %, [+-]\S+ nmi \(n = 1\)", sentence
+    )
+    assert told
+    assert float(told[1]) == pytest.approx(100 * (trained - untrained), abs=0.051)
+
+
+def test_a_finished_run_is_drawn_after_its_results(trained, smoke):
+    before = numbers(trained)
+    ran = run(*smoke, f"--workdir={trained}", "--config.figures=True")
+    assert (ran.status, ran.told) == (0, [])
+    names = ["curves.png", "mixtures.csv", "mixtures.txt", "tsne.png"]
+    sentence, *written = ran.out.rstrip().split("\n")[-5:]
+    assert sentence.startswith("trained less untrained: ")
+    assert written == [f"wrote {trained / name}" for name in names]
+    assert all((trained / name).stat().st_size > 0 for name in names)
+    assert numbers(trained) == before
+
+
+def test_evaluating_draws_too(trained, smoke):
+    ran = run(*smoke, f"--workdir={trained}", "--mode=eval", "--config.figures=True")
+    assert (ran.status, ran.told) == (0, [])
+    assert ran.out.rstrip().split("\n")[-1] == f"wrote {trained / 'tsne.png'}"
 
 
 def test_starting_again_only_reports(trained, smoke):

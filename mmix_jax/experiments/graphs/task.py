@@ -15,10 +15,14 @@ from mmix_jax.data.scaling import Scaling, fit_scaling, normalised
 from mmix_jax.data.store.cache import cached_array
 from mmix_jax.data.types import GraphDataset, names_of_labels
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.figures import some_points
 from mmix_jax.experiments.graphs.config import GraphConfig
+from mmix_jax.experiments.graphs.figures import mixtures_of
 from mmix_jax.experiments.graphs.scores import score_representations
 from mmix_jax.experiments.task import (
     Encoder,
+    Files,
+    Points,
     Scores,
     Training,
     devices_of,
@@ -123,6 +127,19 @@ class GraphTask:
         h = self.as_trained(encoder).represent(encoder.state.params, keys_of(encoder.seed)[2])
         z = h[self.config.representation]
         return {"z": z, "labels": names_of_labels(self.dataset), "ids": self.dataset.ids}
+
+    def points(self, encoder: Encoder) -> Points | str:
+        """The headline's h of graphs, or why there are none."""
+        labels, classes = self.dataset.labels, self.dataset.classes
+        if labels is None:
+            return "found no labels"
+        h = self.as_trained(encoder).represent(encoder.state.params, keys_of(encoder.seed)[2])
+        chosen = some_points(labels, encoder.seed)
+        names = None if classes is None else [str(word) for word in classes]
+        return Points(h[self.config.representation][chosen], labels[chosen], names)
+
+    def mixtures(self, encoder: Encoder) -> Files | str:
+        return mixtures_of(self.as_trained(encoder), encoder)
 
     def as_trained(self, encoder: Encoder) -> "GraphTask":
         """This task with features scaled as an encoder's training scaled its own."""

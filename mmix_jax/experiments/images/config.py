@@ -90,9 +90,6 @@ class ImageConfig(Run):
     eval_batch_size: int = in_evaluation(
         500, "Images per pass of the encoder when features are computed.", within=POSITIVE
     )
-    figures: bool = in_evaluation(
-        False, "With --mode=eval: PNG files of mixtures, features and curves in the workdir."
-    )
 
     def check(self) -> None:
         stages = self.stages if isinstance(self.stages, tuple) else ()

@@ -1,67 +1,47 @@
-"""Figures of an image run: what is mixed into what, a map of the features, curves of training."""
+"""Figures of an image run: what is mixed into what, and the features that a map shows."""
 
-import importlib.util
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
-from mmix_jax.data.splits import stratified_test
-from mmix_jax.errors import InputError
+from mmix_jax.experiments.figures import nothing_mixed, some_points
 from mmix_jax.experiments.images.inputs import ImageInputs
 from mmix_jax.experiments.images.scores import features_of
-from mmix_jax.experiments.task import keys_of
+from mmix_jax.experiments.task import Files, Points, keys_of
 from mmix_jax.frameworks.simclr import mix_batch
-from mmix_jax.report.plots import mixture_images, save_png, training_curves, tsne_scatter
+from mmix_jax.report.plots import mixture_images
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-MIXTURES, MAP, CURVES = "mixtures.png", "tsne.png", "curves.png"
+MIXTURES = "mixtures.png"
 _NUM_ANCHORS = 8
 _MAX_BATCH = 4096  # larger ones stream their weights in training; here they are all kept
-_MAX_POINTS = 2000
 _mix = jax.jit(mix_batch, static_argnums=0)
 
 
-def write_figures(inputs: ImageInputs, variables: Any, workdir: Path, seed: int) -> list[Path]:
-    """Write those PNG files that there is something to show in, and print a line on each.
+def points_of(inputs: ImageInputs, variables: Any, seed: int) -> Points | str:
+    """Features of test images, or why there are none."""
+    images, labels = inputs.dataset.test, inputs.dataset.test_labels
+    if images is None or labels is None:
+        return "found no labelled test images"
+    chosen = some_points(labels, seed)
+    z = np.asarray(features_of(inputs, variables, images[chosen]))
+    return Points(z, labels[chosen], inputs.dataset.classes)
 
-    `curves.png`: loss and mixing over the steps of all seeds in the workdir's `metrics.jsonl`; none
-    without that file. `mixtures.png`: anchors of one batch with their partners; none where no
-    embedding is mixed. `tsne.png`: at most 2,000 test images' features, of every class its share;
-    none without labels.
 
-    Args:
-      inputs: the images and the model's settings.
-      variables: of the encoder to show.
-      workdir: made if it is not there.
-      seed: draws batch, augmentation and test images.
+def draw_mixtures(inputs: ImageInputs, variables: Any, seed: int) -> Files | str:
+    """The figure, or why there is none.
 
-    Returns:
-      The files written.
-
-    Raises:
-      InputError: matplotlib is not installed, or the workdir cannot be read or written.
+    Images are the original ones, not the augmented views that were mixed: many a crop of 32 × 32
+    pixels shows nothing that can be named.
     """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("figures need matplotlib, found none; pip install matplotlib")
-    makers = {
-        CURVES: lambda: _curves(workdir / "metrics.jsonl"),
-        MIXTURES: lambda: _mixtures(inputs, variables, seed),
-        MAP: lambda: _map(inputs, variables, seed),
-    }
-    written = []
-    for name, make in makers.items():
-        figure = make()
-        if isinstance(figure, str):
-            print(f"note: no {name}: {figure}", flush=True)
-        else:
-            written.append(save_png(figure, workdir / name))
-            print(f"wrote {written[-1]}", flush=True)
-    return written
+    rows, mixtures = mixtures_of(inputs, variables, seed)
+    if not mixtures:
+        return nothing_mixed(inputs.config, len(rows))
+    dataset = inputs.dataset
+    names = None
+    if dataset.train_labels is not None:
+        names = [dataset.classes[label] for label in dataset.train_labels[rows]]
+    return {MIXTURES: mixture_images(dataset.train[rows], mixtures, names=names)}
 
 
 def mixtures_of(
@@ -95,62 +75,3 @@ def mixtures_of(
         others = np.flatnonzero(weights[anchor])
         mixtures.append((int(anchor), float(own[anchor]), others, weights[anchor, others]))
     return rows, mixtures
-
-
-def _mixtures(inputs: ImageInputs, variables: Any, seed: int) -> "Figure | str":
-    """The figure, or why there is none.
-
-    Images are the original ones, not the augmented views that were mixed: many a crop of 32 × 32
-    pixels shows nothing that can be named.
-    """
-    rows, mixtures = mixtures_of(inputs, variables, seed)
-    if not mixtures:
-        return (
-            f"none of {len(rows)} embeddings was mixed with another (mixing "
-            f"'{inputs.config.mixing.rule}', threshold {inputs.config.mixing.threshold})"
-        )
-    dataset = inputs.dataset
-    names = None
-    if dataset.train_labels is not None:
-        names = [dataset.classes[label] for label in dataset.train_labels[rows]]
-    return mixture_images(dataset.train[rows], mixtures, names=names)
-
-
-def _map(inputs: ImageInputs, variables: Any, seed: int) -> "Figure | str":
-    images, labels = inputs.dataset.test, inputs.dataset.test_labels
-    if images is None or labels is None:
-        return "found no labelled test images"
-    if len(images) > _MAX_POINTS:
-        chosen = stratified_test(labels, _MAX_POINTS, seed=seed)
-        images, labels = images[chosen], labels[chosen]
-    z = np.asarray(features_of(inputs, variables, images))
-    num_distinct = len(np.unique(z, axis=0))
-    if min(num_distinct, z.shape[1]) < 2:
-        return f"found {num_distinct} different features of dimension {z.shape[1]}, no plane"
-    return tsne_scatter(z, labels, names=inputs.dataset.classes)
-
-
-def _curves(path: Path) -> "Figure | str":
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    except OSError as error:
-        raise InputError(
-            f"metrics must be readable at {path}, found {error}; or evaluate in another --workdir"
-        ) from error
-    records = _records(text)
-    if not records:
-        return f"found no losses in {path}, where training writes them"
-    return training_curves(records)
-
-
-def _records(text: str) -> list[dict]:
-    """Lines that tell of a step; the last line of a killed run may be half-written."""
-    records = []
-    for line in text.splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and "step" in record and "loss" in record:
-            records.append(record)
-    return records

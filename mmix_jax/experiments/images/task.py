@@ -11,7 +11,7 @@ import numpy as np
 from mmix_jax.data.catalog import load_images
 from mmix_jax.data.types import ImageDataset
 from mmix_jax.experiments.images.config import ImageConfig
-from mmix_jax.experiments.images.figures import write_figures
+from mmix_jax.experiments.images.figures import draw_mixtures, points_of
 from mmix_jax.experiments.images.fitting import fit
 from mmix_jax.experiments.images.inputs import (
     ImageInputs,
@@ -23,7 +23,7 @@ from mmix_jax.experiments.images.inputs import (
     optimization_of,
 )
 from mmix_jax.experiments.images.scores import features_of, score_features, variables_of
-from mmix_jax.experiments.task import Encoder, Scores, Training, devices_of, keys_of
+from mmix_jax.experiments.task import Encoder, Files, Points, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import simclr
 from mmix_jax.frameworks.simclr import ImageTables
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
@@ -112,11 +112,13 @@ class ImageTask:
             "ids": np.concatenate(ids) if ids else None,
         }
 
-    def figures(self, encoder: Encoder, workdir: Path) -> None:
-        """PNG files of one encoder in the workdir, where the config wants them."""
-        if self.config.figures:
-            inputs = self._as_trained(encoder)
-            write_figures(inputs, variables_of(encoder.state), workdir, encoder.seed)
+    def points(self, encoder: Encoder) -> Points | str:
+        inputs = self._as_trained(encoder)
+        return points_of(inputs, variables_of(encoder.state), encoder.seed)
+
+    def mixtures(self, encoder: Encoder) -> Files | str:
+        inputs = self._as_trained(encoder)
+        return draw_mixtures(inputs, variables_of(encoder.state), encoder.seed)
 
     def _as_trained(self, encoder: Encoder) -> ImageInputs:
         return self.inputs.as_trained(encoder.progress) if encoder.trained else self.inputs

@@ -36,12 +36,21 @@ def normalised_graph(config: NodeConfig, dataset: NodeDataset, scaling: Scaling 
     return dataset.graph._replace(x=x)
 
 
+def training_nodes(dataset: NodeDataset) -> np.ndarray | None:
+    """Whether pretraining sees each node [N]; None where it sees all.
+
+    Of several graphs it sees those that hold training nodes.
+    """
+    if dataset.node_graph is None or dataset.split is None:
+        return None
+    return np.isin(dataset.node_graph, np.unique(dataset.node_graph[dataset.split.train]))
+
+
 def training_graph(dataset: NodeDataset, graph: Graph) -> Graph:
     """What pretraining sees: all of one graph; of several, those that hold training nodes."""
-    if dataset.node_graph is None or dataset.split is None:
+    seen = training_nodes(dataset)
+    if seen is None:
         return graph
-    graphs = np.unique(dataset.node_graph[dataset.split.train])
-    seen = np.isin(dataset.node_graph, graphs)
     place = np.cumsum(seen, dtype=np.int32) - 1
     edges = seen[graph.senders]  # none joins two graphs
     return Graph(

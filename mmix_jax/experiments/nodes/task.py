@@ -13,6 +13,7 @@ from mmix_jax.data.scaling import Scaling
 from mmix_jax.data.types import NodeDataset, names_of_labels
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.experiments.nodes.embedding import Represent, make_represent
+from mmix_jax.experiments.nodes.figures import mixtures_of, points_of
 from mmix_jax.experiments.nodes.inputs import (
     normalised_graph,
     num_contrasted,
@@ -31,6 +32,8 @@ from mmix_jax.experiments.nodes.scores import (
 )
 from mmix_jax.experiments.task import (
     Encoder,
+    Files,
+    Points,
     Scores,
     Training,
     devices_of,
@@ -123,6 +126,12 @@ class NodeTask:
         representations, _ = represent(encoder.state.params, key, names=(name,))
         labels = names_of_labels(self.dataset)
         return {"z": representations[name], "labels": labels, "ids": self.dataset.ids}
+
+    def points(self, encoder: Encoder) -> Points | str:
+        return points_of(self.as_trained(encoder), encoder)
+
+    def mixtures(self, encoder: Encoder) -> Files | str:
+        return mixtures_of(self.as_trained(encoder), encoder)
 
     def as_trained(self, encoder: Encoder) -> "NodeTask":
         """This task with features as an encoder's training had its own: the same columns, filled

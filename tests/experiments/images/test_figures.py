@@ -1,25 +1,20 @@
-"""Figures of an image run: which are written, and that they show what training does."""
+"""Figures of an image run: that they show what training does."""
 
 import dataclasses
-import json
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmix_jax.errors import InputError
+from mmix_jax.experiments import figures as common
 from mmix_jax.experiments import run
 from mmix_jax.experiments.images import figures as image_figures
-from mmix_jax.experiments.images.figures import mixtures_of, write_figures
+from mmix_jax.experiments.images.figures import draw_mixtures, mixtures_of, points_of
 from mmix_jax.experiments.images.inputs import ImageInputs
 from mmix_jax.experiments.images.scores import features_of, variables_of
-from mmix_jax.experiments.pretraining import checkpoint_folder, fresh_encoder, restored_encoder
+from mmix_jax.experiments.pretraining import fresh_encoder
 from mmix_jax.frameworks.simclr import ImageTables, make_loss, mix_batch
-from mmix_jax.training.checkpoint import Checkpointer
-from mmix_jax.training.loop import new_progress
-from mmix_jax.training.metrics import MetricsWriter
 from tests.experiments import configs
 
 pytestmark = pytest.mark.slow
@@ -42,88 +37,40 @@ def fresh(inputs: ImageInputs):
     return variables_of(fresh_encoder(run.task_of(inputs.config, inputs.dataset), 0).state)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A task, and a workdir as two trainings leave it."""
-    workdir = tmp_path_factory.mktemp("run")
-    task = run.load(config_with(num_seeds=2))
-    for seed in (0, 1):
-        with Checkpointer(checkpoint_folder(workdir, seed)) as checkpointer:
-            checkpointer.save(0, task.start(seed), new_progress())
-        with MetricsWriter(workdir, seed=seed) as writer:
-            for step in (2, 4):
-                writer.write(step, {"loss": 5.0 - step, "mixing/partners": 3.0})
-    return task, workdir
-
-
-@pytest.fixture
-def shown(monkeypatch) -> dict[str, tuple]:
-    """What each figure is drawn from, by the name of the function that draws it."""
-    calls = {}
-
-    def watch(name, draw):
-        def drawn(*given, **named):
-            calls[name] = (*given, named)
-            return draw(*given, **named)
-
-        monkeypatch.setattr(image_figures, name, drawn)
-
-    for name in ("mixture_images", "tsne_scatter", "training_curves"):
-        watch(name, getattr(image_figures, name))
-    return calls
-
-
-def png_names(folder) -> list[str]:
-    pictures = folder.glob("*.png")
-    return sorted(path.name for path in pictures if path.read_bytes().startswith(b"\x89PNG"))
-
-
-def test_eval_writes_figures_of_a_run_into_its_workdir(trained, shown, monkeypatch, capsys):
-    _, workdir = trained
-    monkeypatch.setattr(run, "evaluate", lambda task, encoders, _: [e.seed for e in encoders])
-    config = config_with(num_seeds=2)
-    assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
-    assert png_names(workdir) == []
-    config.figures = True
-    assert run.evaluate_checkpoints(config, workdir, None) == [0, 1]
-    assert png_names(workdir) == ["curves.png", "mixtures.png", "tsne.png"]
-    told = capsys.readouterr().out.splitlines()
-    assert told == [f"wrote {workdir / name}.png" for name in ("curves", "mixtures", "tsne")]
-    records, _ = shown["training_curves"]
-    assert records == [
-        {"seed": seed, "step": step, "loss": 5.0 - step, "mixing/partners": 3.0}
-        for seed in (0, 1)
-        for step in (2, 4)
-    ]
-
-
-def test_a_checkpoint_from_elsewhere_is_shown_in_the_workdir(trained, shown, tmp_path, capsys):
-    task, workdir = trained
-    variables = variables_of(
-        restored_encoder(task, 1, workdir / "checkpoints" / "seed_1", None).state
-    )
-    task = task.inputs
-    new = tmp_path / "new" / "run"
-    assert write_figures(task, variables, new, 0) == [new / "mixtures.png", new / "tsne.png"]
-    assert png_names(new) == ["mixtures.png", "tsne.png"]
-    note = capsys.readouterr().out.splitlines()[0]
-    assert note.startswith("note: no curves.png: found no losses in ") and str(new) in note
-    z, labels, named = shown["tsne_scatter"]
-    assert (z.shape, named["names"]) == ((100, 4), task.dataset.classes)
-    np.testing.assert_array_equal(labels, task.dataset.test_labels)
-    np.testing.assert_allclose(z, features_of(task, variables, task.dataset.test), atol=1e-5)
-
-
-def test_anchors_stand_with_the_images_and_classes_of_their_batch(shown, tmp_path):
+def test_points_are_the_features_of_test_images():
     inputs = inputs_with()
-    write_figures(inputs, fresh(inputs), tmp_path, 0)
-    batch, mixtures, named = shown["mixture_images"]
+    points = points_of(inputs, fresh(inputs), 0)
+    assert not isinstance(points, str)
+    assert (points.z.shape, points.names) == ((100, 4), inputs.dataset.classes)
+    np.testing.assert_array_equal(points.labels, inputs.dataset.test_labels)
+    expected = features_of(inputs, fresh(inputs), inputs.dataset.test)
+    np.testing.assert_allclose(points.z, expected, atol=1e-5)
+
+
+def test_large_tests_are_cut_evenly(monkeypatch):
+    monkeypatch.setattr(common, "MAX_POINTS", 30)
+    inputs = inputs_with()
+    points = points_of(inputs, fresh(inputs), 0)
+    assert not isinstance(points, str)
+    assert len(points.z) == 30
+    assert np.bincount(points.labels).tolist() == [3] * 10
+
+
+def test_anchors_stand_with_the_images_and_classes_of_their_batch(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        image_figures,
+        "mixture_images",
+        lambda images, mixtures, names: shown.update(images=images, mixtures=mixtures, names=names),
+    )
+    inputs = inputs_with()
+    assert set(draw_mixtures(inputs, fresh(inputs), 0)) == {"mixtures.png"}
     rows, expected = mixtures_of(inputs, fresh(inputs), 0)
-    np.testing.assert_array_equal(batch, inputs.dataset.train[rows])
+    np.testing.assert_array_equal(shown["images"], inputs.dataset.train[rows])
     labels = inputs.dataset.train_labels
     assert labels is not None
-    assert named["names"] == [inputs.dataset.classes[label] for label in labels[rows]]
-    assert [mixture[0] for mixture in mixtures] == [mixture[0] for mixture in expected]
+    assert shown["names"] == [inputs.dataset.classes[label] for label in labels[rows]]
+    assert [mixture[0] for mixture in shown["mixtures"]] == [mixture[0] for mixture in expected]
 
 
 def test_a_batch_is_drawn_by_seed_and_anchors_of_all_classes_lead():
@@ -182,57 +129,17 @@ def test_weights_of_a_streamed_run_are_shown_too():
 @pytest.mark.parametrize(
     "changes", [{"mixing": "none"}, {"mixing": "mo", "threshold": 1.0}], ids=["none", "threshold"]
 )
-def test_where_nothing_is_mixed_a_line_says_so(changes, tmp_path, capsys):
+def test_where_nothing_is_mixed_words_say_so(changes):
     inputs = inputs_with(**changes)
-    assert write_figures(inputs, fresh(inputs), tmp_path, 0) == [tmp_path / "tsne.png"]
-    told = capsys.readouterr().out
     reason = f"(mixing '{changes['mixing']}', threshold {inputs.config.mixing.threshold})"
-    assert f"note: no mixtures.png: none of 32 embeddings was mixed with another {reason}" in told
+    told = draw_mixtures(inputs, fresh(inputs), 0)
+    assert told == f"none of 32 embeddings was mixed with another {reason}"
 
 
-def test_grey_images_without_labels_have_mixtures_alone(tmp_path, capsys):
+def test_grey_images_without_labels_have_mixtures_alone():
     inputs = inputs_with(dataset="digits", num_train=64, num_test=10)
     bare = inputs.dataset._replace(train_labels=None, test=None, test_labels=None, classes=())
-    inputs = run.task_of(inputs.config, bare).inputs
-    assert write_figures(inputs, fresh(inputs), tmp_path, 0) == [tmp_path / "mixtures.png"]
-    assert "note: no tsne.png: found no labelled test images\n" in capsys.readouterr().out
-
-
-def test_an_encoder_that_tells_nothing_apart_has_no_map(tmp_path, capsys):
-    inputs = inputs_with(mixing="none")
-    dead = jax.tree.map(jnp.zeros_like, fresh(inputs))
-    assert write_figures(inputs, dead, tmp_path, 0) == []
-    assert "note: no tsne.png: found 1 different features of dimension 4" in capsys.readouterr().out
-
-
-def test_large_tests_are_cut_evenly(shown, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_figures, "_MAX_POINTS", 30)
-    inputs = inputs_with(mixing="none")
-    write_figures(inputs, fresh(inputs), tmp_path, 0)
-    z, labels, _ = shown["tsne_scatter"]
-    assert len(z) == 30
-    assert np.bincount(labels).tolist() == [3] * 10
-
-
-def test_damaged_lines_of_metrics_are_passed_over(shown, tmp_path):
-    inputs = inputs_with(mixing="none")
-    good = [{"seed": 0, "step": step, "loss": 1.0} for step in (1, 2)]
-    lines = [json.dumps(good[0]), "7", '{"seed": 0}', json.dumps(good[1]), '{"seed": 0, "st']
-    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert tmp_path / "curves.png" in write_figures(inputs, fresh(inputs), tmp_path, 0)
-    assert shown["training_curves"][0] == good
-
-
-def test_a_folder_in_the_place_of_metrics_is_told(tmp_path):
-    inputs = inputs_with()
-    (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(InputError, match=r"metrics must be readable at .*metrics.jsonl, found "):
-        write_figures(inputs, {}, tmp_path, 0)
-
-
-def test_without_matplotlib_the_way_out_is_told_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    told = "figures need matplotlib, found none; pip install matplotlib"
-    with pytest.raises(InputError, match=f"^{told}$"):
-        write_figures(inputs_with(), {}, tmp_path / "run", 0)
-    assert not (tmp_path / "run").exists()
+    task = run.task_of(inputs.config, bare)
+    encoder = fresh_encoder(task, 0)
+    assert set(task.mixtures(encoder)) == {"mixtures.png"}
+    assert task.points(encoder) == "found no labelled test images"
