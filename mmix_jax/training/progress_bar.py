@@ -34,7 +34,7 @@ class ProgressBar:
             @property
             def format_dict(self):
                 # 0 is shown as a question mark; None would be replaced by an average over all.
-                return super().format_dict | {"rate": of_bar.rate}
+                return {**super().format_dict, "rate": of_bar.rate}
 
         self._compiled: set[str] = set()
         self._steps, self._seconds = 0, 0.0
