@@ -8,10 +8,9 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from mmix_jax.errors import InputError
-from mmix_jax.training.progress_bar import ProgressBar
+from mmix_jax.training.progress_bar import COMPILING, ProgressBar
 
 _SMOOTHING = 0.9
-_COMPILING = "/jax/core/compile/backend_compile_duration"  # reading a kept program counts too
 # When the program began, and how long each of its compilations took; None past the first step.
 _start: ContextVar[tuple[float, list[float]] | None] = ContextVar("start", default=None)
 
@@ -101,7 +100,7 @@ def time_to_first_step(begin: float) -> Iterator[None]:
     compilations: list[float] = []
 
     def listen(event: str, duration_secs: float, **_: str | int) -> None:
-        if event == _COMPILING:
+        if event == COMPILING:
             compilations.append(duration_secs)
 
     token = _start.set((begin, compilations))

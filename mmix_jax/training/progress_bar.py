@@ -3,14 +3,18 @@
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+
+COMPILING = "/jax/core/compile/backend_compile_duration"  # reading a kept program counts too
 
 
 class ProgressBar:
     """Steps done, with the rate and the remaining time of work that has been compiled.
 
-    Of each kind of work the first piece compiles, and counts for neither. Elapsed time is all of
-    it. A terminal gets a moving bar, a log file a line every ten seconds.
+    Of each kind of work the first piece compiles, and counts for neither; nor does the second where
+    jax compiles in it. Elapsed time is all of it. A terminal gets a moving bar, a log file a line
+    every ten seconds.
 
     Args:
       num_steps: at the end.
@@ -34,9 +38,10 @@ class ProgressBar:
             @property
             def format_dict(self):
                 # 0 is shown as a question mark; None would be replaced by an average over all.
-                return super().format_dict | {"rate": of_bar.rate}
+                return {**super().format_dict, "rate": of_bar.rate}
 
-        self._compiled: set[str] = set()
+        self._pieces: Counter[str] = Counter()
+        self._compilations = 0
         self._steps, self._seconds = 0, 0.0
         interval = 0.2 if sys.stderr.isatty() else 10.0
         self._bar = Bar(
@@ -53,12 +58,14 @@ class ProgressBar:
     @contextlib.contextmanager
     def work(self, kind: str, steps: int = 0) -> Iterator[None]:
         """Times what runs within: a piece of work of this kind that takes so many steps."""
-        begin = time.monotonic()
+        begin, compilations = time.monotonic(), self._compilations
         yield
-        if kind in self._compiled:
+        compiled = self._compilations > compilations
+        # Not every piece that compiles: one that always does takes that long.
+        if self._pieces[kind] > (1 if compiled else 0):
             self._steps += steps
             self._seconds += time.monotonic() - begin
-        self._compiled.add(kind)
+        self._pieces[kind] += 1
 
     def update(self, count: int, note: str = "") -> None:
         """So many more steps are done; the note stands behind the bar until there is another."""
@@ -70,8 +77,17 @@ class ProgressBar:
         """Print a line on standard output without breaking the bar."""
         self._bar.write(line)
 
+    def _listen(self, event: str, duration_secs: float, **_: str | int) -> None:
+        self._compilations += event == COMPILING
+
     def __enter__(self) -> "ProgressBar":
+        from jax import monitoring
+
+        monitoring.register_event_duration_secs_listener(self._listen)
         return self
 
     def __exit__(self, *_: object) -> None:
+        from jax import monitoring
+
+        monitoring.unregister_event_duration_listener(self._listen)
         self._bar.close()

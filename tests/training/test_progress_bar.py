@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from jax import monitoring
 
 from mmix_jax.training import progress_bar
 from mmix_jax.training.loop import Schedule, new_progress, train
 from mmix_jax.training.metrics import History
-from mmix_jax.training.progress_bar import ProgressBar
+from mmix_jax.training.progress_bar import COMPILING, ProgressBar
 
 
 class State(NamedTuple):
@@ -58,6 +59,22 @@ def test_the_first_piece_of_each_kind_of_work_does_not_count(clock):
         done(bar, clock, "steps", 2.0, 10)
         done(bar, clock, "evaluation", 1.0)
         assert bar.rate == 4.0  # what comes again counts
+
+
+def test_a_second_piece_in_which_jax_compiles_does_not_count_either(clock):
+    with ProgressBar(100, 0, None) as bar:
+        for seconds, rate in ((60.0, 0.0), (30.0, 0.0), (2.0, 5.0)):
+            with bar.work("steps", 10):
+                clock.passes(seconds)
+                monitoring.record_event_duration_secs(COMPILING, 1.0)
+            assert bar.rate == rate  # one that always compiles takes that long
+
+
+def test_nobody_listens_after_the_bar(clock):
+    with ProgressBar(100, 0, None) as bar:
+        done(bar, clock, "steps", 1.0, 10)
+    monitoring.record_event_duration_secs(COMPILING, 1.0)
+    assert bar._compilations == 0
 
 
 def test_what_fails_counts_for_nothing(clock):
