@@ -1,4 +1,4 @@
-"""Node classification: pretrained vectors, scikit-learn's regression on top. 25 seconds on two cores.
+"""Node classification: pretrained vectors, scikit-learn on top. 25 seconds on two cores.
 
     python examples/node_classification.py
 

@@ -5,7 +5,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -27,6 +27,9 @@ from mmix_jax.experiments.task import Encoder, Task
 from mmix_jax.surroundings import locked, user_path
 from mmix_jax.training.interrupts import stopping
 from mmix_jax.training.loop import Interrupted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MIXING = "mixing/"
 
@@ -80,7 +83,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return cls(**(changed | settings))
 
     @abstractmethod
-    def _read(self, *given: Any) -> tuple[Any, list[str]]:
+    def _read(self, *given: Any, fitted: bool = False) -> tuple[Any, list[str]]:
         """The data set, and what was said on reading it."""
 
     @abstractmethod
@@ -152,14 +155,19 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _embed_own(self) -> np.ndarray:
         """Embeddings of the data of the training, by the tables that it used."""
+        return np.array(self._own_task().embed(self.encoder_)["z"])
+
+    def _own_task(self) -> Task:
+        """The task of the training, made anew in another process."""
         if not hasattr(self, "_data"):
             raise InputError(
                 f"a {type(self).__name__} that was loaded has not the data of its training, found "
-                "none to embed; hand them to transform"
+                "none to embed; hand them over"
             )
-        if not hasattr(self, "_task"):  # it came from another process
-            return self._embed(self._data)
-        return np.array(self._task.embed(self.encoder_)["z"])
+        if not hasattr(self, "_task"):
+            with heard(False):
+                self._task = self._task_of(self.config_, self._data, embeds=True)
+        return self._task
 
     def _check_fitted(self) -> None:
         check_is_fitted(self)
@@ -170,6 +178,37 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 f"{of} must have the {self.n_features_in_} features of those that trained, found "
                 f"{found}; give the same columns"
             )
+
+    def mixtures(self, data: Any = None) -> "pd.DataFrame":
+        """What is mixed into what: a row per anchor and partner, of each anchor by falling weight.
+
+        Columns are `anchor`, `own_weight`, `partners` (how many the anchor has), `partner`,
+        `weight` and, on graphs, `cosine` of the embeddings, and classes where known. Anchors are
+        some at most: nodes and graphs of up to 2,000 nodes, images of one batch, drawn by the seed.
+
+        Args:
+          data: as `transform` takes them; None: those of the training.
+
+        Raises:
+          NotFittedError: before `fit`.
+          InputError: nothing is mixed.
+        """
+        self._check_fitted()
+        with heard(False):
+            if data is None:
+                task = self._own_task()
+            else:
+                data = self._read(data, fitted=True)[0]
+                self._check_data(data)
+                task = self._task_of(self.config_, data, embeds=True)
+            found = self._mixtures(task)
+        if isinstance(found, str):
+            raise InputError(f"mixtures need embeddings that are mixed, found none: {found}")
+        return found
+
+    @abstractmethod
+    def _mixtures(self, task: Any) -> "pd.DataFrame | str":
+        """`mixtures` of a task's data, or why there are none."""
 
     def untrained(self) -> Self:
         """The same before training: random-initialised by the seed, with the same data's scaling.

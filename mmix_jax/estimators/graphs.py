@@ -1,6 +1,7 @@
 """The estimator of graphs."""
 
-from typing import Any, Self
+import sys
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -9,8 +10,13 @@ from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
 from mmix_jax.experiments.graphs.config import GRAPH_VARIANTS, GraphConfig
+from mmix_jax.experiments.graphs.figures import found_mixtures
 from mmix_jax.experiments.graphs.task import GraphTask, task_of
 from mmix_jax.graphs.types import make_graph
+from mmix_jax.report.mixtures import mixture_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class GraphEmbedder(Embedder):
@@ -80,6 +86,10 @@ class GraphEmbedder(Embedder):
 
     def _check_data(self, data: GraphDataset) -> None:
         self._check_width(data.graphs[0].x.shape[1], "graphs")
+
+    def _mixtures(self, task: GraphTask) -> "pd.DataFrame | str":
+        found = found_mixtures(task.as_trained(self.encoder_), self.encoder_)
+        return found if isinstance(found, str) else mixture_frame(found, sys.maxsize)
 
     @property
     def _n_features_out(self) -> int:

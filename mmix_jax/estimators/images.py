@@ -1,6 +1,6 @@
 """The estimator of images."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -9,8 +9,14 @@ from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
+from mmix_jax.experiments.figures import nothing_mixed
 from mmix_jax.experiments.images.config import IMAGE_VARIANTS, OWN_IMAGES, ImageConfig
+from mmix_jax.experiments.images.figures import weights_of
+from mmix_jax.experiments.images.scores import variables_of
 from mmix_jax.experiments.images.task import ImageTask, task_of, task_to_embed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ImageEmbedder(Embedder):
@@ -101,6 +107,27 @@ class ImageEmbedder(Embedder):
                 f"images must have the shape {known} of those that trained, found "
                 f"{data.train.shape[1:]}; resize them"
             )
+
+    def _mixtures(self, task: ImageTask) -> "pd.DataFrame | str":
+        import pandas as pd
+
+        encoder, inputs = self.encoder_, task.inputs.as_trained(self.encoder_.progress)
+        rows, weights, own = weights_of(inputs, variables_of(encoder.state), encoder.seed)
+        anchors, partners = np.nonzero(weights)
+        if not anchors.size:
+            return nothing_mixed(self.config_, len(rows))
+        values = weights[anchors, partners]
+        order = np.lexsort((-values, rows[anchors]))
+        anchors, partners, values = anchors[order], partners[order], values[order]
+        return pd.DataFrame(
+            {
+                "anchor": rows[anchors],
+                "own_weight": own[anchors],
+                "partners": np.count_nonzero(weights, axis=1)[anchors],
+                "partner": rows[partners],
+                "weight": values,
+            }
+        )
 
     @property
     def _num_inputs(self) -> int:

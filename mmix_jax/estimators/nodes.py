@@ -1,7 +1,8 @@
 """The estimator of nodes."""
 
+import sys
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -10,9 +11,14 @@ from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
 from mmix_jax.experiments.nodes.config import OWN_GRAPH, VARIANTS, NodeConfig
+from mmix_jax.experiments.nodes.figures import found_mixtures
 from mmix_jax.experiments.nodes.remembered import as_remembered
 from mmix_jax.experiments.nodes.task import NodeTask, task_of
 from mmix_jax.graphs.types import make_graph
+from mmix_jax.report.mixtures import mixture_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
@@ -124,6 +130,10 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
         # Columns with names are found by them, and what is missing is told.
         if data.feature_names is None or not hasattr(self, "feature_names_in_"):
             self._check_width(data.graph.x.shape[1], "a graph")
+
+    def _mixtures(self, task: NodeTask) -> "pd.DataFrame | str":
+        found = found_mixtures(task.as_trained(self.encoder_), self.encoder_)
+        return found if isinstance(found, str) else mixture_frame(found, sys.maxsize)
 
     @property
     def _n_features_out(self) -> int:

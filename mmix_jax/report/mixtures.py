@@ -1,11 +1,14 @@
 """What was mixed into what, as a table: every partner with its weight, and an excerpt to read."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mmix_jax.report.tables import align
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_PARTNERS = 20  # of an anchor, in the table
 _EXCERPT_ANCHORS, _EXCERPT_PARTNERS = 8, 8
@@ -41,8 +44,8 @@ class Mixtures(NamedTuple):
         )
 
 
-def mixture_csv(mixtures: Mixtures) -> str:
-    """A line per anchor and partner, of each anchor at most its 20 strongest.
+def mixture_frame(mixtures: Mixtures, max_partners: int = MAX_PARTNERS) -> "pd.DataFrame":
+    """A row per anchor and partner, of each anchor at most its strongest.
 
     Columns: graph, graph_class (in sets of graphs), anchor, anchor_class, own_weight, partners
     (how many the anchor has), partner, partner_class, weight, cosine; classes where known.
@@ -51,7 +54,7 @@ def mixture_csv(mixtures: Mixtures) -> str:
 
     found = mixtures.by_weight()
     counts, rank = _counts_and_ranks(found.anchors)
-    kept = np.flatnonzero(rank < MAX_PARTNERS)
+    kept = np.flatnonzero(rank < max_partners)
     anchors, partners = found.anchors[kept], found.partners[kept]
     columns: dict[str, Any] = {}
     if found.graphs is not None:
@@ -68,7 +71,13 @@ def mixture_csv(mixtures: Mixtures) -> str:
     if by_node is not None:
         columns["partner_class"] = by_node[partners]
     columns["weight"], columns["cosine"] = found.weights[kept], found.cosines[kept]
-    return pd.DataFrame(columns).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return pd.DataFrame(columns)
+
+
+def mixture_csv(mixtures: Mixtures) -> str:
+    """`mixture_frame` as text, of each anchor at most its 20 strongest partners."""
+    frame = mixture_frame(mixtures)
+    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def mixture_text(mixtures: Mixtures, csv_name: str) -> str:

@@ -47,9 +47,7 @@ def test_pickled_it_embeds_bitwise_alike(of, fitted):
 
 def test_a_loaded_one_has_not_the_data_of_its_training(fitted, tmp_path):
     loaded = NodeEmbedder.load(fitted[NodeEmbedder].save(tmp_path / "model"))
-    with pytest.raises(
-        ValueError, match=r"has not the data of its training.*hand them to transform"
-    ):
+    with pytest.raises(ValueError, match=r"has not the data of its training.*hand them over"):
         loaded.transform()
 
 

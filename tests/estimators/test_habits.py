@@ -191,6 +191,45 @@ def test_all_devices_give_the_numbers_of_one(nodes):
     np.testing.assert_allclose(several.transform(), nodes.transform(), rtol=1e-3, atol=1e-4)
 
 
+def test_what_is_mixed_into_what(nodes):
+    found = nodes.mixtures()
+    assert list(found.columns) == [
+        "anchor", "own_weight", "partners", "partner", "weight", "cosine",
+    ]  # fmt: skip
+    sums = found.groupby("anchor").agg(
+        {"weight": "sum", "own_weight": "first", "partners": "first"}
+    )
+    np.testing.assert_allclose(sums["weight"] + sums["own_weight"], 1, rtol=1e-5)
+    assert (found["anchor"].value_counts().sort_index() == sums["partners"]).all()
+    adjacency, _ = made.node_graph()
+    joined = (adjacency + adjacency.T) > 0
+    assert joined[found["anchor"], found["partner"]].all()
+    assert len(found) == (joined & ~np.eye(small.N, dtype=bool)).sum()
+    few = nodes.mixtures(made.node_graph(9))
+    assert set(few["anchor"]) <= set(range(9))
+
+
+def test_mixtures_of_images_and_graphs():
+    images = made.images(threshold=-1.0).fit(small_images.pixels())
+    found = images.mixtures()
+    assert found["anchor"].nunique() == 8  # a batch
+    sums = found.groupby("anchor")["weight"].sum()
+    np.testing.assert_allclose(sums, 0.8, rtol=1e-4)
+    found = made.graphs(mixing="mo").fit(made.some_graphs()).mixtures()
+    assert {"graph", "anchor", "partner", "weight", "cosine"} <= set(found.columns)
+    with pytest.raises(ValueError, match="found none: none of 30 embeddings was mixed"):
+        made.nodes(mixing="none").fit(made.node_graph()).mixtures()
+
+
+def test_untrained_is_the_encoder_before_training(nodes):
+    before = nodes.untrained()
+    z = before.transform()
+    assert before.n_iter_ == 0 and before.history_ == []
+    assert np.abs(z - nodes.transform()).max() > 1e-4
+    again = made.nodes(mixing="mo", num_steps=1).fit(made.node_graph()).untrained()
+    np.testing.assert_array_equal(again.transform(), z)  # whatever the training was
+
+
 def test_a_data_set_keeps_its_labels_and_split():
     parts = small.arrays()
     masks = {name: parts[name] for name in ("train_mask", "val_mask", "test_mask")}

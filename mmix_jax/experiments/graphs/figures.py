@@ -18,7 +18,13 @@ _views = jax.jit(mvgrl_graphs.plain_views, static_argnums=0)
 
 
 def mixtures_of(task: "GraphTask", encoder: Encoder) -> Files | str:
-    """Tables of what is mixed into the nodes of some graphs of a batch, without augmentation.
+    """The files of `found_mixtures`, or why there are none."""
+    found = found_mixtures(task, encoder)
+    return found if isinstance(found, str) else mixture_tables(found)
+
+
+def found_mixtures(task: "GraphTask", encoder: Encoder) -> Mixtures | str:
+    """What is mixed into the nodes of some graphs of a batch, without augmentation.
 
     Graphs are drawn by seed until they have 2,000 nodes; one graph at least.
     """
@@ -44,15 +50,13 @@ def mixtures_of(task: "GraphTask", encoder: Encoder) -> Files | str:
     graphs = np.searchsorted(task.union.first_node, nodes, side="right") - 1
     dataset, z = task.dataset, np.asarray(views.z_a)
     classes = names_of_labels(dataset)
-    return mixture_tables(
-        Mixtures(
-            *(anchors, partners, weights, cosines(z, anchors, partners)),
-            own=np.asarray(views.self_weights),
-            names=nodes - task.union.first_node[graphs],
-            classes=None if classes is None else classes[graphs].astype(str),
-            graphs=graphs if dataset.ids is None else dataset.ids[graphs],
-            num_anchors=int(shown.sum()),
-        )
+    return Mixtures(
+        *(anchors, partners, weights, cosines(z, anchors, partners)),
+        own=np.asarray(views.self_weights),
+        names=nodes - task.union.first_node[graphs],
+        classes=None if classes is None else classes[graphs].astype(str),
+        graphs=graphs if dataset.ids is None else dataset.ids[graphs],
+        num_anchors=int(shown.sum()),
     )
 
 

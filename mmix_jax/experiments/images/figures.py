@@ -44,18 +44,14 @@ def draw_mixtures(inputs: ImageInputs, variables: Any, seed: int) -> Files | str
     return {MIXTURES: mixture_images(dataset.train[rows], mixtures, names=names)}
 
 
-def mixtures_of(
+def weights_of(
     inputs: ImageInputs, variables: Any, seed: int
-) -> tuple[np.ndarray, list[tuple[int, float, np.ndarray, np.ndarray]]]:
-    """Images of a batch, drawn by seed, and what training would mix into some of them.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images of a batch [B], drawn by seed, and what training would mix: weights [B, B] of others,
+    and the own ones [B].
 
     The batch has the run's size, at most 4,096 or all images, and is augmented and normalised as in
     training.
-
-    Returns:
-      Rows of the training images [B], and of up to eight anchors: (place in the batch, own weight,
-      partners' places [P], their weights [P]). Of every class one before any has two, those with
-      most partners first, of equal ones the first. Anchors without a partner are none.
     """
     num_images = len(inputs.dataset.train)
     size = min(inputs.config.batch_size, _MAX_BATCH, num_images)
@@ -64,7 +60,21 @@ def mixtures_of(
     mixture = _mix(inputs.settings, variables, inputs.tables.images[rows], key)
     weights = np.array(mixture.weights)
     np.fill_diagonal(weights, 0.0)
-    own, partners = np.asarray(mixture.self_weights), np.sum(weights > 0, axis=1)
+    return rows, weights, np.asarray(mixture.self_weights)
+
+
+def mixtures_of(
+    inputs: ImageInputs, variables: Any, seed: int
+) -> tuple[np.ndarray, list[tuple[int, float, np.ndarray, np.ndarray]]]:
+    """Images of the batch of `weights_of`, and what training would mix into some of them.
+
+    Returns:
+      Rows of the training images [B], and of up to eight anchors: (place in the batch, own weight,
+      partners' places [P], their weights [P]). Of every class one before any has two, those with
+      most partners first, of equal ones the first. Anchors without a partner are none.
+    """
+    rows, weights, own = weights_of(inputs, variables, seed)
+    num_images, partners = len(inputs.dataset.train), np.sum(weights > 0, axis=1)
     anchors = np.argsort(-partners, kind="stable")
     anchors = anchors[partners[anchors] > 0]
     known = inputs.dataset.train_labels

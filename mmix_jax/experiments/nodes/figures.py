@@ -42,7 +42,13 @@ def points_of(task: "NodeTask", encoder: Encoder) -> Points | str:
 
 
 def mixtures_of(task: "NodeTask", encoder: Encoder) -> Files | str:
-    """Tables of what is mixed into at most 2,000 nodes, drawn by seed, without augmentation.
+    """The files of `found_mixtures`, or why there are none."""
+    found = found_mixtures(task, encoder)
+    return found if isinstance(found, str) else mixture_tables(found)
+
+
+def found_mixtures(task: "NodeTask", encoder: Encoder) -> Mixtures | str:
+    """What is mixed into at most 2,000 nodes, drawn by seed, without augmentation.
 
     Candidates `wp` are all neighbours of a node; `op` and `all` are the others of a batch of the
     run's size, at most 4,096 nodes.
@@ -75,14 +81,12 @@ def mixtures_of(task: "NodeTask", encoder: Encoder) -> Files | str:
     seen = training_nodes(task.dataset)
     nodes = rows if seen is None else np.flatnonzero(seen)[rows]
     classes = _class_words(task.dataset)
-    return mixture_tables(
-        Mixtures(
-            *(anchors, partners, weights, cosines(z, anchors, partners), own),
-            names=nodes if task.dataset.ids is None else task.dataset.ids[nodes],
-            classes=None if classes is None else classes[nodes],
-            graphs=None,
-            num_anchors=size,
-        )
+    return Mixtures(
+        *(anchors, partners, weights, cosines(z, anchors, partners), own),
+        names=nodes if task.dataset.ids is None else task.dataset.ids[nodes],
+        classes=None if classes is None else classes[nodes],
+        graphs=None,
+        num_anchors=size,
     )
 
 
