@@ -1,4 +1,4 @@
-"""scikit-learn's digits as images: needs no files, trains on a CPU in a minute.
+"""scikit-learn's digits as images: needs no files, trains on a CPU in one to two minutes.
 
 Settings chosen without mixing, on 300 held-out training images (README, "What was tried").
 """

@@ -45,8 +45,8 @@ def test_two_seeds_have_none():
 
 def test_seeds_are_paired_by_their_numbers():
     rows = [
-        result([0.9, 0.5, 0.7], seeds=[2, 0, 1]),
-        result([0.4, 0.6, 0.8], seeds=[0, 1, 2], trained=False),
+        result([0.5, 0.7, 0.9], seeds=[0, 1, 2]),
+        result([0.8, 0.4, 0.6], seeds=[2, 0, 1], trained=False),
     ]
     assert "+10.0 accuracy % [+10.0, +10.0] (n = 3" in training_sentence(rows, "mean")
 

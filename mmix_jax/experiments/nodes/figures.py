@@ -32,8 +32,10 @@ _MAX_BATCH = 4096  # larger ones stream their weights in training; here they are
 def points_of(task: "NodeTask", encoder: Encoder) -> Points | str:
     """The headline's z of labelled nodes, or why there are none."""
     dataset, name = task.dataset, task.config.representation
-    if dataset.labels is None or not single_label(dataset):
-        return "found no nodes of one class each"
+    if dataset.labels is None:
+        return "found no labels"
+    if not single_label(dataset):
+        return "nodes have several labels each, and a point has one colour"
     nodes = some_points(dataset.labels, encoder.seed)
     key = keys_of(encoder.seed)[2]
     representations, _ = task.represent(encoder.state.params, key, nodes, names=(name,))
