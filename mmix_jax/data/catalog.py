@@ -26,7 +26,7 @@ def load_nodes(
     split: str = "default",
     split_seed: int = 0,
     synthetic: "SyntheticGraph | None" = None,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
     skip_columns: str | Sequence[str] = (),
 ) -> NodeDataset:
@@ -46,6 +46,11 @@ def load_nodes(
 
     Raises:
       InputError: unknown name or split, or data that is missing, damaged or badly formed.
+
+    Example:
+      >>> from mmix_jax.data import load_nodes
+      >>> load_nodes("digits_graph").graph.num_nodes
+      1797
     """
     if name not in NODE_LOADERS:
         raise InputError(
@@ -85,6 +90,14 @@ def load_graphs(
 
     Raises:
       InputError: unknown name or features, or data that is missing, damaged or badly formed.
+
+    Example:
+      >>> from mmix_jax.data import load_graphs
+      >>> try:
+      ...     load_graphs("cora")
+      ... except ValueError as error:
+      ...     print(str(error).partition(",")[0])
+      cora is one graph
     """
     if name in NODE_LOADERS:
         raise InputError(
@@ -114,6 +127,11 @@ def load_images(
 
     Raises:
       InputError: unknown name, or data that is missing, damaged or badly formed.
+
+    Example:
+      >>> from mmix_jax.data import load_images
+      >>> load_images("digits").train.shape
+      (1297, 8, 8, 1)
     """
     if name not in IMAGE_LOADERS:
         raise InputError(

@@ -30,7 +30,7 @@ def from_tables(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from a frame of nodes and one of edges; all faults are told at once.
@@ -105,7 +105,7 @@ def from_edges(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from a list of edges.

@@ -37,7 +37,7 @@ def from_scipy(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from an adjacency matrix, sparse or dense.
@@ -59,6 +59,14 @@ def from_scipy(
 
     Raises:
       ValueError: a part is not as described, or does not fit the others.
+
+    Example:
+      >>> import numpy as np
+      >>> from scipy import sparse
+      >>> from mmix_jax.data import from_scipy
+      >>> adjacency = sparse.csr_array(np.eye(3, k=1))
+      >>> from_scipy(adjacency, np.eye(3)).graph.num_edges
+      4
     """
     adjacency, x = _matrix_and_features(adjacency, x)
     special = by_meaning(masks or {})
@@ -79,7 +87,7 @@ def from_pyg(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from a PyTorch Geometric `Data` object, or anything with its attributes.
@@ -99,6 +107,14 @@ def from_pyg(
       ValueError: an attribute is missing or not as described.
 
     Attributes that mean nothing are named in a warning.
+
+    Example:
+      >>> from types import SimpleNamespace
+      >>> import numpy as np
+      >>> from mmix_jax.data import from_pyg
+      >>> data = SimpleNamespace(x=np.eye(3), edge_index=np.array([[0, 1], [1, 2]]))
+      >>> from_pyg(data).graph.num_nodes
+      3
     """
     own = ("x", "edge_index", "edge_weight")
     attributes = [key for key in _attributes(data) if key not in own]

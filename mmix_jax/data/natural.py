@@ -39,7 +39,7 @@ def node_dataset(
     split: Split | Mapping[str, ArrayLike] | None = None,
     *,
     name: str = "graph",
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
     skip_columns: str | Sequence[str] = (),
     known: Sequence[str] = (),

@@ -39,7 +39,7 @@ def from_networkx(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """A data set from a networkx graph; the nodes' names become its ids.
@@ -65,6 +65,15 @@ def from_networkx(
       ValueError: features are missing or of unequal length, or a part is not as described.
 
     Attributes that mean nothing are named in a warning.
+
+    Example:
+      >>> import networkx as nx
+      >>> from mmix_jax.data import from_networkx
+      >>> graph = nx.Graph([("ann", "bob"), ("bob", "cy")])
+      >>> nx.set_node_attributes(graph, {"ann": 30, "bob": 40, "cy": 50}, "age")
+      >>> dataset = from_networkx(graph, features=["age"])
+      >>> dataset.ids.tolist(), dataset.graph.x.tolist()
+      (['ann', 'bob', 'cy'], [[30.0], [40.0], [50.0]])
     """
     _check_networkx(graph)
     nodes = list(graph.nodes(data=True))
@@ -131,6 +140,13 @@ def from_networkx_graphs(
     Raises:
       ValueError: which graph, counted from 0, and what is wrong with it; or labels or ids do not
         fit the graphs.
+
+    Example:
+      >>> import networkx as nx
+      >>> from mmix_jax.data import from_networkx_graphs
+      >>> graphs = [nx.path_graph(3), nx.star_graph(3)]
+      >>> from_networkx_graphs(graphs, [0, 1], features=None).features
+      'degree'
     """
     graphs = list(graphs) if isinstance(graphs, Iterable) else [graphs]
     for graph in graphs:

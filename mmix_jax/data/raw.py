@@ -52,7 +52,7 @@ def check_raw(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
 ) -> NodeDataset:
     """Check all parts, join them, and log in one line what they are; masks are the public split.

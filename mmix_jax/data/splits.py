@@ -33,6 +33,13 @@ def random_split(
 
     Raises:
       ValueError: the parts would be empty or train on one class.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.data import random_split
+      >>> split = random_split(np.arange(100) % 2, seed=1)
+      >>> [part.size for part in split]
+      [10, 10, 80]
     """
     order = _shuffled(_labelled(labels), seed)
     num_train = max(1, int(order.size * train))
@@ -58,6 +65,13 @@ def stratified_split(
 
     Raises:
       ValueError: a class has fewer nodes than `per_class`, or a part would be empty.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.data import stratified_split
+      >>> split = stratified_split(np.arange(100) % 2, per_class=5, num_valid=20)
+      >>> [part.size for part in split]
+      [10, 20, 70]
     """
     order = _shuffled(_labelled(labels), seed)
     classes, counts = np.unique(labels[order], return_counts=True)

@@ -131,6 +131,14 @@ def make_graph_dataset(
 
     Raises:
       ValueError: no graph, differing numbers of features, labels or ids that do not fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.data import make_graph_dataset
+      >>> from mmix_jax.graphs import make_graph
+      >>> graphs = [make_graph(np.eye(2), [0], [1]), make_graph(np.ones((3, 2)), [], [])]
+      >>> make_graph_dataset("two", graphs, ["edge", "none"]).labels.tolist()
+      [0, 1]
     """
     graphs = tuple(graphs)
     if not graphs:
@@ -190,6 +198,12 @@ def make_image_dataset(
 
     Raises:
       ValueError: images of another kind or of two sizes, labels that do not fit.
+
+    Example:
+      >>> import numpy as np
+      >>> from mmix_jax.data import make_image_dataset
+      >>> make_image_dataset("black", np.zeros((4, 8, 8, 1), np.uint8)).mean
+      (0.0,)
     """
     _check_images(train, "training")
     if test is not None:

@@ -9,8 +9,8 @@ KINDS = ("ppr", "heat", "heat_elementwise")
 FORMS = ("features", "exact", "top_k", "epsilon")
 SAMPLERS = ("full", "nodes", "window")
 # In the place of features that a graph has not: where its nodes lie, which means nothing in another
-# graph, or the roles they play, which mean the same in every graph.
-STRUCTURES = ("positions", "roles")
+# graph, the roles they play, which mean the same in every graph, or both.
+STRUCTURES = ("both", "positions", "roles")
 
 
 @dataclass(frozen=True)

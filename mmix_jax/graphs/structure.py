@@ -28,7 +28,12 @@ def structural(graph: Graph, structure: str) -> np.ndarray:
     """
     if structure not in STRUCTURES:
         raise InputError(unknown("structure", structure, STRUCTURES))
-    return positions(graph) if structure == "positions" else roles(graph)
+    parts = []
+    if structure != "roles":
+        parts.append(positions(graph))
+    if structure != "positions":
+        parts.append(roles(graph))
+    return np.concatenate(parts, axis=1)
 
 
 def positions(graph: Graph, dimensions: int = _DIMENSIONS) -> np.ndarray:

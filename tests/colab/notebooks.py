@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import re
 
 import nbclient
 import nbformat
@@ -65,12 +66,21 @@ def check_figures(notebook, names: list[str]) -> None:
     assert all(len(pictures[0]) > 5_000 for pictures in drawn.values())
 
 
-def check_clean(path: pathlib.Path) -> None:
-    """Valid, without outputs, counts or addresses."""
+def check_stored(path: pathlib.Path) -> None:
+    """Valid, with the outputs of one run from top to bottom, without errors, addresses or paths."""
     notebook = read(path)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     code = [one for one in notebook.cells if one.cell_type == "code"]
-    assert [one.outputs for one in code] == [[]] * len(code)
-    assert {one.execution_count for one in code} == {None}
-    assert "://" not in path.read_text("utf-8")
+    assert [one.execution_count for one in code] == list(range(1, len(code) + 1))
+    outputs = [output for one in code for output in one.outputs]
+    assert {output.output_type for output in outputs} <= {
+        "stream",
+        "display_data",
+        "execute_result",
+    }
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    assert images(notebook)
+    text = path.read_text("utf-8")
+    assert "://" not in text
+    assert not re.search(r"[^\w.](/home/|/root/|/work/|/tmp/|/Users/)", text)

@@ -89,7 +89,7 @@ def test_numbers_name_nodes_whatever_their_type():
 def test_without_nodes_they_are_those_of_the_edges():
     found = tables(None, EDGES)
     assert found.ids.tolist() == NODES["id"].tolist()
-    assert found.structure == "positions"
+    assert found.structure == "both"
 
 
 def test_all_faults_are_told_at_once():

@@ -77,7 +77,7 @@ def test_every_form_of_a_graph(form):
     assert (found.name, found.own, found.split_given, found.structure) == ("graph", True, True, "")
 
 
-@pytest.mark.parametrize("structure", ["positions", "roles"])
+@pytest.mark.parametrize("structure", ["both", "positions", "roles"])
 @pytest.mark.parametrize("form", WITHOUT)
 def test_every_form_without_features(form, structure):
     found = node_dataset(WITHOUT[form], structure=structure)

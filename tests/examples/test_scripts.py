@@ -46,7 +46,7 @@ def compares(out: str) -> None:
 def nearer_than_untrained(out: str) -> None:
     untrained, trained = (float(x) for x in re.findall(r"trained: a linked .* (\d+\.\d) %", out))
     assert trained > untrained > 60
-    assert "Enjolras: " in out and "features of structure (positions)" in out
+    assert "Enjolras: " in out and "features of structure (both)" in out
 
 
 def classifies(out: str) -> None:

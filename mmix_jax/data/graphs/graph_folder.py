@@ -70,6 +70,18 @@ def read_graph_folder(
 
     Raises:
       InputError: in one line, which file and what is wrong with it.
+
+    Example:
+      >>> import pathlib
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from mmix_jax.data import read_graph_folder
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     for name in ("a", "b"):
+      ...         path = pathlib.Path(folder) / f"{name}.npz"
+      ...         np.savez(path, x=np.eye(2), edge_index=[[0], [1]])
+      ...     read_graph_folder(folder).ids.tolist()
+      ['a', 'b']
     """
     folder = user_path(path, "data_path")
     if features not in _FEATURES:

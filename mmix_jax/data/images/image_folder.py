@@ -57,6 +57,21 @@ def read_image_folder(path: str | os.PathLike, *, size: int = 32) -> ImageDatase
     Raises:
       InputError: there is no image, some are damaged, a class is empty, or the folders do not fit
         each other.
+
+    Example:
+      >>> import os
+      >>> import pathlib
+      >>> import tempfile
+      >>> from PIL import Image
+      >>> from mmix_jax.data import read_image_folder
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     os.environ["XDG_CACHE_HOME"] = folder  # resized images stay there
+      ...     for name in ("cat", "dog"):
+      ...         path = pathlib.Path(folder) / "pets" / name / "1.png"
+      ...         path.parent.mkdir(parents=True)
+      ...         Image.new("RGB", (40, 30)).save(path)
+      ...     read_image_folder(pathlib.Path(folder) / "pets").classes
+      ('cat', 'dog')
     """
     source = user_path(path, "data_path")
     if not isinstance(size, int) or size < 1:

@@ -33,7 +33,7 @@ def read_graph_file(
     split_seed: int = 0,
     undirected: bool = True,
     bag_of_words: bool = False,
-    structure: str = "positions",
+    structure: str = "both",
     missing: str = "refuse",
     skip_columns: str | Sequence[str] = (),
     known: Sequence[str] = (),
@@ -67,6 +67,17 @@ def read_graph_file(
 
     Raises:
       InputError: in one line, which file and what is wrong with it.
+
+    Example:
+      >>> import pathlib
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from mmix_jax.data import read_graph_file
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     path = pathlib.Path(folder) / "graph.npz"
+      ...     np.savez(path, x=np.eye(3), edge_index=[[0, 1], [1, 2]])
+      ...     read_graph_file(path).name
+      'graph'
     """
     path = user_path(path, "data_path")
     if not path.exists():

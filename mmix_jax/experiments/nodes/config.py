@@ -36,9 +36,9 @@ class NodeConfig(OnGraphs):
     num_classes: int = in_data(10, "… its classes.", within=POSITIVE)
     graph_seed: int = in_data(0, "… the seed of all that.", within=NOT_NEGATIVE)
     structure: str = in_data(
-        "positions",
-        "What your own graph has instead of features, if it has none: where its nodes lie in it, "
-        "or the roles they play, which mean the same in every graph.",
+        "both",
+        "What your own graph has instead of features, if it has none: positions of nodes in it, "
+        "roles, which mean the same in every graph, or both.",
         choices=STRUCTURES,
     )
     missing: str = in_data(

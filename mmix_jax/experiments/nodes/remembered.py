@@ -38,12 +38,16 @@ def as_remembered(dataset: NodeDataset, progress: Mapping[str, Any]) -> NodeData
       InputError: a column of numbers is missing, or the features are positions in another graph.
     """
     kept = progress.get(_STRUCTURE) or ["", ""]
-    if progress and dataset.structure and kept[0] != dataset.structure and _STRUCTURE in progress:
+    if dataset.structure and _STRUCTURE in progress and kept[0] != dataset.structure:
         raise InputError(
             f"features must be of the structure that trained, {kept[0]}, found "
             f"{dataset.structure}; set structure to {kept[0]}"
         )
-    if dataset.structure == "positions" == kept[0] and kept[1] != _digest(dataset.graph):
+    if (
+        dataset.structure == kept[0] != "roles"
+        and dataset.structure
+        and kept[1] != _digest(dataset.graph)
+    ):
         raise InputError(
             "positions belong to the graph that trained, found another graph; train with structure "
             "roles, or with features, to embed others"

@@ -70,7 +70,7 @@ def test_gaps_are_filled_by_the_training(kept):
 
 def test_positions_belong_to_one_graph():
     positions, roles = (
-        from_tables(None, EDGES, structure=structure) for structure in ("positions", "roles")
+        from_tables(None, EDGES, structure=structure) for structure in ("both", "roles")
     )
     assert as_remembered(positions, facts_of(positions)) is positions
     other = from_tables(None, FEW_EDGES)
@@ -78,7 +78,7 @@ def test_positions_belong_to_one_graph():
         as_remembered(other, facts_of(positions))
     few_roles = from_tables(None, FEW_EDGES, structure="roles")
     assert as_remembered(few_roles, facts_of(roles)) is few_roles
-    with pytest.raises(InputError, match="the structure that trained, roles, found positions"):
+    with pytest.raises(InputError, match="the structure that trained, roles, found both"):
         as_remembered(other, facts_of(roles))
 
 
