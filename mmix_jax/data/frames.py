@@ -36,10 +36,10 @@ def from_tables(
     """A data set from a frame of nodes and one of edges; all faults are told at once.
 
     Args:
-      nodes: a node a row. A column `id` names it, or else the index does. Columns by the names of
-        `names.NAMES` are label, masks or split; all others are features: numbers as they are, truth
-        values 0 and 1, texts and categories that repeat one column each. None: the nodes are those
-        of the edges, without features.
+      nodes: a node a row. A column `id` names it, or else the index, or the column that knows the
+        ends of all edges. Columns by the names of `names.NAMES` are label, masks or split; all
+        others are features: numbers as they are, truth values 0 and 1, texts and categories that
+        repeat one column each. None: the nodes are those of the edges, without features.
       edges: columns `source` and `target`, or what others call them, or else the first two; a
         column `weight` where edges have one.
       name: of the data set.
@@ -71,19 +71,20 @@ def from_tables(
             )
     faults: list[str] = []
     listed = _edges_of(edges, faults)
+    called = "the edges"
     if nodes is None:
         ids = list(dict.fromkeys(end for column in listed.columns[:2] for end in column.tolist()))
         names, raw = ids, RawGraph(None, [], [], num_nodes=len(ids))
         _log.info("%s: %d nodes, those that have an edge", listed.name, len(ids))
     else:
-        ids, called, rest = _ids_of(nodes)
+        ids, called, rest = _ids_of(nodes, {end for ends in listed.columns[:2] for end in ends})
         names = [_name(value) for value in ids]
         columns = [_column(nodes.iloc[:, i]) for i in rest]
         places = [f"row {row!r}" for row in nodes.index.tolist()]
         table = Table("nodes", [str(nodes.columns[i]) for i in rest], columns, places)
         reading = reading_of(missing, skip_columns, known)
         raw = nodes_of(table, names, called, reading, faults)
-    senders, receivers, weights = edges_of(listed, names, faults)
+    senders, receivers, weights = edges_of(listed, names, faults, called)
     if faults:
         raise ValueError(all_of(faults))
     raw = raw._replace(
@@ -223,15 +224,23 @@ def _edges_of(edges: pd.DataFrame, faults: list[str]) -> Table:
     return Table("edges", list(ENDS)[: len(places)], columns, rows)
 
 
-def _ids_of(nodes: pd.DataFrame) -> tuple[list[Hashable], str, list[int]]:
-    """Names of the nodes, where they stand, and the places of all other columns."""
+def _ids_of(nodes: pd.DataFrame, ends: set[str]) -> tuple[list[Hashable], str, list[int]]:
+    """Names of the nodes, where they stand, and the places of all other columns.
+
+    A column called as ids are, else the index or else the first column that knows all ends of the
+    edges, else the index.
+    """
     titles = [str(column) for column in nodes.columns]
     own, index = id_column(titles)
     rest = [i for i in range(len(titles)) if i not in (own, *index)]
     if index:
         _log.info("nodes: %r left out as row numbers", titles[index[0]])
+    if own is None and not ends <= set(map(_name, nodes.index.tolist())):
+        knows = (i for i in rest if ends <= set(map(_name, nodes.iloc[:, i].tolist())))
+        own = next(knows, None)
     if own is None:
         return nodes.index.tolist(), "the index", rest
+    rest = [i for i in rest if i != own]
     return nodes.iloc[:, own].tolist(), repr(titles[own]), rest
 
 

@@ -180,7 +180,7 @@ def _name_faults(names: Sequence[str], table: Table, called: str) -> list[str]:
 
 
 def edges_of(
-    table: Table, names: Sequence[str], faults: list[str]
+    table: Table, names: Sequence[str], faults: list[str], called: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Senders, receivers and weights (None: there are none) of columns source, target, weight."""
     number = {name: node for node, name in enumerate(names)}
@@ -193,7 +193,10 @@ def edges_of(
         unknown.sort(key=lambda found: found[0])
         few = ", ".join(f"{cell!r} on {table.places[row]}" for row, cell in unknown[:_SHOWN])
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        faults.append(f"edges must join known nodes, found {few}{more}; add them to the nodes")
+        faults.append(
+            f"edges must join known nodes, found {few}{more}; add them to the nodes (named by "
+            f"{called})"
+        )
     weights = None
     if len(table.columns) == 3:
         weights = _weights(table, faults)

@@ -50,8 +50,21 @@ def test_frames_are_read_as_their_files_are(tmp_path):
         lambda n: n.assign(member=n["member"].map({True: "yes", False: "no"})),
         lambda n: n.rename(columns={"class": "Label", "id": "node_id"}),
         lambda n: n.reset_index(),
+        lambda n: n.rename(columns={"id": "user_id"})[
+            ["age", "user_id", "city", "member", "class"]
+        ],
     ],
-    ids=["index", "Int64", "category", "string", "boolean", "words", "names", "row numbers"],
+    ids=[
+        "index",
+        "Int64",
+        "category",
+        "string",
+        "boolean",
+        "words",
+        "names",
+        "row numbers",
+        "unknown id",
+    ],
 )
 def test_types_and_names_of_columns_do_not_matter(change):
     plain, mine = tables(NODES, EDGES), tables(change(NODES.copy()), EDGES)

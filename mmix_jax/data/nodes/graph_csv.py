@@ -88,10 +88,11 @@ def read_csv_graph(edges: Path, reading: Reading = PLAINLY) -> RawGraph:
         raw = _read_array(array)
         rows = np.asarray(raw.x)
         names = [str(node) for node in range(len(rows) if rows.ndim else 0)]
+        called = "rows of nodes.npy, from 0"
     else:
         named = {cell for row in listed.rows for cell in row[:2]}
-        raw, names = _nodes(_read_table(table, faults), named, reading, faults)
-    senders, receivers, weights = _edges(listed, names, faults)
+        raw, names, called = _nodes(_read_table(table, faults), named, reading, faults)
+    senders, receivers, weights = _edges(listed, names, called, faults)
     if faults:
         raise InputError(all_of(faults))
     return raw._replace(senders=senders, receivers=receivers, edge_weight=weights)
@@ -146,8 +147,9 @@ def _read_table(path: Path, faults: list[str]) -> Cells:
 
 def _nodes(
     table: Cells, named: set[str], reading: Reading, faults: list[str]
-) -> tuple[RawGraph, list[str]]:
-    """Everything but the edges, and the names of the nodes, among them perhaps `named`."""
+) -> tuple[RawGraph, list[str], str]:
+    """Everything but the edges, the names of the nodes, among them perhaps `named`, and where these
+    stand."""
     header = _header_of_nodes(table, named)
     body = table if header is None else table.below()
     if not body.rows:
@@ -162,11 +164,11 @@ def _nodes(
     rest = [i for i in range(len(titles)) if i not in (own, *index)]
     columns = body.named(table.file, [titles[i] for i in rest], rest)
     raw = nodes_of(columns, names, repr(titles[own]), reading, faults)
-    return raw._replace(ids=np.array(names, str)), names
+    return raw._replace(ids=np.array(names, str)), names, f"column {titles[own]!r}"
 
 
 def _edges(
-    table: Cells, names: Sequence[str], faults: list[str]
+    table: Cells, names: Sequence[str], called: str, faults: list[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Senders, receivers and weights (None: the table has none)."""
     nothing = np.zeros(0, np.int64)
@@ -178,7 +180,7 @@ def _edges(
         faults.append(str(error))
         return nothing, nothing, None
     titles = list(ENDS)[: len(places)]
-    return edges_of(body.named(table.file, titles, places), names, faults)
+    return edges_of(body.named(table.file, titles, places), names, faults, called)
 
 
 def _header_of_nodes(table: Cells, named: set[str]) -> list[str] | None:
