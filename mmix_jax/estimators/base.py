@@ -2,8 +2,9 @@
 
 import copy
 import inspect
+import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.notes import heard
+from mmix_jax.estimators.seen import check_seen
 from mmix_jax.estimators.settings import (
     config_of,
     described,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MIXING = "mixing/"
+_log = logging.getLogger(__name__)
 
 
 class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -91,6 +94,10 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """The task of a config on data as `_read` gives them; one that only embeds is cheaper."""
 
     @abstractmethod
+    def _seen(self, data: Any) -> Sequence[np.ndarray]:
+        """What of the data training sees."""
+
+    @abstractmethod
     def _learn(self, data: Any) -> None:
         """Set the fitted attributes that tell of the data."""
 
@@ -120,7 +127,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         data, read = self._read(*given)
         with heard(self.verbose) as notes:
             task = self._task_of(config, data, embeds=False)
-            pretrained = self._pretrain(task)
+            pretrained = self._pretrain(task, data)
         self.config_, self.encoder_ = config, pretrained.encoder
         self.n_iter_ = int(pretrained.state.step)
         self.history_ = pretrained.history
@@ -129,14 +136,15 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._learn(data)
         return self
 
-    def _pretrain(self, task: Task) -> Pretrained:
+    def _pretrain(self, task: Task, data: Any) -> Pretrained:
         if self.workdir is None:
             return pretrain(task, show=bool(self.verbose))
         workdir = user_path(self.workdir, "workdir")
         records.check_record(getattr(task, "asked", task.config), workdir, mode="train")
         with locked(workdir), stopping() as asked:
+            check_seen(self._seen(data), workdir)
             try:
-                return pretrain(
+                found = pretrain(
                     task, workdir=workdir, interrupted=lambda: bool(asked), show=bool(self.verbose)
                 )
             except Interrupted as stop:
@@ -144,6 +152,9 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                     f"interrupted after step {stop.step}, a checkpoint was saved in {workdir}; "
                     "fit again to go on"
                 ) from stop
+        if not found.ran:
+            _log.info("training: had been finished in %s, so no step was taken", workdir)
+        return found
 
     def _embed(self, data: Any) -> np.ndarray:
         """Embeddings of data as `_read` gives them."""

@@ -81,6 +81,9 @@ class GraphEmbedder(Embedder):
         data = make_graph_dataset(self._name, [make_graph(x, [0], [1])])
         return task_of(self.config_, data)
 
+    def _seen(self, data: GraphDataset) -> list[np.ndarray]:
+        return [part for graph in data.graphs for part in graph]
+
     def _learn(self, data: GraphDataset) -> None:
         self.n_features_in_ = data.graphs[0].x.shape[1]
 

@@ -87,6 +87,9 @@ class ImageEmbedder(Embedder):
         data = make_image_dataset(self._name, np.zeros((2, 8, 8, num_features), np.uint8))
         return task_to_embed(self.config_, data)
 
+    def _seen(self, data: ImageDataset) -> list[np.ndarray]:
+        return [data.train]
+
     def _learn(self, data: ImageDataset) -> None:
         self.image_shape_ = data.train.shape[1:]
         self.n_features_in_ = int(np.prod(self.image_shape_))

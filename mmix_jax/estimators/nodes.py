@@ -112,6 +112,15 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
         data = make_dataset(self._name, make_graph(x, [0], [1]), None)
         return task_of(self.config_, data)
 
+    def _seen(self, data: NodeDataset) -> list[np.ndarray]:
+        graph = data.graph
+        # Features of structure hang on the edges, up to rounding: their shape will do.
+        x = np.array(graph.x.shape) if data.structure else graph.x
+        parts = [x, *graph[1:]]
+        if data.labels is not None and data.split is not None:
+            parts += [data.labels, *data.split]
+        return parts
+
     def _learn(self, data: NodeDataset) -> None:
         self.n_features_in_ = data.graph.x.shape[1]
         self._name_features(data.feature_names)

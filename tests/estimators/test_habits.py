@@ -186,6 +186,20 @@ def test_a_workdir_of_other_settings_is_refused(tmp_path):
         made.nodes(workdir=tmp_path / "run", width=4).fit(made.node_graph())
 
 
+def test_a_workdir_of_other_data_is_refused(tmp_path):
+    adjacency, x = made.node_graph()
+    first = made.nodes(workdir=tmp_path / "run").fit((adjacency, x))
+    for other in ((adjacency, x[:, ::-1]), (np.roll(adjacency, 1, (0, 1)), x)):
+        with pytest.raises(ValueError, match="belongs to the data of one training, found others"):
+            sklearn.clone(first).fit(other)
+    again = sklearn.clone(first).fit((adjacency, x))
+    np.testing.assert_array_equal(again.transform(), first.transform())
+    assert any("had been finished in" in note for note in again.notes_)
+    (tmp_path / "run" / "data.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"data.json must be a JSON object"):
+        sklearn.clone(first).fit((adjacency, x))
+
+
 def test_all_devices_give_the_numbers_of_one(nodes):
     several = made.nodes(mixing="mo", num_devices=4).fit(made.node_graph())
     np.testing.assert_allclose(several.transform(), nodes.transform(), rtol=1e-3, atol=1e-4)

@@ -12,13 +12,14 @@ from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Graph
 
-_NAMES, _FILL, _STRUCTURE = "feature_names", "fill", "structure"
+_NAMES, _FILL, _STRUCTURE, _WORDS = "feature_names", "fill", "structure", "bag_of_words"
 _log = logging.getLogger(__name__)
 
 
 def facts_of(dataset: NodeDataset) -> dict[str, Any]:
-    """Names of the features, what fills their gaps, and which structure they are: JSON."""
-    facts: dict[str, Any] = {}
+    """Names of the features, what fills their gaps, which structure they are ("" of none) and
+    whether they are counts of words: JSON."""
+    facts: dict[str, Any] = {_STRUCTURE: ["", ""], _WORDS: dataset.bag_of_words}
     if dataset.feature_names is not None:
         facts[_NAMES] = list(dataset.feature_names)
     if dataset.gaps is not None:
@@ -32,26 +33,25 @@ def as_remembered(dataset: NodeDataset, progress: Mapping[str, Any]) -> NodeData
     """A data set with the columns that a training had, its gaps filled as there.
 
     Columns go by their names; a category that the training did not know has no column, one that is
-    missing has a column of zeros, and either is said.
+    missing has a column of zeros, and either is said. Counts of words are what were such there.
 
     Raises:
-      InputError: a column of numbers is missing, or the features are positions in another graph.
+      InputError: a column of numbers is missing, features stand against structure, or are positions
+        in another graph.
     """
     kept = progress.get(_STRUCTURE) or ["", ""]
-    if dataset.structure and _STRUCTURE in progress and kept[0] != dataset.structure:
-        raise InputError(
-            f"features must be of the structure that trained, {kept[0]}, found "
-            f"{dataset.structure}; set structure to {kept[0]}"
-        )
-    if (
-        dataset.structure == kept[0] != "roles"
-        and dataset.structure
-        and kept[1] != _digest(dataset.graph)
-    ):
+    if _STRUCTURE in progress and kept[0] != dataset.structure:
+        raise InputError(_other_structure(kept[0], dataset.structure))
+    alone = dataset.structure in ("positions", "both")  # of one graph
+    if alone and dataset.structure == kept[0] and kept[1] != _digest(dataset.graph):
         raise InputError(
             "positions belong to the graph that trained, found another graph; train with structure "
             "roles, or with features, to embed others"
         )
+    words = progress.get(_WORDS, dataset.bag_of_words)
+    if words != dataset.bag_of_words:
+        _log.info("features: %scounts of words, as in training", "" if words else "no ")
+        dataset = dataset._replace(bag_of_words=words)
     names = progress.get(_NAMES)
     if names and dataset.feature_names is not None and tuple(names) != dataset.feature_names:
         dataset = _aligned(dataset, names)
@@ -59,6 +59,23 @@ def as_remembered(dataset: NodeDataset, progress: Mapping[str, Any]) -> NodeData
     if fill and dataset.gaps is not None and len(fill) == dataset.gaps.fill.size:
         dataset = _refilled(dataset, np.asarray(fill))
     return dataset
+
+
+def _other_structure(kept: str, found: str) -> str:
+    if not kept:
+        return (
+            "features must be those that trained, found none of the graph's own (structure "
+            f"{found} in their place); give them"
+        )
+    if not found:
+        return (
+            f"features must be of the structure that trained, {kept}, found the graph's own; leave "
+            "them out"
+        )
+    return (
+        f"features must be of the structure that trained, {kept}, found {found}; set structure to "
+        f"{kept}"
+    )
 
 
 def _aligned(dataset: NodeDataset, names: Sequence[str]) -> NodeDataset:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmix_jax.data import from_tables
+from mmix_jax.data import from_scipy, from_tables
 from mmix_jax.errors import InputError
 from mmix_jax.estimators import NodeEmbedder
 from mmix_jax.experiments.nodes.remembered import as_remembered, facts_of
@@ -80,6 +80,27 @@ def test_positions_belong_to_one_graph():
     assert as_remembered(few_roles, facts_of(roles)) is few_roles
     with pytest.raises(InputError, match="the structure that trained, roles, found both"):
         as_remembered(other, facts_of(roles))
+
+
+def test_features_do_not_stand_for_structure_nor_structure_for_features(kept):
+    bare = from_tables(None, EDGES, structure="roles")
+    with pytest.raises(InputError, match="those that trained, found none of the graph's own"):
+        as_remembered(bare, kept)
+    with pytest.raises(InputError, match="that trained, roles, found the graph's own; leave"):
+        as_remembered(tables(NODES), facts_of(bare))
+    older = {name: fact for name, fact in kept.items() if name != "structure"}
+    assert as_remembered(tables(NODES), older).structure == ""
+
+
+def test_words_are_divided_by_rows_as_in_training():
+    adjacency, x = made.node_graph()
+    words = from_scipy(adjacency, np.round(3 * np.abs(x)) + np.eye(*x.shape), bag_of_words=True)
+    model = made.nodes().fit(words)
+    own = model.transform()
+    np.testing.assert_array_equal(model.transform((adjacency, words.graph.x)), own)
+    plain = made.nodes().fit((adjacency, words.graph.x))
+    np.testing.assert_array_equal(plain.transform(words), plain.transform())
+    assert np.abs(plain.transform() - own).max() > 1e-3
 
 
 def test_the_estimator_and_the_program_agree_on_other_nodes(tmp_path):
