@@ -82,5 +82,7 @@ def test_positions_are_the_same_every_time():
 
 
 def test_another_word_is_refused():
-    with pytest.raises(InputError, match="unknown structure 'place'; expected one of: positions"):
+    with pytest.raises(
+        InputError, match="unknown structure 'place'; expected one of: both, positions"
+    ):
         structural(graph_of(GRAPHS["karate"]), "place")
