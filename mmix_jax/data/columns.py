@@ -137,9 +137,10 @@ def _texts(
         return Features(filled(numbers[:, None]), [name], [])
     lower = series.str.lower()
     found = set(lower.unique())
-    if any(found == words or (found < words and category is False) for words in _TRUTH):
-        truth = lower.isin(("true", "yes")).to_numpy(np.float64)
-        return Features(filled(truth[:, None]), [name], [f"{name} as 0 and 1"])
+    truth = any(found == words or (found < words and category is False) for words in _TRUTH)
+    if truth and not category:
+        ones = lower.isin(("true", "yes")).to_numpy(np.float64)
+        return Features(filled(ones[:, None]), [name], [f"{name} as 0 and 1"])
     dummies = pd.get_dummies(series)
     titles = [f"{name}={category}" for category in dummies.columns]
     return Features(

@@ -73,6 +73,7 @@ def from_tables(
     listed = _edges_of(edges, faults)
     called = "the edges"
     if nodes is None:
+        _check_ends(listed, faults)
         ids = list(dict.fromkeys(end for column in listed.columns[:2] for end in column.tolist()))
         names, raw = ids, RawGraph(None, [], [], num_nodes=len(ids))
         _log.info("%s: %d nodes, those that have an edge", listed.name, len(ids))
@@ -139,6 +140,10 @@ def from_edges(
     if nodes is None and (x is not None or num_nodes is not None):
         nodes = range(np.shape(x)[0] if x is not None else int(num_nodes or 0))
     elif nodes is None:
+        if blank := [row for row, pair in enumerate(ends) if not all(map(_name, pair))]:
+            raise ValueError(
+                f"edges must name both ends, found {ends[blank[0]]} in edge {blank[0]}; name them"
+            )
         nodes = list(dict.fromkeys(end for pair in ends for end in pair))
         _log.info("%s: %d nodes, those that have an edge", name, len(nodes))
     number = {_name(node): i for i, node in enumerate(nodes)}
@@ -222,6 +227,17 @@ def _edges_of(edges: pd.DataFrame, faults: list[str]) -> Table:
     columns += [np.array(edges.iloc[:, i].tolist(), object) for i in by_name["weight"]]
     rows = [f"row {row!r}" for row in edges.index.tolist()]
     return Table("edges", list(ENDS)[: len(places)], columns, rows)
+
+
+def _check_ends(edges: Table, faults: list[str]) -> None:
+    """A blank names no node, where the edges tell which there are."""
+    blank = [
+        place for column in edges.columns[:2]
+        for place, name in zip(edges.places, column.tolist(), strict=True) if not name
+    ]  # fmt: skip
+    if blank:
+        more = f" and {len(blank) - 1} more" if len(blank) > 1 else ""
+        faults.append(f"edges must name both ends, found a blank on {blank[0]}{more}; fill it in")
 
 
 def _ids_of(nodes: pd.DataFrame, ends: set[str]) -> tuple[list[Hashable], str, list[int]]:

@@ -194,7 +194,8 @@ def graph_dataset(
         path of a folder, see `graph_folder.read_graph_folder`.
       y: classes [M], see `labels.encode_classes`; those of the data give way to them.
       name: of the data set.
-      options: of the converter of one graph, or of `read_graph_folder`.
+      options: `features` ("auto", or "degree" in any case), `max_degree`, `undirected`, `weight`
+        and `ids` of graphs in memory, or those of `read_graph_folder`.
 
     Raises:
       ValueError: which graph, counted from 0, and what is wrong with it.
@@ -217,7 +218,7 @@ def graph_dataset(
 
 
 def _set_of(graphs: Any, name: str, options: dict[str, Any]) -> GraphDataset:
-    takes = ("max_degree", "undirected", "weight", "ids")
+    takes = ("features", "max_degree", "undirected", "weight", "ids")
     if unfit := [option for option in options if option not in takes]:
         raise ValueError(
             f"unknown option {unfit[0]!r} of graph_dataset; expected one of: {', '.join(takes)}"
@@ -231,13 +232,20 @@ def _set_of(graphs: Any, name: str, options: dict[str, Any]) -> GraphDataset:
         raise ValueError(
             f"graphs must be a list of graphs, or a path, found {type(graphs).__name__}; make one"
         )
-    how = {"undirected": True, "weight": "weight"} | options
+    how = {"undirected": True, "weight": "weight", "features": "auto"} | options
+    if how["features"] not in ("auto", "degree"):
+        raise ValueError(
+            f"unknown features {how['features']!r} of graphs in memory; expected one of: auto, "
+            "degree"
+        )
     made = []
     for i, graph in enumerate(graphs):
         try:
             made.append(_graph_of(graph, undirected=how["undirected"], weight=how["weight"]))
         except ValueError as error:
             raise ValueError(f"graph {i}: {error}") from error
+    if how["features"] == "degree":
+        made = [graph._replace(x=graph.x[:, :0]) for graph in made]
     bare = [i for i, graph in enumerate(made) if graph.num_nodes and not graph.x.shape[1]]
     width = next((g.x.shape[1] for g in made if g.num_nodes), 0)
     kind = "given"

@@ -130,7 +130,7 @@ def make_graph_dataset(
       ids: names of the graphs [M].
 
     Raises:
-      ValueError: no graph, differing numbers of features, labels or ids that do not fit.
+      ValueError: no graph, no node, differing numbers of features, labels or ids that do not fit.
 
     Example:
       >>> import numpy as np
@@ -143,6 +143,10 @@ def make_graph_dataset(
     graphs = tuple(graphs)
     if not graphs:
         raise ValueError("a set of graphs must have one or more, found none; name another source")
+    if not any(graph.num_nodes for graph in graphs):
+        raise ValueError(
+            f"a set of graphs must have a node, found none in all {len(graphs)}; leave it out"
+        )
     widths = sorted({graph.x.shape[1] for graph in graphs})
     if len(widths) > 1:
         raise ValueError(

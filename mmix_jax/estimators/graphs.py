@@ -24,7 +24,7 @@ class GraphEmbedder(Embedder):
 
     Graphs are a list of whatever `natural.graph_dataset` takes (networkx graphs, pairs `(adjacency,
     x)`, PyTorch Geometric `Data`, `Graph`), a `GraphDataset`, or the path of a folder. Without
-    features a node has its degree, one-hot.
+    features a node has its degree, one-hot, and with `features="degree"` in any case.
 
     Fitted attributes: `history_` (metrics of every evaluation), `mixing_` (the last statistics of
     mixing), `n_features_in_`, `n_iter_` (steps taken), `notes_` (what was read, scaled and chosen,
@@ -40,6 +40,9 @@ class GraphEmbedder(Embedder):
     """
 
     _of, _changed, _variants, _name = GraphConfig, {}, GRAPH_VARIANTS, "graphs"
+
+    features: str
+    max_degree: int
 
     def fit(self, graphs: Any, y: Any = None) -> Self:
         """Pretrain on M graphs.
@@ -71,7 +74,10 @@ class GraphEmbedder(Embedder):
 
     def _read(self, graphs: Any, *, fitted: bool = False) -> tuple[GraphDataset, list[str]]:
         with heard(self.verbose and not fitted) as notes:
-            return graph_dataset(graphs, name=self._name), notes
+            # What a program's data set calls its features says nothing of graphs at hand.
+            features = "auto" if fitted and self.features != "degree" else self.features
+            how = {"features": features, "max_degree": self.max_degree}
+            return graph_dataset(graphs, name=self._name, **how), notes
 
     def _task_of(self, config: Any, data: GraphDataset, *, embeds: bool) -> GraphTask:
         return task_of(config, data)

@@ -154,9 +154,17 @@ def test_a_known_category_need_not_repeat():
     assert found.feature_names == ("age", "city=Bern", "city=Lima", "member")
 
 
+def test_a_known_category_stays_one_where_its_texts_are_truth_values():
+    known = ["age", "city=maybe", "city=no", "city=yes"]
+    found = tables(NODES.assign(city=["yes", "no"] * 6), EDGES, known=known)
+    assert found.feature_names == ("age", "city=no", "city=yes", "member")
+    assert tables(NODES.assign(city=["yes", "no"] * 6), EDGES).feature_names[1] == "city"
+
+
 @pytest.mark.parametrize(
     ("nodes", "edges", "told"),
     [
+        (None, EDGES.replace("p3", None), "must name both ends, found a blank on row 3 and 1 more"),
         (NODES, NODES["id"], "edges must be a pandas frame, found Series"),
         ([1, 2], EDGES, "nodes must be a pandas frame, found list"),
         (NODES, EDGES[["source"]], "edges must have columns source and target, found source"),
@@ -166,7 +174,7 @@ def test_a_known_category_need_not_repeat():
         (NODES.assign(my_label=1).drop(columns="class"), EDGES, "must have a known name"),
         (NODES.rename(columns={"age": "city"}), EDGES, "must name every column once, found 'city'"),
     ],
-    ids=["series", "list", "one", "twice", "words", "blank", "label", "titles"],
+    ids=["blank end", "series", "list", "one", "twice", "words", "blank", "label", "titles"],
 )
 def test_wrong_frames_are_told(nodes, edges, told):
     with pytest.raises(ValueError, match=told):
@@ -203,13 +211,14 @@ def test_lists_of_edges(edges, options, ids):
     [
         ([("a",)], {}, "must be pairs .* found 1 entries"),
         ([("a", "b"), ("a", "b", 1)], {}, "found 2 and 3 entries"),
+        ([("a", "b"), ("a", None)], {}, r"must name both ends, found \['a', None\] in edge 1"),
         (np.ones((2, 7), int), {}, r"must be pairs, \[E, 2\], found shape \(2, 7\); transpose"),
         ([("a", "q")], {"nodes": ["a", "b"]}, "must join known nodes, found 'q' in edge 0"),
         ([(0, 4)], {"num_nodes": 4}, "found 4 in edge 0; add it to the nodes"),
         ([("a", "b")], {"nodes": ["a", "a"]}, "names of their own, found 2 nodes with 1 names"),
         ([], {}, "one node or more, found none"),
     ],
-    ids=["one", "mixed", "transposed", "unknown", "beyond", "twice", "none"],
+    ids=["one", "mixed", "blank", "transposed", "unknown", "beyond", "twice", "none"],
 )
 def test_what_are_no_edges_is_told(edges, options, told):
     with pytest.raises(ValueError, match=told):

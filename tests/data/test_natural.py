@@ -198,11 +198,12 @@ def test_a_set_stays_and_may_get_other_labels():
         (sparse.eye_array(3), "must be a list of them, found one"),
         (3, "must be a list of graphs, or a path, found int"),
         ([], "one or more, found none"),
+        ([nx.Graph()] * 2, "must have a node, found none in all 2"),
         ([FEW[0], 3], "graph 1: a graph must be a networkx graph"),
         ([FEW[0], np.zeros((3, 3))], "must all have features, or none, found none in graph 1"),
         ([FEW[0], (np.zeros((2, 2)), np.ones((2, 5)))], "the same number of features, found 2 and"),
     ],
-    ids=["one", "matrix", "number", "none", "mixed", "some", "widths"],
+    ids=["one", "matrix", "number", "none", "empty", "mixed", "some", "widths"],
 )
 def test_what_is_no_set_is_told(graphs, told):
     with pytest.raises(ValueError, match=told):

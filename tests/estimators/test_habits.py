@@ -3,6 +3,7 @@
 import logging
 import signal
 
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,6 +85,21 @@ def test_one_graph_and_one_image_are_embedded():
     )
     with pytest.raises(ValueError, match=r"must have the shape \(8, 8, 3\) .*found \(4, 8, 3\)"):
         images.transform(pixels[:, :4])
+
+
+def test_degrees_do_not_stand_for_features_of_the_same_number():
+    graphs = made.some_graphs()
+    with_x = [(nx.to_numpy_array(graph), np.eye(len(graph), 6)) for graph in graphs]
+    degrees, given = made.graphs(max_degree=5).fit(graphs), made.graphs(max_degree=5).fit(with_x)
+    assert degrees.n_features_in_ == given.n_features_in_ == 6
+    with pytest.raises(ValueError, match="found degrees, as these graphs have none; give them"):
+        given.transform(graphs)
+    with pytest.raises(ValueError, match="found others; leave them out: nodes had their degree"):
+        degrees.transform(with_x)
+    in_any_case = made.graphs(max_degree=5, features="degree").fit(with_x)
+    np.testing.assert_array_equal(in_any_case.transform(with_x), degrees.transform(graphs))
+    with pytest.raises(ValueError, match="unknown features 'labels' of graphs in memory"):
+        made.graphs(features="labels").fit(with_x)
 
 
 def test_labels_are_passed_over_by_graphs_and_images():

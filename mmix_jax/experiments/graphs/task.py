@@ -41,6 +41,7 @@ from mmix_jax.training.step import Optimization, TrainState, init_state, make_op
 _embed = jax.jit(mvgrl_graphs.embed, static_argnums=0)
 
 _log = logging.getLogger(__name__)
+_DEGREES = "degree_features"  # in a checkpoint: whether these trained
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ class GraphTask:
         return self.dataset.labels is not None
 
     @property
+    def has_degrees(self) -> bool:
+        """Whether features are degrees, for want of others."""
+        return self.dataset.features == "degree"
+
+    @property
     def optimization(self) -> Optimization:
         return Optimization(self.config.learning_rate, self.config.weight_decay)
 
@@ -92,7 +98,7 @@ class GraphTask:
             sampler.batch,
             self._judge(seed, workdir, sampler.padding),
             self.config.batch_size,
-            remembered=remembered_of(self.scaling),
+            remembered=remembered_of(self.scaling) | {_DEGREES: self.has_degrees},
         )
 
     def represent(self, params: Any, key: jax.Array) -> dict[str, np.ndarray]:
@@ -142,7 +148,17 @@ class GraphTask:
         return mixtures_of(self.as_trained(encoder), encoder)
 
     def as_trained(self, encoder: Encoder) -> "GraphTask":
-        """This task with features scaled as an encoder's training scaled its own."""
+        """This task with features scaled as an encoder's training scaled its own.
+
+        Raises:
+          InputError: the ones are degrees and the others are not.
+        """
+        if encoder.progress.get(_DEGREES, self.has_degrees) != self.has_degrees:
+            found = "degrees, as these graphs have none" if self.has_degrees else "others"
+            raise InputError(
+                f"features must be those that trained, found {found}; "
+                + ("give them" if self.has_degrees else "leave them out: nodes had their degree")
+            )
         scaling = kept_scaling(encoder, self.scaling)
         if scaling is self.scaling:
             return self
