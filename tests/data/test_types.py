@@ -23,7 +23,7 @@ def test_parts_are_kept():
 
 
 def test_labels_and_ids_are_optional():
-    found = make_graph_dataset("mine", iter(_graphs(1)))
+    found = make_graph_dataset("mine", iter(_graphs(1, 1)))
     assert (found.labels, found.num_classes, found.features, found.ids) == (None, 0, "given", None)
 
 
