@@ -56,7 +56,8 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
 
         Args:
           graph: N nodes, see the class.
-          y: classes [N], −1 or None where unknown; those of the graph give way to them.
+          y: classes [N], −1 or None where unknown; those of the graph, and their split, give way to
+            them.
           split: a `Split`, or masks {"train_mask": [N], …}; that of the graph gives way to it.
 
         Raises:
