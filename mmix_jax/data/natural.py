@@ -1,6 +1,7 @@
 """Data in whatever form people have them, as the types of `types`."""
 
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from mmix_jax.data.types import (
 )
 from mmix_jax.graphs.types import Graph, Split
 
+_log = logging.getLogger(__name__)
 _FORMS = (
     "a networkx graph, an adjacency matrix or (adjacency, x), a PyTorch Geometric Data, frames "
     "(nodes, edges), a Graph, a NodeDataset, or the path of a file"
@@ -51,7 +53,8 @@ def node_dataset(
       data: a networkx graph; an adjacency matrix (SciPy or dense) or `(adjacency, x)`; a PyTorch
         Geometric `Data`; pandas frames `(nodes, edges)`, or one of edges; a `Graph`; a
         `NodeDataset`, which stays as it is; or a path, see `graph_file.read_graph_file`.
-      y: classes [N], see `labels.encode_classes`; those of the data give way to them.
+      y: classes [N], see `labels.encode_classes`; those of the data, and their split, give way to
+        them.
       split: a `Split`, or masks {"train_mask": [N], …}; that of the data gives way to it. None is
         drawn.
       name: of the data set.
@@ -86,7 +89,10 @@ def node_dataset(
         )
     options["split"] = "given"
     made = convert(*parts, **options)
-    return made if y is None and split is None else _with_labels(made, y, split)
+    if y is not None or split is not None:
+        made = _with_labels(made, y, split)
+    # A split of nodes without labels is of no use.
+    return made if made.labels is not None else made._replace(split=None, split_given=False)
 
 
 def _converter(data: Any) -> tuple[Callable[..., NodeDataset], tuple[Any, ...]]:
@@ -104,6 +110,7 @@ def _converter(data: Any) -> tuple[Callable[..., NodeDataset], tuple[Any, ...]]:
     if hasattr(data, "edge_index"):
         return from_pyg, (data,)
     if _is_frame(data):
+        _check_edges(data)
         return frames.from_tables, (None, data)
     if isinstance(data, (tuple, list)) and len(data) == 2 and any(map(_is_frame, data)):
         return frames.from_tables, tuple(data)
@@ -122,6 +129,16 @@ def _is_networkx(data: Any) -> bool:
 
 def _is_frame(data: Any) -> bool:
     return hasattr(data, "iloc") and hasattr(data, "columns")
+
+
+def _check_edges(data: Any) -> None:
+    """Raise ValueError where a frame of edges is an adjacency matrix: its rows and columns have the
+    same names."""
+    if len(data.columns) > 2 and data.index.tolist() == data.columns.tolist():
+        raise ValueError(
+            "a frame must list edges, source and target in columns, found an adjacency matrix; use "
+            "its to_numpy()"
+        )
 
 
 def _is_square(data: Any) -> bool:
@@ -158,10 +175,13 @@ def _from_graph(
 def _with_labels(made: NodeDataset, y: ArrayLike | None, split: Any) -> NodeDataset:
     """A data set with other labels, another split, or both."""
     if y is not None:
+        of_others = made.labels is not None
         codes, classes = encode_classes(y, made.graph.num_nodes) or (None, None)
         number = 0 if classes is None else classes.size
         made = made._replace(labels=codes, num_classes=number, classes=classes)
-        made = made._replace(split=None, split_given=False) if split is None else made
+        _check_order(y, made.ids, "y")
+        if split is None and made.split is not None:
+            made = _with_own_split(made, other=of_others)
     if split is None:
         return made
     if not isinstance(split, Split):
@@ -172,15 +192,46 @@ def _with_labels(made: NodeDataset, y: ArrayLike | None, split: Any) -> NodeData
             )
         special = by_meaning(split)
         masks = {meaning: split[title] for meaning, title in special.items()}
+        for meaning, mask in masks.items():
+            _check_order(mask, made.ids, meaning)
         split = split_from_masks(masks, made.graph.num_nodes)
         if split is None:
             raise ValueError(
                 "masks must be named train_mask, val_mask and test_mask (or split), found none of "
                 "them; rename them"
             )
-    split = Split(*(np.asarray(part).astype(np.int32) for part in split))
+    split = Split(*map(np.asarray, split))
+    for part in split:
+        if part.size and part.dtype.kind not in "iu":
+            raise ValueError(
+                f"parts of a Split must be whole numbers, of nodes, found {part.dtype}; give masks "
+                "as {'train_mask': …}"
+            )
+    split = Split(*(part.astype(np.int32) for part in split))
     validate_split(split, made.labels, made.graph.num_nodes)
     return made._replace(split=split, split_given=True)
+
+
+def _with_own_split(made: NodeDataset, *, other: bool) -> NodeDataset:
+    """With the split that came without labels; one of other labels is left out."""
+    if other or made.labels is None:
+        if made.split_given:
+            _log.warning("warning: the split of the data's own labels is left out; give split too")
+        return made._replace(split=None, split_given=False)
+    validate_split(made.split, made.labels, made.graph.num_nodes)
+    return made
+
+
+def _check_order(values: Any, ids: np.ndarray | None, what: str) -> None:
+    """Raise ValueError where a series tells the nodes in another order than the graph has."""
+    if ids is None or not hasattr(values, "iloc"):
+        return
+    theirs, mine = list(map(str, values.index.tolist())), list(map(str, ids.tolist()))
+    if theirs != mine and sorted(theirs) == sorted(mine):
+        raise ValueError(
+            f"{what} must stand in the graph's order of nodes, found their names in another in its "
+            f"index; use {what}.reindex, or {what}.to_numpy() where the index means others"
+        )
 
 
 def graph_dataset(

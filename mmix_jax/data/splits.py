@@ -148,7 +148,7 @@ def choose_split(
     check_split_name(split)
     if labels is None:
         if split in ("default", "given"):
-            return None
+            return given if split == "given" else None
         raise ValueError(f"split {split!r} needs labels, found none; use split 'default'")
     if split == "given":
         return given

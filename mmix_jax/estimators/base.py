@@ -17,6 +17,7 @@ from mmix_jax.estimators.notes import heard
 from mmix_jax.estimators.seen import check_seen
 from mmix_jax.estimators.settings import (
     config_of,
+    config_to_embed,
     described,
     initialiser,
     settings_of,
@@ -160,9 +161,12 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Embeddings of data as `_read` gives them."""
         with heard(False):  # it tells the data's own statistics, and those of the training count
             self._check_data(data)
-            task = self._task_of(self.config_, data, embeds=True)
+            task = self._task_to_embed(data)
         with heard(self.verbose):
             return np.array(task.embed(self.encoder_)["z"])
+
+    def _task_to_embed(self, data: Any) -> Task:
+        return self._task_of(config_to_embed(self.config_), data, embeds=True)
 
     def _embed_own(self) -> np.ndarray:
         """Embeddings of the data of the training, by the tables that it used."""
@@ -177,7 +181,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             )
         if not hasattr(self, "_task"):
             with heard(False):
-                self._task = self._task_of(self.config_, self._data, embeds=True)
+                self._task = self._task_to_embed(self._data)
         return self._task
 
     def _check_fitted(self) -> None:
@@ -211,7 +215,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             else:
                 data = self._read(data, fitted=True)[0]
                 self._check_data(data)
-                task = self._task_of(self.config_, data, embeds=True)
+                task = self._task_to_embed(data)
             found = self._mixtures(task)
         if isinstance(found, str):
             raise InputError(f"mixtures need embeddings that are mixed, found none: {found}")

@@ -9,6 +9,7 @@ from mmix_jax.data.natural import graph_dataset
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
+from mmix_jax.estimators.settings import config_to_embed
 from mmix_jax.experiments.graphs.config import GRAPH_VARIANTS, GraphConfig
 from mmix_jax.experiments.graphs.figures import found_mixtures
 from mmix_jax.experiments.graphs.task import GraphTask, task_of
@@ -85,7 +86,7 @@ class GraphEmbedder(Embedder):
     def _empty_task(self, num_features: int) -> GraphTask:
         x = np.zeros((2, num_features), np.float32)
         data = make_graph_dataset(self._name, [make_graph(x, [0], [1])])
-        return task_of(self.config_, data)
+        return task_of(config_to_embed(self.config_), data)
 
     def _seen(self, data: GraphDataset) -> list[np.ndarray]:
         return [part for graph in data.graphs for part in graph]

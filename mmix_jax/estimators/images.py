@@ -9,6 +9,7 @@ from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
+from mmix_jax.estimators.settings import config_to_embed
 from mmix_jax.experiments.figures import nothing_mixed
 from mmix_jax.experiments.images.config import IMAGE_VARIANTS, OWN_IMAGES, ImageConfig
 from mmix_jax.experiments.images.figures import weights_of
@@ -85,7 +86,7 @@ class ImageEmbedder(Embedder):
 
     def _empty_task(self, num_features: int) -> ImageTask:
         data = make_image_dataset(self._name, np.zeros((2, 8, 8, num_features), np.uint8))
-        return task_to_embed(self.config_, data)
+        return task_to_embed(config_to_embed(self.config_), data)
 
     def _seen(self, data: ImageDataset) -> list[np.ndarray]:
         return [data.train]

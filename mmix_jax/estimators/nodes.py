@@ -10,6 +10,7 @@ from mmix_jax.data.natural import node_dataset
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
+from mmix_jax.estimators.settings import config_to_embed
 from mmix_jax.experiments.nodes.config import OWN_GRAPH, VARIANTS, NodeConfig
 from mmix_jax.experiments.nodes.figures import found_mixtures
 from mmix_jax.experiments.nodes.remembered import as_remembered
@@ -56,7 +57,8 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
 
         Args:
           graph: N nodes, see the class.
-          y: classes [N], −1 or None where unknown; those of the graph give way to them.
+          y: classes [N], −1 or None where unknown; those of the graph, and their split, give way to
+            them.
           split: a `Split`, or masks {"train_mask": [N], …}; that of the graph gives way to it.
 
         Raises:
@@ -110,7 +112,7 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
     def _empty_task(self, num_features: int) -> NodeTask:
         x = np.zeros((2, num_features), np.float32)
         data = make_dataset(self._name, make_graph(x, [0], [1]), None)
-        return task_of(self.config_, data)
+        return task_of(config_to_embed(self.config_), data)
 
     def _seen(self, data: NodeDataset) -> list[np.ndarray]:
         graph = data.graph

@@ -1,5 +1,6 @@
 """Settings of an estimator: those fields of its task's config that training and embedding read."""
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
@@ -89,6 +90,14 @@ def _plain(value: Any) -> Any:
         return value.item()
     names = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
     return ",".join(value) if names else value
+
+
+def config_to_embed(config: Run) -> Run:
+    """The config on a machine that may have fewer devices than trained: embeddings are the same."""
+    import jax
+
+    fewer = config.num_devices > jax.local_device_count()
+    return dataclasses.replace(config, num_devices=0) if fewer else config
 
 
 def settings_of_variant(

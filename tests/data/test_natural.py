@@ -99,6 +99,37 @@ def test_a_path_and_a_data_set(tmp_path):
     assert other.split is None
 
 
+def test_masks_of_a_graph_without_labels_are_those_of_labels_beside_it():
+    graph = networkx_graph()
+    for mask, values in MASKS.items():
+        nx.set_node_attributes(graph, dict(enumerate(values)), mask)
+    found = node_dataset(graph, Y)
+    assert found.split_given
+    np.testing.assert_array_equal(found.split.train, np.flatnonzero(MASKS["train_mask"]))
+    assert node_dataset(graph).split is None
+    with pytest.raises(ValueError, match="split part 'valid' must have labels, found node 1"):
+        node_dataset(graph, np.where(MASKS["val_mask"], -1, Y))
+
+
+def test_a_split_of_other_labels_is_said_to_be_left_out(tmp_path, caplog):
+    node_dataset(node_dataset(small.save(tmp_path / "rings.npz")), 1 - Y)
+    assert "the split of the data's own labels is left out" in caplog.text
+
+
+def test_a_series_in_another_order_is_refused():
+    nodes, edges = frames()
+    nodes["id"] = names = [f"n{i}" for i in range(N)]
+    edges = edges.map(lambda i: f"n{i}")
+    series = pd.Series(Y, index=names)
+    np.testing.assert_array_equal(node_dataset((nodes, edges), series).labels, Y)
+    np.testing.assert_array_equal(node_dataset((nodes, edges), pd.Series(Y)).labels, Y)
+    with pytest.raises(ValueError, match="y must stand in the graph's order of nodes"):
+        node_dataset((nodes, edges), series[::-1])
+    masks = {name: pd.Series(mask, index=names)[::-1] for name, mask in MASKS.items()}
+    with pytest.raises(ValueError, match="train_mask must stand in the graph's order"):
+        node_dataset((nodes, edges), series, masks)
+
+
 def test_no_split_is_drawn():
     assert node_dataset(WITH_FEATURES["dense"], Y).split is None
     split = Split(*(np.arange(i, N, 3) for i in range(3)))
@@ -111,6 +142,7 @@ def test_no_split_is_drawn():
     [
         (3, {}, r"a graph must be a networkx graph, .* found int; convert it"),
         (None, {}, "found NoneType"),
+        (pd.DataFrame(adjacency()), {}, "must list edges, .* found an adjacency matrix"),
         ((networkx_graph(), X), {}, "adjacency must be a matrix of numbers"),
         (np.ones((4, 3)), {}, r"adjacency must be square, .* found shape \(4, 3\)"),
         ((adjacency(), X[:5]), {}, r"must have shape \(5, 5\), as x has 5 rows"),
@@ -136,8 +168,10 @@ def test_what_is_no_graph_is_told(data, options, told):
         ({"colour": MASKS["train_mask"]}, "masks must be named train_mask, val_mask and test_mask"),
         ({"train_mask": MASKS["train_mask"]}, "masks must be given for all"),
         (Split(*([0, 1], [1, 2], [3, 4])), "must be disjoint"),
+        (Split(*([0.5, 1], [2], [3])), "must be whole numbers, of nodes, found float64"),
+        (Split(*(np.arange(N) % 3 == i for i in range(3))), "found bool; give masks as"),
     ],
-    ids=["number", "name", "one", "shared"],
+    ids=["number", "name", "one", "shared", "floats", "truth"],
 )
 def test_what_is_no_split_is_told(split, told):
     with pytest.raises(ValueError, match=told):

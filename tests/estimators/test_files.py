@@ -132,3 +132,18 @@ def test_the_program_reads_a_saved_model_and_the_estimator_a_workdir(fitted, tmp
     assert loaded.n_features_in_ == 6
     assert re.search("mo", loaded.mixing)
     assert loaded.transform(made.node_graph()).shape == (small.N, 8)
+
+
+@EVERY
+def test_fewer_devices_than_trained_embed(of, fitted, tmp_path):
+    """What a model asks for in training says nothing of the machine that embeds."""
+    model, given = fitted[of], DATA[of]
+    config = (model.save(tmp_path / "model") / "config.json").read_text()
+    text = config.replace('"num_devices": 1', '"num_devices": 4096')
+    assert text != config
+    (tmp_path / "model" / "config.json").write_text(text)
+    loaded = of.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.transform(given), model.transform(given), rtol=1e-4)
+    assert loaded.num_devices == 4096
+    with pytest.raises(ValueError, match="num_devices asks for 4096"):
+        loaded.fit(given)
