@@ -46,6 +46,7 @@ DOORS = {
     "mmix_jax/data/__init__.py",
     "mmix_jax/data/catalog.py",
     "mmix_jax/data/natural.py",
+    "mmix_jax/data/natural_images.py",
     "mmix_jax/experiments/__init__.py",
     "mmix_jax/experiments/configs.py",
 }

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from mmix_jax.data.graphs.tudataset import read_tudataset
     from mmix_jax.data.images.image_folder import read_image_folder
     from mmix_jax.data.libraries import from_pyg, from_scipy
-    from mmix_jax.data.natural import graph_dataset, image_dataset, node_dataset
+    from mmix_jax.data.natural import graph_dataset, node_dataset
+    from mmix_jax.data.natural_images import image_dataset
     from mmix_jax.data.networkx_graphs import from_networkx, from_networkx_graphs
     from mmix_jax.data.nodes.graph_file import read_graph_file
     from mmix_jax.data.nodes.ppi import read_ppi
@@ -58,7 +59,8 @@ __getattr__ = importer(
         **dict.fromkeys(("load_graphs", "load_images", "load_nodes"), "catalog"),
         **dict.fromkeys(("from_edges", "from_tables"), "frames"),
         **dict.fromkeys(("from_networkx", "from_networkx_graphs"), "networkx_graphs"),
-        **dict.fromkeys(("graph_dataset", "image_dataset", "node_dataset"), "natural"),
+        **dict.fromkeys(("graph_dataset", "node_dataset"), "natural"),
+        "image_dataset": "natural_images",
         **dict.fromkeys(("from_pyg", "from_scipy"), "libraries"),
         **dict.fromkeys(("random_split", "stratified_split", "validate_split"), "splits"),
         **dict.fromkeys(("GraphDataset", "ImageDataset", "NodeDataset"), "types"),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from mmix_jax.data.natural import image_dataset
+from mmix_jax.data.natural_images import image_dataset
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.base import Embedder

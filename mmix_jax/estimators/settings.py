@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
     return ",".join(value) if names else value
 
 
-def config_to_embed(config: Run) -> Run:
+def config_to_embed(config: Any) -> Any:
     """The config on a machine that may have fewer devices than trained: embeddings are the same."""
     import jax
 
