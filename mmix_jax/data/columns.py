@@ -141,6 +141,13 @@ def _texts(
     if truth and not category:
         ones = lower.isin(("true", "yes")).to_numpy(np.float64)
         return Features(filled(ones[:, None]), [name], [f"{name} as 0 and 1"])
+    if category is False:
+        words = {word for truth in _TRUTH for word in truth}
+        other = ~lower.isin(words).to_numpy()
+        return (
+            f"column {name!r} must hold numbers, or yes and no, as those that trained, found "
+            f"{shown(series.tolist()[int(np.argmax(other))])} on {_where(other, there)}; replace it"
+        )
     dummies = pd.get_dummies(series)
     titles = [f"{name}={category}" for category in dummies.columns]
     return Features(

@@ -14,7 +14,7 @@ from mmix_jax.data.graphs.graph_folder import read_graph_folder
 from mmix_jax.data.labels import encode_classes
 from mmix_jax.data.libraries import from_pyg, from_scipy, matrix_graph, pyg_graph
 from mmix_jax.data.names import by_meaning
-from mmix_jax.data.networkx_graphs import from_networkx, networkx_graph
+from mmix_jax.data.networkx_graphs import from_networkx, name_unused, networkx_graph
 from mmix_jax.data.nodes.graph_file import read_graph_file
 from mmix_jax.data.raw import MAX_DEGREE, RawGraph, check_raw, degree_features
 from mmix_jax.data.splits import split_from_masks, validate_split
@@ -281,6 +281,10 @@ def _set_of(graphs: Any, name: str, options: dict[str, Any]) -> GraphDataset:
         raise ValueError(
             f"graphs must be a list of graphs, or a path, found {type(graphs).__name__}; make one"
         )
+    graphs = list(graphs)
+    name_unused(
+        [graph for graph in graphs if _is_networkx(graph)], "x", options.get("weight", "weight")
+    )
     how = {"undirected": True, "weight": "weight", "features": "auto"} | options
     if how["features"] not in ("auto", "degree"):
         raise ValueError(

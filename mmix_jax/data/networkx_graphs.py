@@ -151,7 +151,7 @@ def from_networkx_graphs(
     graphs = list(graphs) if isinstance(graphs, Iterable) else [graphs]
     for graph in graphs:
         _check_networkx(graph)
-    _name_unused(graphs, features, weight)
+    name_unused(graphs, features, weight)
     made = []
     for i, graph in enumerate(graphs):
         try:
@@ -222,7 +222,7 @@ def _edge_attributes(graphs: Iterable[Any], weight: str) -> list[str]:
     return [key for key in found if key != weight]
 
 
-def _name_unused(graphs: list[Any], features: str | None, weight: str) -> None:
+def name_unused(graphs: list[Any], features: str | None, weight: str) -> None:
     """Warn of attributes of graphs, nodes and edges that a set of graphs does not read."""
     nodes = dict.fromkeys(key for g in graphs for _, data in g.nodes(data=True) for key in data)
     for what, names in (

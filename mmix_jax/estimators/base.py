@@ -119,8 +119,8 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Set the attributes that tell of the training's data, on loading."""
 
     @abstractmethod
-    def _check_data(self, data: Any) -> None:
-        """Raise InputError where data are not what the encoder takes."""
+    def _checked(self, data: Any) -> Any:
+        """Data as the encoder takes them; InputError where they are others."""
 
     def _fit(self, *given: Any) -> Self:
         """Train on data that are given as `_read` takes them."""
@@ -159,8 +159,9 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _embed(self, data: Any) -> np.ndarray:
         """Embeddings of data as `_read` gives them."""
+        with heard(self.verbose):
+            data = self._checked(data)
         with heard(False):  # it tells the data's own statistics, and those of the training count
-            self._check_data(data)
             task = self._task_to_embed(data)
         with heard(self.verbose):
             return np.array(task.embed(self.encoder_)["z"])
@@ -213,9 +214,7 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             if data is None:
                 task = self._own_task()
             else:
-                data = self._read(data, fitted=True)[0]
-                self._check_data(data)
-                task = self._task_to_embed(data)
+                task = self._task_to_embed(self._checked(self._read(data, fitted=True)[0]))
             found = self._mixtures(task)
         if isinstance(found, str):
             raise InputError(f"mixtures need embeddings that are mixed, found none: {found}")

@@ -33,7 +33,7 @@ def save(model: "Embedder", path: Path, *, overwrite: bool) -> Path:
     Raises:
       InputError: as `Embedder.save`.
     """
-    path = path.absolute()
+    asked, path = path.absolute(), Path(os.path.realpath(path))  # a link stays one
     _check_place(path, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def save(model: "Embedder", path: Path, *, overwrite: bool) -> Path:
             f"a model must be writable at {path}, found {error.strerror or error}; choose another "
             "path"
         ) from error
-    return path
+    return asked
 
 
 def _check_place(path: Path, overwrite: bool) -> None:
@@ -141,6 +141,10 @@ def _read_told(path: Path) -> dict[str, Any]:
         told = json.loads(path.read_text("utf-8"))
         if not isinstance(told, dict):
             raise ValueError("no JSON object")
+        if not isinstance(told.get("n_iter", 0), int) or not isinstance(
+            told.get("notes", []), list
+        ):
+            raise ValueError("values of other types")
     except (OSError, ValueError) as error:
         raise InputError(
             f"{MODEL_FILE} must be a JSON object, found a damaged {path}; save the model again"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmix_jax.data.natural import graph_dataset
+from mmix_jax.data.store.files import reading
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
@@ -74,7 +75,7 @@ class GraphEmbedder(Embedder):
         return self._embed(self._read(graphs, fitted=True)[0])
 
     def _read(self, graphs: Any, *, fitted: bool = False) -> tuple[GraphDataset, list[str]]:
-        with heard(self.verbose and not fitted) as notes:
+        with heard(self.verbose and not fitted) as notes, reading():
             # What a program's data set calls its features says nothing of graphs at hand.
             features = "auto" if fitted and self.features != "degree" else self.features
             how = {"features": features, "max_degree": self.max_degree}
@@ -94,8 +95,9 @@ class GraphEmbedder(Embedder):
     def _learn(self, data: GraphDataset) -> None:
         self.n_features_in_ = data.graphs[0].x.shape[1]
 
-    def _check_data(self, data: GraphDataset) -> None:
+    def _checked(self, data: GraphDataset) -> GraphDataset:
         self._check_width(data.graphs[0].x.shape[1], "graphs")
+        return data
 
     def _mixtures(self, task: GraphTask) -> "pd.DataFrame | str":
         found = found_mixtures(task.as_trained(self.encoder_), self.encoder_)

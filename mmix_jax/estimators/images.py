@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmix_jax.data.natural_images import image_dataset
+from mmix_jax.data.store.files import reading
 from mmix_jax.data.types import ImageDataset, make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.base import Embedder
@@ -73,7 +74,7 @@ class ImageEmbedder(Embedder):
         return self._embed(self._read(images, fitted=True)[0])
 
     def _read(self, images: Any, *, fitted: bool = False) -> tuple[ImageDataset, list[str]]:
-        with heard(self.verbose and not fitted) as notes:
+        with heard(self.verbose and not fitted) as notes, reading():
             size = self.image_size if type(self.image_size) is int else 32
             data = image_dataset(images, size=size, name=self._name)
         # No label is seen, and none is kept for tests.
@@ -103,7 +104,7 @@ class ImageEmbedder(Embedder):
         self.image_shape_ = tuple(told.get("image_shape", (0, 0, self.n_features_in_)))
         self.n_features_in_ = int(np.prod(self.image_shape_))
 
-    def _check_data(self, data: ImageDataset) -> None:
+    def _checked(self, data: ImageDataset) -> ImageDataset:
         shape = self.image_shape_
         known = shape if 0 not in shape else (*data.train.shape[1:3], shape[2])
         if data.train.shape[1:] != known:
@@ -111,6 +112,7 @@ class ImageEmbedder(Embedder):
                 f"images must have the shape {known} of those that trained, found "
                 f"{data.train.shape[1:]}; resize them"
             )
+        return data
 
     def _mixtures(self, task: ImageTask) -> "pd.DataFrame | str":
         import pandas as pd

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from mmix_jax.data.natural import node_dataset
+from mmix_jax.data.store.files import reading
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.estimators.base import Embedder
 from mmix_jax.estimators.notes import heard
@@ -89,7 +90,7 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
     def _read(
         self, graph: Any, y: Any = None, split: Any = None, *, fitted: bool = False
     ) -> tuple[NodeDataset, list[str]]:
-        with heard(self.verbose and not fitted) as notes:
+        with heard(self.verbose and not fitted) as notes, reading():
             data = node_dataset(
                 graph,
                 y,
@@ -136,11 +137,12 @@ class NodeEmbedder(Embedder, auto_wrap_output_keys=None):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
 
-    def _check_data(self, data: NodeDataset) -> None:
-        as_remembered(data, self.encoder_.progress)
+    def _checked(self, data: NodeDataset) -> NodeDataset:
+        data = as_remembered(data, self.encoder_.progress)
         # Columns with names are found by them, and what is missing is told.
         if data.feature_names is None or not hasattr(self, "feature_names_in_"):
             self._check_width(data.graph.x.shape[1], "a graph")
+        return data
 
     def _mixtures(self, task: NodeTask) -> "pd.DataFrame | str":
         found = found_mixtures(task.as_trained(self.encoder_), self.encoder_)

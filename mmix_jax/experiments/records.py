@@ -10,6 +10,9 @@ from mmix_jax.experiments import flat
 from mmix_jax.experiments.schema import Run
 
 _LENGTH = ("num_steps", "num_epochs")
+# What makes an encoder another function of its input.
+_OF_AN_ENCODER = ("model", "framework grace", "mixing", "representation")
+_OF_FEATURES = ("binarise_features", "normalise_features", "features", "max_degree")
 # How long to train, and how often.
 _MAY_GROW = (*_LENGTH, "num_seeds")
 # Where the files lie, what is drawn, and what may grow may change between a run and its resumption.
@@ -25,6 +28,38 @@ def check_record(config: Run, workdir: Path, *, mode: str) -> None:
     path = workdir / "config.json"
     if path.exists() and (workdir / "checkpoints").exists():
         _check(config, read_record(path), workdir, mode)
+
+
+def check_checkpoint(config: Run, checkpoints: Path) -> None:
+    """Refuse an encoder of other settings, where its workdir still tells which they were.
+
+    What data, training and evaluation alone read may differ.
+
+    Raises:
+      InputError: names the fields that differ; or `config.json` is damaged.
+    """
+    path = checkpoints.parent.parent / "config.json"
+    if not path.is_file():
+        return
+    recorded = json.loads(json.dumps(flat.defaults(type(config)))) | read_record(path)
+    asked = json.loads(json.dumps(flat.flat(config)))
+    differing = sorted(
+        name
+        for name, entry in flat.entries(type(config)).items()
+        if not entry.meaning.evaluation
+        and (entry.meaning.section in _OF_AN_ENCODER or name in _OF_FEATURES)
+        and asked.get(name) != recorded.get(name)
+    )
+    if differing:
+        flags = " ".join(f"--config.{name}={recorded.get(name)}" for name in differing)
+        raise InputError(
+            f"a checkpoint is of one set of settings, found others in {path}: "
+            f"{_differences(differing, recorded, asked)}; add {flags}"
+        )
+
+
+def _differences(names: list[str], there: dict, asked: dict) -> str:
+    return ", ".join(f"{n} ({there.get(n)!r} there, {asked.get(n)!r} asked)" for n in names)
 
 
 def record(config: Run, workdir: Path) -> None:
@@ -82,10 +117,7 @@ def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
         if name not in may_change and asked.get(name) != recorded.get(name)
     )
     if differing:
-        words = ", ".join(
-            f"{name} ({recorded.get(name)!r} there, {asked.get(name)!r} asked)"
-            for name in differing
-        )
+        words = _differences(differing, recorded, asked)
         raise InputError(
             f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
             "choose another --workdir"

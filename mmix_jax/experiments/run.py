@@ -18,6 +18,7 @@ from mmix_jax.experiments.pretraining import (
     pretrain,
     restored_encoder,
 )
+from mmix_jax.experiments.records import check_checkpoint, read_record
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import Encoder, Row, Scores, Task, never, seeds_of
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
@@ -148,10 +149,19 @@ def embed(config: Any, workdir: Path, checkpoint: str | None) -> dict[str, np.nd
 def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Iterator[Encoder]:
     """The encoder of every seed from the checkpoints of a workdir, or the one at `checkpoint`."""
     if checkpoint:
-        yield restored_encoder(task, task.config.seed, Path(checkpoint), None)
+        folder = checkpoints_in(Path(checkpoint))
+        check_checkpoint(getattr(task, "asked", task.config), folder)
+        yield restored_encoder(task, task.config.seed, folder, None)
         return
     for seed in seeds_of(task.config):
         yield restored_encoder(task, seed, checkpoint_folder(workdir, seed), workdir)
+
+
+def checkpoints_in(path: Path) -> Path:
+    """The checkpoints of a path: itself, or of a saved model or workdir those of its seed."""
+    if not (path / "config.json").is_file():
+        return path
+    return checkpoint_folder(path, int(read_record(path / "config.json").get("seed", 0)))
 
 
 def evaluate(

@@ -161,6 +161,15 @@ def test_a_known_category_stays_one_where_its_texts_are_truth_values():
     assert tables(NODES.assign(city=["yes", "no"] * 6), EDGES).feature_names[1] == "city"
 
 
+def test_another_word_in_a_column_of_yes_and_no_is_told():
+    nodes = NODES.assign(member=["yes", "no", "maybe"] * 4)
+    with pytest.raises(
+        ValueError, match="'member' must hold numbers, or yes and no, as those that"
+    ):
+        tables(nodes, EDGES, known=["age", "member"])
+    assert "member=maybe" in tables(nodes, EDGES).feature_names
+
+
 @pytest.mark.parametrize(
     ("nodes", "edges", "told"),
     [

@@ -219,6 +219,13 @@ def test_every_form_of_a_set(form, features):
             np.testing.assert_array_equal(mine.x.argmax(axis=1), degrees)
 
 
+def test_attributes_that_a_set_does_not_read_are_named(caplog):
+    graphs = [nx.path_graph(3), nx.star_graph(3)]
+    nx.set_node_attributes(graphs[0], 1.0, "charge")
+    graph_dataset(graphs)
+    assert "not used: node attribute 'charge'" in caplog.text
+
+
 def test_a_set_stays_and_may_get_other_labels():
     made = make_graph_dataset("few", FEW, [0, 1, 1])
     assert graph_dataset(made) is made

@@ -62,6 +62,15 @@ def test_what_lies_there_is_not_overwritten_unasked(fitted, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+def test_a_link_stays_one_and_its_folder_receives_the_model(fitted, tmp_path):
+    target, link = tmp_path / "there" / "model", tmp_path / "link"
+    link.symlink_to(target)
+    for overwrite in (False, True):
+        assert fitted[NodeEmbedder].save(link, overwrite=overwrite) == link
+        assert link.is_symlink()
+        assert (target / "model.json").is_file()
+
+
 def test_a_save_that_fails_leaves_the_earlier_model(fitted, tmp_path, monkeypatch):
     model, path = fitted[NodeEmbedder], tmp_path / "model"
     model.save(path)

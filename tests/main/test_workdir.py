@@ -35,9 +35,12 @@ def test_another_models_checkpoint_is_told(trained, smoke, tmp_path):
     flags = [*smoke, "--config.width=4"]
     checkpoint = f"--checkpoint={trained}/checkpoints/seed_0"
     ran = run(*flags, f"--workdir={tmp_path}/new", "--mode=embed", checkpoint)
-    refused(ran, "must be of this model", "config it was trained with")
+    refused(ran, "is of one set of settings", "width (8 there, 4 asked); add --config.width=8")
     assert not (tmp_path / "new").exists()
     (trained / "config.json").unlink()
+    ran = run(*flags, f"--workdir={tmp_path}/new", "--mode=embed", checkpoint)
+    refused(ran, "must be of this model", "config it was trained with")
+    assert not (tmp_path / "new").exists()
     refused(run(*flags, f"--workdir={trained}"), "must be of this model")
 
 

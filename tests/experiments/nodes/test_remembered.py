@@ -103,7 +103,7 @@ def test_words_are_divided_by_rows_as_in_training():
     assert np.abs(plain.transform() - own).max() > 1e-3
 
 
-def test_the_estimator_and_the_program_agree_on_other_nodes(tmp_path):
+def test_the_estimator_and_the_program_agree_on_other_nodes(tmp_path, caplog):
     """Trained on one table, another is embedded: by the command line, and in Python."""
     nodes = NODES.assign(age=NODES["age"].where(NODES.index != 3))
     few = nodes.iloc[[8, 3, 5]].assign(city=["Rome", "Rome", "Bern"])[["city", "id", "age"]]
@@ -122,6 +122,13 @@ def test_the_estimator_and_the_program_agree_on_other_nodes(tmp_path):
     )  # fmt: skip
     assert embedded.status == 0, embedded.err
     assert "'city=Bern' was not there in training" in embedded.err
+    other = program.run(
+        *flags, "--config.mixing=mo", f"--config.data_path={tmp_path}/few", "--mode=embed",
+        f"--workdir={tmp_path}/third", f"--checkpoint={tmp_path}/run",
+    )  # fmt: skip
+    assert other.status == 2
+    assert "mixing ('mp' there, 'mo' asked); add --config.mixing=mp" in other.err
+    assert not (tmp_path / "third" / "embeddings.npz").exists()
     assert "filled and scaled by statistics of the training" in embedded.out
     model = made.nodes(missing="median").fit((nodes, EDGES))
     assert model.feature_names_in_.tolist() == ["age", "city=Oslo", "city=Paris", "city=Rome"]
@@ -129,7 +136,13 @@ def test_the_estimator_and_the_program_agree_on_other_nodes(tmp_path):
     assert loaded.feature_names_in_.tolist() == model.feature_names_in_.tolist()
     with np.load(tmp_path / "other" / "embeddings.npz") as arrays:
         np.testing.assert_array_equal(model.transform((few, edges)), arrays["z"])
-    np.testing.assert_array_equal(loaded.transform((few, edges)), model.transform((few, edges)))
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        theirs = loaded.transform((few, edges))
+    assert [text for text in caplog.messages if "not there in training" in text] == [
+        "warning: feature 'city=Bern' was not there in training; left out (1 nodes have it)"
+    ]
+    np.testing.assert_array_equal(theirs, model.transform((few, edges)))
 
 
 def test_other_columns_do_not_go_on_with_a_training(tmp_path):
