@@ -41,8 +41,7 @@ def load_nodes(
         one it comes with; `"random"`: 10/10/80. PPI's graphs have the default only.
       split_seed: seed of a split that is drawn.
       synthetic: sizes and seed of `synthetic_graph`; others pass it over.
-      structure, missing, skip_columns: of `graph_file`, see `graph_file.read_graph_file`; others
-        pass them over.
+      structure, missing, skip_columns: of `graph_file` alone, see `graph_file.read_graph_file`.
 
     Raises:
       InputError: unknown name or split, or data that is missing, damaged or badly formed.
@@ -67,6 +66,12 @@ def load_nodes(
         )
     options = {"split": split, "split_seed": split_seed, "synthetic": synthetic}
     options |= {"structure": structure, "missing": missing, "skip_columns": skip_columns}
+    usual = {"structure": "both", "missing": "refuse", "skip_columns": ""}
+    for option, value in usual.items():
+        if option not in takes and (options[option] or "") != value:
+            raise InputError(
+                f"{option} is of graph_file, your own graph, found it with {name}; leave it out"
+            )
     return _load("nodes", loader, name=name, data_dir=data_dir, path=path, **options)
 
 

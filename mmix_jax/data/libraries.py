@@ -1,6 +1,5 @@
 """Graphs from matrices, and from PyTorch Geometric's objects."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,6 @@ from mmix_jax.data.store.npz_files import edge_ends
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.graphs.types import Graph
 
-_log = logging.getLogger(__name__)
 # What PyTorch Geometric keeps beside the parts.
 _PYG_COUNTS = ("num_nodes", "batch", "ptr")
 

@@ -226,3 +226,11 @@ def test_the_data_folder_reaches_cifar(name, tmp_path):
     cifar_files.write_folder(tmp_path, name, "binary")
     with pytest.raises(InputError, match=f"{name} must have num_train 50000, found 20"):
         load_images(name, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "option", [{"structure": "roles"}, {"missing": "mean"}, {"skip_columns": "a"}]
+)
+def test_options_of_your_own_graph_are_refused_with_others(option):
+    with pytest.raises(InputError, match="is of graph_file, your own graph, found it with digits_"):
+        load_nodes("digits_graph", **option)

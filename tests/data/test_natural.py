@@ -1,6 +1,5 @@
 """The same data in every form give the same data set."""
 
-import os
 import types
 
 import networkx as nx
@@ -301,4 +300,3 @@ def test_a_folder_of_images(tmp_path, monkeypatch):
     for number, image in enumerate(PIXELS):
         Image.fromarray(image).save(folder / f"{number}.png")
     np.testing.assert_array_equal(image_dataset(folder, size=8).train, PIXELS)
-    assert os.fspath(folder)

@@ -4,7 +4,6 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from mmix_jax import main as program_module  # noqa: F401  imported before a test counts time
 from tests.estimators import made
 from tests.experiments.images import small_images
 from tests.experiments.nodes import small

@@ -74,9 +74,7 @@ def test_a_setting_without_a_place_is_named_with_the_nearest():
 @EVERY
 def test_help_tells_every_setting_with_its_default(of):
     signature = inspect.signature(of)
-    assert list(signature.parameters) == list(of().get_params(deep=False)) or set(
-        signature.parameters
-    ) == set(of().get_params(deep=False))
+    assert set(signature.parameters) == set(of().get_params(deep=False))
     doc = inspect.getdoc(of)
     for name, parameter in signature.parameters.items():
         assert f"\n  {name} ({parameter.default!r}): " in doc

@@ -11,7 +11,6 @@ from mmix_jax.errors import InputError
 from mmix_jax.estimators import NodeEmbedder
 from mmix_jax.experiments.nodes.remembered import as_remembered, facts_of
 from tests.estimators import made
-from tests.experiments.nodes import small
 from tests.main import program
 
 pytestmark = pytest.mark.slow
@@ -154,4 +153,3 @@ def test_other_columns_do_not_go_on_with_a_training(tmp_path):
     with pytest.raises(InputError, match="found other feature_names than its checkpoint keeps"):
         other.fit((frame.rename(columns={"a": "z"}), edges))
     assert other.fit((frame, edges)).n_iter_ == 6
-    assert len(frame) == small.N
