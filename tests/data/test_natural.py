@@ -131,6 +131,7 @@ def test_a_series_in_another_order_is_refused():
 
 def test_no_split_is_drawn():
     assert node_dataset(WITH_FEATURES["dense"], Y).split is None
+    assert node_dataset(pyg(x=X, y=Y)).split is None  # nor where the data have the labels
     split = Split(*(np.arange(i, N, 3) for i in range(3)))
     found = node_dataset(WITH_FEATURES["dense"], Y, split)
     np.testing.assert_array_equal(found.split.test, split.test)

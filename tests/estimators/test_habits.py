@@ -70,6 +70,12 @@ def test_labels_without_a_split_are_not_seen():
     without = made.nodes().fit(made.node_graph())
     np.testing.assert_array_equal(with_labels.transform(), without.transform())
     assert not any("validation_accuracy" in row for row in with_labels.history_)
+    adjacency, x = made.node_graph()
+    drawn = from_scipy(adjacency, x, labels, split="random", split_seed=1)  # as converters draw one
+    assert drawn.split is not None
+    of_drawn = made.nodes().fit(drawn)
+    np.testing.assert_array_equal(of_drawn.transform(), without.transform())
+    assert not any("validation_accuracy" in row for row in of_drawn.history_)
 
 
 def test_one_graph_and_one_image_are_embedded():
