@@ -11,3 +11,13 @@ class InputError(ValueError):
       >>> issubclass(InputError, ValueError)
       True
     """
+
+
+class MissingData(InputError):
+    """A published data set is nowhere, and cannot be had: the line says where to put its files.
+
+    Example:
+      >>> from mmix_jax.errors import InputError, MissingData
+      >>> issubclass(MissingData, InputError)
+      True
+    """

@@ -177,8 +177,15 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
             f"{path} is not UTF-8 text (byte {error.start}); it is damaged: evaluate the run again"
         ) from error
     # Not splitlines(): JSON strings may hold U+2028 and its like unescaped.
-    lines = enumerate(text.split("\n"), start=1)
-    return [_parse(line, f"{path}, line {number}") for number, line in lines if line.strip()]
+    return parse_results(text.split("\n"), path)
+
+
+def parse_results(
+    lines: Iterable[str], path: str | os.PathLike[str], first: int = 1
+) -> list[Result]:
+    """The results in lines of a file, of which the first has this number; as `read_results`."""
+    numbered = enumerate(lines, start=first)
+    return [_parse(line, f"{path}, line {number}") for number, line in numbered if line.strip()]
 
 
 def _plain(value: Any):

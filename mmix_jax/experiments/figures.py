@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from mmix_jax.report.plots import save_png, training_curves, tsne_panels
 from mmix_jax.results import Result
 from mmix_jax.training.loop import Interrupted
 from mmix_jax.training.metrics import METRICS_FILE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MAX_POINTS = 2000
 CURVES, MAP, TABLE, TEXT = "curves.png", "tsne.png", "mixtures.csv", "mixtures.txt"
@@ -116,6 +120,12 @@ def cosines(z: np.ndarray, anchors: np.ndarray, partners: np.ndarray) -> np.ndar
 
 
 def _map(task: Task, encoder: Encoder, results: Sequence[Result]) -> Files | str:
+    drawn = encoder_map(task, encoder, results)
+    return drawn if isinstance(drawn, str) else {MAP: drawn}
+
+
+def encoder_map(task: Task, encoder: Encoder, results: Sequence[Result] = ()) -> "Figure | str":
+    """The figure of `tsne.png`, or why there is none."""
     panels: dict[str, Points] = {}
     encoders = {"random-initialised": fresh_encoder(task, encoder.seed), "trained": encoder}
     for name, shown in encoders.items():
@@ -134,7 +144,7 @@ def _map(task: Task, encoder: Encoder, results: Sequence[Result]) -> Files | str
         panels[f"{name}: {score}" if score else name] = points
     z = {title: points.z for title, points in panels.items()}
     *_, (_, labels, names) = panels.values()  # the same for both
-    return {MAP: tsne_panels(z, labels, names=names)}
+    return tsne_panels(z, labels, names=names)
 
 
 def _curves(path: Path) -> Files | str:

@@ -27,7 +27,7 @@ def check_record(config: Run, workdir: Path, *, mode: str) -> None:
     """
     path = workdir / "config.json"
     if path.exists() and (workdir / "checkpoints").exists():
-        _check(config, read_record(path), workdir, mode)
+        check_settings(config, read_record(path), workdir, mode=mode)
 
 
 def check_checkpoint(config: Run, checkpoints: Path) -> None:
@@ -101,7 +101,14 @@ def read_record(path: Path) -> dict:
     return recorded
 
 
-def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
+def check_settings(
+    config: Run, recorded: dict, workdir: Path, *, mode: str = "train", flag: str = "--workdir"
+) -> None:
+    """Refuse a config other than the one recorded of a workdir, but for what may change.
+
+    Raises:
+      InputError: names the fields that differ, and `flag` as the way out.
+    """
     asked = json.loads(json.dumps(flat.flat(config)))
     # Fields that are newer than the record have meant their defaults before.
     recorded = json.loads(json.dumps(flat.defaults(type(config)))) | recorded
@@ -120,12 +127,12 @@ def _check(config: Run, recorded: dict, workdir: Path, mode: str) -> None:
         words = _differences(differing, recorded, asked)
         raise InputError(
             f"a workdir belongs to one set of settings, found others in {workdir}: {words}; "
-            "choose another --workdir"
+            f"choose another {flag}"
         )
     for name in _MAY_GROW if mode == "train" else ():
         there, here = recorded.get(name, 0), asked.get(name, 0)
         if (here or math.inf) < (there or math.inf):  # 0 is no limit
             raise InputError(
                 f"{name} may only grow in a workdir, found {there or 'no limit'} there and {here} "
-                "asked; choose another --workdir"
+                "asked; choose another {flag}"
             )

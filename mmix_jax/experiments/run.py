@@ -96,13 +96,22 @@ def train(
         pretrain(task, seed, workdir=workdir, interrupted=interrupted)
         for seed in seeds_of(task.config)
     ]
-    if not any(training.ran for training in trained) and (workdir / RESULTS_FILE).exists():
-        results = read_results(workdir / RESULTS_FILE)
-    else:
+    if any(training.ran for training in trained):
+        # Were the evaluation cut off, older scores would pass for those of this training.
+        (workdir / RESULTS_FILE).unlink(missing_ok=True)
+    if not (results := _kept(task.config, workdir)):
         results = evaluate(task, [training.encoder for training in trained], interrupted)
     report(results)
     _draw(task, trained[0].encoder, workdir, results, interrupted)
     return results
+
+
+def _kept(config: Run, workdir: Path) -> list[Result]:
+    """Results in the workdir, where they are of all trainings: an evaluation that was cut off
+    leaves those of fewer."""
+    path, seeds = workdir / RESULTS_FILE, tuple(seeds_of(config))
+    results = read_results(path) if path.exists() else []
+    return results if any(r.seeds == seeds for r in results) else []
 
 
 def evaluate_checkpoints(

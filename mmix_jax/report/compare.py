@@ -14,11 +14,10 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.report.paired import paired
 from mmix_jax.report.tables import align, framework_name, in_percent, metric_name
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
 from mmix_jax.surroundings import print_anything, user_path
-
-_CONFIDENCE = 0.95
 
 
 class Topic(NamedTuple):
@@ -39,7 +38,8 @@ class Comparison(NamedTuple):
 
     topic: data set, representation, metric, trained or not. protocol: the evaluation protocol of
     both. seeds: the common ones, ascending. mean: mean difference. interval: its 95 % confidence
-    interval (`crossed_interval`); None for a single pair, which has no spread. splits: scores per
+    interval, and p the two-sided p-value of no difference (`paired`); None for a single seed, which
+    has no spread. splits: scores per
     seed, each on a split of its own; 1 where a seed has one score. above, equal, below: how many
     seeds have B > A, B = A, B < A. sign_p: two-sided exact sign test over the pairs that differ; 1
     where none does. unpaired: how many seeds only one of the two has; they are left out.
@@ -50,6 +50,7 @@ class Comparison(NamedTuple):
     seeds: tuple[int, ...]
     mean: float
     interval: tuple[float, float] | None
+    p: float | None
     splits: int
     above: int
     equal: int
@@ -161,6 +162,7 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict) -> Comparison:
         )
     differences = np.array([np.subtract(b[seed], a[seed]) for seed in seeds])
     by_seed = score(differences.mean(axis=1))
+    spread = paired(differences)
     above = sum(value > 0 for value in by_seed.values)
     below = sum(value < 0 for value in by_seed.values)
     return Comparison(
@@ -168,7 +170,8 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict) -> Comparison:
         protocol=protocol,
         seeds=seeds,
         mean=by_seed.mean,
-        interval=crossed_interval(differences),
+        interval=spread.interval,
+        p=spread.p,
         splits=differences.shape[1],
         above=above,
         equal=len(seeds) - above - below,
@@ -176,44 +179,6 @@ def _compare_pairs(topic: Topic, protocol: str, a: dict, b: dict) -> Comparison:
         sign_p=float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0,
         unpaired=len(a.keys() ^ b.keys()),
     )
-
-
-def crossed_interval(differences: np.ndarray) -> tuple[float, float] | None:
-    """95 % interval of the mean of differences [S seeds, T splits], both drawn at random.
-
-    Differences on one split, or of one seed, resemble each other, so S·T of them are not as good as
-    as many independent ones: the mean's variance is (MS_S + MS_T − MS_ST)/(S T), at least each of
-    MS_S/(S T) and MS_T/(S T), with Satterthwaite's degrees of freedom (Searle, Casella and
-    McCulloch, Variance Components, 1992). One split alone: Student's t over seeds. None for one
-    seed, which says nothing of other trainings. Splits of one graph overlap, so the interval speaks
-    of this graph, not of others like it.
-    """
-    from scipy import stats
-
-    num_seeds, num_splits = differences.shape
-    if num_seeds == 1:
-        return None
-    mean, centred = differences.mean(), differences - differences.mean()
-    squares, freedom = [], []
-    for axis, size in ((1, num_seeds), (0, num_splits)):
-        if size > 1:
-            effect = centred.mean(axis=axis)
-            squares.append(differences.shape[axis] * float(np.sum(effect**2)) / (size - 1))
-            freedom.append(size - 1)
-    if len(squares) == 2:
-        rest = centred - centred.mean(axis=1)[:, None] - centred.mean(axis=0)[None, :]
-        shared = float(np.sum(rest**2)) / (freedom[0] * freedom[1])
-        larger = int(squares[1] > squares[0])
-        total = squares[0] + squares[1] - shared
-        if total > squares[larger]:
-            parts = zip((*squares, shared), (*freedom, freedom[0] * freedom[1]), strict=True)
-            degrees = total**2 / sum(square**2 / df for square, df in parts)
-        else:
-            total, degrees = squares[larger], freedom[larger]
-    else:
-        total, degrees = squares[0], freedom[0]
-    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, degrees)) * (total / differences.size) ** 0.5
-    return float(mean - half), float(mean + half)
 
 
 def _listing(names: Iterable) -> str:

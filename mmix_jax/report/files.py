@@ -9,11 +9,13 @@ from typing import Any
 from mmix_jax.errors import InputError
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
+def write_whole(
+    path: Path, write: Callable[[Path], Any], *, what: str = "figures", flag: str = "--workdir"
+) -> Path:
     """Write a file by `write(temporary path)`, and then put it in its place; folders are made.
 
     Raises:
-      InputError: the file cannot be written; what was there stays.
+      InputError: the file cannot be written; what was there stays. `what` and `flag` are its words.
 
     Example:
       >>> import pathlib, tempfile
@@ -31,6 +33,6 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise InputError(
-            f"figures must be writable at {path}, found {error}; choose another --workdir"
+            f"{what} must be writable at {path}, found {error}; choose another {flag}"
         ) from error
     return path

@@ -9,7 +9,8 @@ from scipy import stats
 
 from example_results import result
 from mmix_jax.errors import InputError
-from mmix_jax.report.compare import compare, comparison_table, crossed_interval, main
+from mmix_jax.report.compare import compare, comparison_table, main
+from mmix_jax.report.paired import holm, paired
 from mmix_jax.results import write_results
 
 A = (0.80, 0.82, 0.85, 0.81, 0.84)
@@ -223,7 +224,7 @@ def test_scores_over_splits_are_compared_split_by_split():
     a, b = draw.normal(0.8, 0.01, size=(2, 3, 20))
     (comparison,) = compare([split_results(a)], [split_results(b)])
     assert comparison.mean == pytest.approx((b - a).mean(), abs=1e-12)
-    assert comparison.interval == pytest.approx(crossed_interval(b - a), abs=1e-12)
+    assert comparison.interval == pytest.approx(paired(b - a).interval, abs=1e-12)
     assert (comparison.seeds, comparison.splits) == ((0, 1, 2), 20)
     assert " 3 x 20 " in comparison_table([comparison])
 
@@ -234,19 +235,41 @@ def test_other_numbers_of_splits_are_told():
         compare([split_results(a)], [split_results(b)])
 
 
-def test_crossed_interval_is_students_where_one_factor_is_drawn():
+def test_paired_is_students_where_one_factor_is_drawn():
     values = np.array([0.01, 0.02, 0.04])
-    wanted = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    wanted = stats.ttest_1samp(values, 0.0)
     for table in (values[:, None], np.repeat(values[:, None], 20, axis=1)):
-        assert crossed_interval(table) == pytest.approx(tuple(wanted), abs=1e-12)
-    assert crossed_interval(values[None, :]) is None  # nothing is known of other trainings
+        found = paired(table)
+        assert found.interval == pytest.approx(tuple(wanted.confidence_interval(0.95)), abs=1e-12)
+        assert found.p == pytest.approx(wanted.pvalue, abs=1e-12)
+    assert paired(values[None, :]) == (None, None)  # nothing is known of other trainings
 
 
-def test_crossed_interval_covers_the_mean_of_two_random_factors():
+def test_without_spread_only_no_difference_is_likely():
+    assert paired(np.zeros((3, 1))).p == 1.0
+    assert paired(np.full((3, 1), 0.01)).p == 0.0
+
+
+def test_holm_against_its_definition():
+    draw = np.random.default_rng(0)
+    for size in (1, 2, 7):
+        p = draw.uniform(0, 0.3, size)
+        naive = [
+            min(
+                1.0,
+                max((size - rank) * value for rank, value in enumerate(sorted(p)) if value <= x),
+            )
+            for x in p
+        ]
+        assert holm(list(p)) == pytest.approx(naive, abs=1e-12)
+    assert holm([None, 0.2, None]) == [None, 0.2, None]
+
+
+def test_paired_covers_the_mean_of_two_random_factors():
     draw = np.random.default_rng(1)
     covered = 0
     for _ in range(600):
         seeds, splits = draw.normal(size=(3, 1)), 0.7 * draw.normal(size=(1, 20))
-        low, high = crossed_interval(seeds + splits + draw.normal(size=(3, 20)))
+        low, high = paired(seeds + splits + draw.normal(size=(3, 20))).interval
         covered += low <= 0 <= high
     assert covered >= 0.93 * 600  # 60 independent values would give an interval that covers 55 %

@@ -34,7 +34,7 @@ from mmix_jax.data.store.download import DownloadFailed, download
 from mmix_jax.data.store.files import cache_folder, reading, search_folders
 from mmix_jax.data.store.wanted import wanted_files
 from mmix_jax.data.types import GraphDataset, make_graph_dataset
-from mmix_jax.errors import InputError
+from mmix_jax.errors import InputError, MissingData
 from mmix_jax.graphs.types import Graph, make_graph
 
 BASE_URL = "https://www.chrsmrrs.com/graphkerneldatasets/"
@@ -157,7 +157,7 @@ def find_source(
                 f"; or, if no set of TUDataset was meant by {official!r}, name one of: "
                 f"{', '.join(OFFICIAL)}"
             )
-        raise InputError(line) from error
+        raise MissingData(line) from error
 
 
 def _check_name(name: str) -> None:

@@ -10,7 +10,7 @@ from mmix_jax.data.store.checksums import RemoteFile, check_sha256
 from mmix_jax.data.store.download import DownloadFailed, download_first
 from mmix_jax.data.store.files import cache_folder, search_folders
 from mmix_jax.data.store.wanted import Wanted
-from mmix_jax.errors import InputError
+from mmix_jax.errors import InputError, MissingData
 
 BASE_URL = "https://www.cs.toronto.edu/~kriz/"
 # Has the archives in Python form: asked where the source fails. The pinned sums decide.
@@ -128,4 +128,4 @@ def _download(name: str, data_dir: str | os.PathLike | None, base_url: str | Non
         return download_first(files, cache_folder())
     except DownloadFailed as error:
         line = _wanted(name, addresses).nowhere(search_folders(data_dir), error)
-        raise InputError(line) from error
+        raise MissingData(line) from error

@@ -17,7 +17,7 @@ from mmix_jax.data.store.download import DownloadFailed, download_first
 from mmix_jax.data.store.files import cache_folder, reading, search_folders
 from mmix_jax.data.store.wanted import Wanted
 from mmix_jax.data.types import NodeDataset
-from mmix_jax.errors import InputError
+from mmix_jax.errors import MissingData
 from mmix_jax.graphs.types import Split, make_graph
 from mmix_jax.surroundings import user_path
 
@@ -96,7 +96,7 @@ def find_source(*, data_dir: str | os.PathLike | None = None, base_url: str | No
     try:
         return download_first(files, cache_folder())
     except DownloadFailed as error:
-        raise InputError(wanted.nowhere(folders, error)) from error
+        raise MissingData(wanted.nowhere(folders, error)) from error
 
 
 def _addresses(base_url: str | None) -> list[str]:

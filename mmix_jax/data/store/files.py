@@ -8,7 +8,7 @@ from pathlib import Path
 from mmix_jax.data.store.checksums import RemoteFile, check_sha256
 from mmix_jax.data.store.download import DownloadFailed, download
 from mmix_jax.data.store.wanted import Wanted, no_folder, wanted_files
-from mmix_jax.errors import InputError
+from mmix_jax.errors import InputError, MissingData
 from mmix_jax.surroundings import cache_home, user_path
 
 
@@ -92,5 +92,5 @@ def require_files(
             paths |= download(missing, cache_folder())
         except DownloadFailed as error:
             line = wanted_files(missing).nowhere(search_folders(data_dir), error)
-            raise InputError(line) from error
+            raise MissingData(line) from error
     return [path for path in paths.values() if path is not None]

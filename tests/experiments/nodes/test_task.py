@@ -114,6 +114,25 @@ def test_results_of_fewer_steps_are_not_reported_for_more(tmp_path, graph_file, 
     assert timeless(train(config, tmp_path)) == timeless(whole[1])
 
 
+def test_results_of_fewer_seeds_are_not_reported_for_more(tmp_path, graph_file):
+    one, two = (small.config(graph_file, **DRAWN, num_seeds=n) for n in (1, 2))
+
+    def report(results):
+        write_results(tmp_path / RESULTS_FILE, results)
+
+    train(one, tmp_path, report=report)
+    trained = 0
+
+    def during_evaluation():
+        nonlocal trained
+        trained = trained or len(list((tmp_path / "checkpoints").glob("seed_1/*"))) > 1
+        return trained and not (tmp_path / RESULTS_FILE).exists()
+
+    with pytest.raises(Interrupted):
+        train(two, tmp_path, during_evaluation, report)
+    assert {r.seeds for r in train(two, tmp_path, report=report)} == {(0, 1)}
+
+
 def test_the_seed_decides(tmp_path, graph_file, whole):
     again, other = (small.config(graph_file, **DRAWN, seed=seed) for seed in (0, 1))
     assert timeless(train(again, tmp_path / "again")) == timeless(whole[1])

@@ -1,0 +1,102 @@
+"""Tables and figures by their names: planned, run, printed and written."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from mmix_jax.errors import InputError
+from mmix_jax.plans.catalog import SECONDS, TABLES, check_only, table_of
+from mmix_jax.plans.figures import figure_plans, write_figure
+from mmix_jax.plans.runs import Setting, writable, write_record
+from mmix_jax.plans.table import Cell, cells_of
+from mmix_jax.plans.work import Work, carried_out, dry_lines, plan
+from mmix_jax.plans.written import markdown, text, write_table, write_text
+
+_PAGE = """# Results
+
+Test scores, mean ± standard deviation over n trainings (seeds 0 … n − 1); accuracies in %.
+*random-init* is the encoder before training, of the same seeds; *difference* is paired by seed
+(and split), with its 95 % interval by Student's t, and the p-value after Holm's correction over
+the trained rows of its table. *paper* has the paper's number: ✓ where our mean lies within its
+deviation, ✗ where it does not. `3 of 10` is a row that is short of the trainings it ought to have.
+Every row is one command, in the table's JSON and by `python -m mmix_jax.reproduce NAME --dry`; its
+record lies in `results/`. This page is written by
+`python -m mmix_jax.reproduce all --read --runs=results --page=docs/results.md`.
+"""
+
+
+class Asked(NamedTuple):
+    """What the flags of `reproduce` ask for."""
+
+    names: list[str]
+    only: list[str]
+    seeds: int | None
+    folder: Path
+    dry: bool = False
+    read: bool = False
+    collect: Path | None = None
+    page: Path | None = None
+
+
+def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
+    """Run what is missing of what was asked for, print and write it.
+
+    Raises:
+      InputError: bad input, or nothing of it could be had.
+      Interrupted: what was finished stays.
+    """
+    tables = [name for name in asked.names if name in TABLES]
+    check_only(tables, asked.only)
+    made = [table_of(name, only=asked.only, seeds=asked.seeds) for name in tables]
+    of_figures = figure_plans(asked.seeds)
+    figures = [of_figures[name] for name in asked.names if name in of_figures]
+    figures = [] if asked.only else figures
+    wanted: dict[Setting, int] = {}
+    for settings in (*(table.settings for table in made), *(f.settings for f in figures)):
+        for setting, seeds in settings.items():
+            wanted[setting] = max(seeds, wanted.get(setting, 0))
+    planned = plan({setting: range(n) for setting, n in wanted.items()}, asked.folder)
+    if asked.dry:
+        print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
+        return
+    if not asked.read:
+        writable(asked.folder)
+    work = carried_out(planned, asked.folder, interrupted, run=not asked.read)
+    if not work.runs:
+        reasons = sorted(set(work.reasons.values()))
+        raise InputError(
+            f"a table needs scores, found none in {asked.folder} ({', '.join(reasons)}); "
+            "run it without --read, or bring the data that the lines above name"
+        )
+
+    def command(cell: Cell) -> str:
+        setting = cell.line.setting
+        return "" if setting is None else setting.command(range(wanted[setting]), asked.folder)
+
+    pages = [_PAGE]
+    for table in made:
+        cells = cells_of(table, work.runs, work.reason)
+        print("\n" + text(table, cells), flush=True)
+        pages.append(markdown(table, cells))
+        if not asked.read:
+            _tell(write_table(table, cells, asked.folder, command))
+    for figure in figures:
+        drawn = figure.make(work.runs, asked.folder)
+        print(f"\n{figure.name}: {figure.title}\n{drawn.text}", flush=True)
+        if not asked.read:
+            _tell(write_figure(figure, drawn, asked.folder))
+    if asked.collect:
+        _collect(work, asked.collect)
+    if asked.page:
+        _tell([write_text(asked.page, "\n".join(pages))])
+
+
+def _collect(work: Work, folder: Path) -> None:
+    for setting, there in work.runs.items():
+        write_record(setting, there, folder)
+    print(f"wrote records of {len(work.runs)} runs to {folder}")
+
+
+def _tell(paths: list[Path]) -> None:
+    for path in paths:
+        print(f"wrote {path}")

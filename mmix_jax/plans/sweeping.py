@@ -1,0 +1,167 @@
+"""A sweep: every combination of the values of some fields, against one of them."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mmix_jax.errors import InputError
+from mmix_jax.plans.catalog import SECONDS
+from mmix_jax.plans.runs import Setting, writable
+from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
+from mmix_jax.plans.work import carried_out, dry_lines, plan
+from mmix_jax.plans.written import text, write_table
+
+Pair = tuple[str, str]
+_VARIANT = "variant"
+# What a run is judged by, by task; a sweep shows one measure.
+_HEADLINES = {
+    "node": ("accuracy", ""),
+    "graph": ("accuracy", "svm"),
+    "image": ("top1", "linear"),
+}
+
+
+class Sweep(NamedTuple):
+    """What the flags of `sweep` ask for."""
+
+    given: str
+    changes: tuple[Pair, ...]
+    vary: Sequence[str]
+    baseline: str
+    seeds: range
+    folder: Path
+    dry: bool = False
+
+
+def pairs_of(flags: Iterable[str]) -> tuple[Pair, ...]:
+    """(KEY, VALUE) of flags `--config.KEY=VALUE`.
+
+    Raises:
+      InputError: one has no value.
+    """
+    pairs = []
+    for flag in flags:
+        key, equals, value = flag.lstrip("-").removeprefix("config.").partition("=")
+        if not equals or not key:
+            raise InputError(f"fields are set by --config.KEY=VALUE, found {flag}; write it so")
+        pairs.append((key, value))
+    return tuple(pairs)
+
+
+def values_of(vary: Sequence[str]) -> dict[str, list[str]]:
+    """{KEY: [V1, V2, …]} of `KEY=V1,V2,…`; commas in brackets part no values.
+
+    Raises:
+      InputError: there is none, one has no values or comes twice.
+    """
+    if not vary:
+        raise InputError("a sweep varies something, found no --vary; add --vary KEY=V1,V2")
+    varied: dict[str, list[str]] = {}
+    for given in vary:
+        key, equals, listed = given.partition("=")
+        values = [value.strip() for value in re.split(r",(?![^(\[]*[)\]])", listed)]
+        if not key or not equals or not all(values):
+            raise InputError(f"--vary must be KEY=V1,V2,…, found '{given}'; write it so")
+        if key in varied:
+            raise InputError(f"--vary {key} must be given once, found it twice; join the values")
+        if len(set(values)) < len(values):
+            raise InputError(f"--vary {key} must have each value once, found '{listed}'")
+        varied[key] = values
+    return varied
+
+
+def _baseline(given: str, varied: dict[str, list[str]]) -> Pair:
+    """(KEY, VALUE) of what differences are taken to: as it is given, or the first value varied."""
+    key, _, value = given.partition("=")
+    if not given:
+        key, value = next((k, values[0]) for k, values in varied.items())
+    if value not in varied.get(key, []):
+        known = "; ".join(f"{k}={','.join(values)}" for k, values in varied.items())
+        raise InputError(f"--baseline must be one of the values varied ({known}), found '{given}'")
+    return key, value
+
+
+def _setting(asked: Sweep, chosen: Sequence[Pair]) -> Setting:
+    config, colon, variant = asked.given.rpartition(":")
+    if not colon:
+        config, variant = asked.given, ""
+    joined = [value for key, value in chosen if key == _VARIANT]
+    fields = (*asked.changes, *(pair for pair in chosen if pair[0] != _VARIANT))
+    return Setting(config, "+".join(filter(None, [variant, *joined])), fields)
+
+
+def _words(pairs: Iterable[Pair]) -> str:
+    return ", ".join(value if key == _VARIANT else f"{key}={value}" for key, value in pairs)
+
+
+def table_of(asked: Sweep) -> Table:
+    """The table of a sweep, without its scores.
+
+    Raises:
+      InputError: as `values_of`; a value is wrong; or the combinations are of several tasks.
+    """
+    varied = values_of(asked.vary)
+    key, value = _baseline(asked.baseline, varied)
+    combinations = [
+        tuple(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
+    ]
+    lines = []
+    for chosen in combinations:
+        setting = _setting(asked, chosen)
+        config = setting.asked(asked.seeds)
+        if config.task not in _HEADLINES:
+            raise InputError(
+                f"a sweep needs a task with one measure ({', '.join(_HEADLINES)}), found "
+                f"'{config.task}'; run its variants by `python -m mmix_jax.reproduce table10`"
+            )
+        metric, protocol = _HEADLINES[config.task]
+        if config.dataset.startswith("ppi"):
+            metric = "micro_f1"
+        base = tuple((k, value if k == key else v) for k, v in chosen)
+        lines.append(
+            Line(
+                config.dataset,
+                _words(chosen),
+                setting,
+                Measure(metric, config.representation, protocol),
+                len(asked.seeds),
+                against="" if base == chosen else _words(base),
+            )
+        )
+    changes = f" with {_words(asked.changes)}" if asked.changes else ""
+    title = f"{asked.given}{changes}, {' × '.join(varied)} varied"
+    caption = f"Differences are to {_words([(key, value)])}, other things equal."
+    name = f"sweep-{_setting(asked, ()).name}-{'-'.join(varied)}"
+    return Table(name, title, caption, tuple(lines))
+
+
+def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
+    """Run what is missing of a sweep, print its table and write it.
+
+    Raises:
+      InputError: bad input.
+      Interrupted: what was finished stays.
+    """
+    table = table_of(asked)
+    planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
+    if asked.dry:
+        print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
+        return
+    writable(asked.folder)
+    work = carried_out(planned, asked.folder, interrupted)
+    if not work.runs:
+        raise InputError(
+            f"a table needs scores, found none ({', '.join(sorted(set(work.reasons.values())))}); "
+            "bring the data that the lines above name"
+        )
+    cells = cells_of(table, work.runs, work.reason)
+    print("\n" + text(table, cells))
+
+    def command(cell: Cell) -> str:
+        setting = cell.line.setting
+        return "" if setting is None else setting.command(asked.seeds, asked.folder)
+
+    for path in write_table(table, cells, asked.folder, command):
+        print(f"wrote {path}")

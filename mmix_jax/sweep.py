@@ -1,0 +1,78 @@
+"""Settings varied over a config, each with the same seeds, in one table.
+
+    python -m mmix_jax.sweep --config=PATH[:VARIANT]|NAME[:VARIANT] --vary KEY=V1,V2,… [--vary …]
+        [--seeds=FIRST:END] [--baseline=KEY=V] [--runs=DIR] [--config.KEY=VALUE …]
+
+Every combination of the values is run, where it is missing, in a workdir of its own in DIR; the
+table has mean ± std, n, the random-initialised encoder, and the paired difference to the baseline
+with its 95 % interval and the p-value after Holm's correction. KEY is a field of the config, or
+`variant`, whose values are joined to the config's by a plus.
+
+Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted: the same command goes on.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from mmix_jax import command_line
+from mmix_jax.errors import InputError
+from mmix_jax.surroundings import user_path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_line.Parser(
+        prog="python -m mmix_jax.sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--vary", action="append", default=[], metavar="KEY=V1,V2,…", help="may be repeated")
+    add("--seeds", default="0:1", type=_seeds, metavar="FIRST:END", help="default: %(default)s")
+    add("--baseline", default="", metavar="KEY=V", help="what differences are taken to")
+    add("--runs", default="runs/sweep", metavar="DIR", help="default: %(default)s")
+    add("--dry", action="store_true", help="print commands and an estimate of the time")
+    return parser
+
+
+def _seeds(text: str) -> range:
+    first, colon, end = text.rpartition(":")
+    digits = (first or "0").isdigit() and end.isdigit() and text.isascii()
+    seeds = range(int(first or 0), int(end)) if digits else range(0)
+    if not seeds or (not colon and first) or seeds.stop >= 2**31:
+        raise argparse.ArgumentTypeError(f"must be seeds FIRST:END such as 0:10, found '{text}'")
+    return seeds
+
+
+def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
+    given, rest = command_line.take_config(argv)
+    changes = [word for word in rest[1:] if word.startswith(("--config.", "-config."))]
+    args = _parser().parse_args([word for word in rest[1:] if word not in changes])
+    if not given:
+        raise InputError(
+            "a config must be given, found none; pass --config=digits_graph, which needs no files"
+        )
+    from mmix_jax.plans.sweeping import Sweep, pairs_of, sweep
+
+    sweep(
+        Sweep(
+            given=given,
+            changes=pairs_of(changes),
+            vary=args.vary,
+            baseline=args.baseline,
+            seeds=args.seeds,
+            folder=user_path(args.runs, "--runs"),
+            dry=args.dry,
+        ),
+        interrupted,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    return command_line.run(_run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
