@@ -120,7 +120,7 @@ def test_results_of_fewer_seeds_are_not_reported_for_more(tmp_path, graph_file):
     def report(results):
         write_results(tmp_path / RESULTS_FILE, results)
 
-    train(one, tmp_path, report=report)
+    run.train(one, tmp_path, report=report)
     trained = 0
 
     def during_evaluation():
@@ -129,8 +129,8 @@ def test_results_of_fewer_seeds_are_not_reported_for_more(tmp_path, graph_file):
         return trained and not (tmp_path / RESULTS_FILE).exists()
 
     with pytest.raises(Interrupted):
-        train(two, tmp_path, during_evaluation, report)
-    assert {r.seeds for r in train(two, tmp_path, report=report)} == {(0, 1)}
+        run.train(two, tmp_path, during_evaluation, report)
+    assert {r.seeds for r in run.train(two, tmp_path, report=report)} == {(0, 1)}
 
 
 def test_the_seed_decides(tmp_path, graph_file, whole):
