@@ -120,7 +120,7 @@ def test_results_of_fewer_seeds_are_not_reported_for_more(tmp_path, graph_file):
     def report(results):
         write_results(tmp_path / RESULTS_FILE, results)
 
-    run.train(one, tmp_path, report=report)
+    short = run.train(one, tmp_path, report=report)
     trained = 0
 
     def during_evaluation():
@@ -130,6 +130,8 @@ def test_results_of_fewer_seeds_are_not_reported_for_more(tmp_path, graph_file):
 
     with pytest.raises(Interrupted):
         run.train(two, tmp_path, during_evaluation, report)
+    assert {r.seeds for r in run.train(two, tmp_path, report=report)} == {(0, 1)}
+    report(short)  # as where a process was killed between its last training and the evaluation
     assert {r.seeds for r in run.train(two, tmp_path, report=report)} == {(0, 1)}
 
 
