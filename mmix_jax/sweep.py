@@ -37,10 +37,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seeds(text: str) -> range:
-    first, colon, end = text.rpartition(":")
-    digits = (first or "0").isdigit() and end.isdigit() and text.isascii()
+    """The seeds of FIRST:END, or of END alone from 0 on."""
+    first, _, end = text.rpartition(":")
+    digits = text.isascii() and (first or "0").isdigit() and end.isdigit()
     seeds = range(int(first or 0), int(end)) if digits else range(0)
-    if not seeds or (not colon and first) or seeds.stop >= 2**31:
+    if not seeds or seeds.stop >= 2**31:
         raise argparse.ArgumentTypeError(f"must be seeds FIRST:END such as 0:10, found '{text}'")
     return seeds
 

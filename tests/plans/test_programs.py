@@ -1,0 +1,241 @@
+"""`sweep` and `reproduce` as they are called: a sweep on trainings of four steps, tables on made
+scores."""
+
+import json
+import os
+
+import pytest
+
+from mmix_jax import reproduce, sweep
+from mmix_jax.errors import MissingData
+from mmix_jax.plans import catalog, work
+from mmix_jax.plans.runs import Setting
+from mmix_jax.plans.table import Line, Measure, Table
+from tests.example_results import result
+from tests.main.program import BAR
+
+SMALL = (("width", "8"), ("num_devices", "1"))
+NONE, MO = (Setting("digits_graph", f"smoke+{rule}", SMALL) for rule in ("none", "mo"))
+ABSENT = Setting("citeseer", "smoke", SMALL)
+ACCURACY = Measure("accuracy", "mean")
+SWEEP = ("--config=digits_graph:smoke", "--config.width=8", "--config.num_devices=1")
+
+
+def small_table():
+    return Table(
+        "small",
+        "a small table",
+        "For tests.",
+        (
+            Line("citeseer", "none", ABSENT, ACCURACY, 2),
+            Line("digits_graph", "none", NONE, ACCURACY, 2),
+            Line("digits_graph", "mo", MO, ACCURACY, 2, against="none"),
+        ),
+    )
+
+
+@pytest.fixture(autouse=True)
+def around(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "TABLES", {"small": small_table})
+    monkeypatch.setattr("mmix_jax.plans.reproduction.TABLES", {"small": small_table})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("MMIX_DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch):
+    """Citeseer is nowhere, and nothing is downloaded."""
+
+    def absent(config):
+        raise MissingData("data files ind.citeseer.* must be in a data folder, found in none")
+
+    from mmix_jax.experiments import run
+
+    load = run.load
+    monkeypatch.setattr(
+        run, "load", lambda config: absent(config) if config.dataset == "citeseer" else load(config)
+    )
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Names and seeds of what is run."""
+    runs, carry_out = [], work.carry_out
+
+    def counted(setting, seeds, folder, interrupted):
+        runs.append((setting.name, len(seeds)))
+        return carry_out(setting, seeds, folder, interrupted)
+
+    monkeypatch.setattr(work, "carry_out", counted)
+    return runs
+
+
+@pytest.fixture
+def made_scores(monkeypatch):
+    """In place of trainings: scores that follow from mixing and seed."""
+    from mmix_jax.experiments import records, run
+
+    def train(config, workdir, interrupted, report):
+        run.load(config)
+        seeds = range(config.seed, config.seed + config.num_seeds)
+        better = 0.1 * (config.mixing.rule == "mo")
+        values = [0.5 + better + 0.01 * seed * (1 + better) for seed in seeds]
+        about = {"dataset": config.dataset, "mixing": config.mixing.rule, "seeds": tuple(seeds)}
+        records.record(config, workdir)
+        results = [result(values, **about), result(values, **about, trained=False, steps=0)]
+        report(results)
+        return results
+
+    monkeypatch.setattr(run, "train", train)
+
+
+def call(program, *arguments):
+    return program.main(["", *arguments])
+
+
+def told(capsys):
+    captured = capsys.readouterr()
+    lines = captured.err.replace("\r", "\n").split("\n")
+    return captured.out, [line for line in lines if line.strip() and not BAR.search(line)]
+
+
+def test_a_table_by_one_command(tmp_path, made_scores, ran, capsys):
+    fields = " ".join(f"--config.{key}={value}" for key, value in SMALL)
+    assert call(reproduce, "small", "--seeds=1", "--dry") == 0
+    out, _ = told(capsys)
+    assert f"--config=digits_graph:smoke+mo {fields} --config.num_seeds=1" in out
+    assert "3 of 3 runs, 3 trainings: about" in out
+    assert not (tmp_path / "runs").exists()
+
+    # A data set that is nowhere costs its own row, and is told once, with the way out.
+    assert call(reproduce, "small", "--seeds=1") == 0
+    out, err = told(capsys)
+    assert ran == [(ABSENT.name, 1), (NONE.name, 1), (MO.name, 1)]
+    assert [line for line in err if "ind.citeseer" in line] == err
+    assert len(err) == 1
+    assert "data absent" in out
+    path = tmp_path / "runs" / "reproduce" / "small.json"
+    assert [row["n"] for row in json.loads(path.read_text())["rows"]] == [0, 1, 1]
+
+    # What is there is read; more seeds are run.
+    ran.clear()
+    assert call(reproduce, "small", "--seeds=1", "--only=digits_graph") == 0
+    assert ran == []
+    assert call(reproduce, "small", "--seeds=3", "--only=digits_graph") == 0
+    assert ran == [(NONE.name, 3), (MO.name, 3)]
+    none, mo = json.loads(path.read_text())["rows"]
+    assert (none["mean"], mo["mean"]) == pytest.approx((0.51, 0.611))
+    assert mo["difference"] == pytest.approx(0.101)
+    assert call(reproduce, "small", "--seeds=2", "--only=digits_graph") == 0
+    assert [row["n"] for row in json.loads(path.read_text())["rows"]] == [3, 3]
+    assert ran[2:] == []
+
+    # Records give the same table without the runs, and a page.
+    arguments = ("--only=digits_graph", "--seeds=3", "--read")
+    assert call(reproduce, "small", *arguments, "--collect=records") == 0
+    table = (tmp_path / "runs/reproduce/small.md").read_text().partition("\n")[2]
+    assert call(reproduce, "small", *arguments, "--runs=records", "--page=page.md") == 0
+    assert table.strip() in (tmp_path / "page.md").read_text()
+    assert sorted(os.listdir("records")) == sorted([f"{NONE.name}.jsonl", f"{MO.name}.jsonl"])
+    assert ran[2:] == []
+
+    # Other settings in the folder of runs: nothing is run, and one line names them.
+    path = tmp_path / "runs/reproduce" / NONE.name / "config.json"
+    path.write_text(path.read_text().replace('"width": 8', '"width": 16'))
+    capsys.readouterr()
+    assert call(reproduce, "small", "--seeds=4", "--only=digits_graph") == 2
+    _, err = told(capsys)
+    assert len(err) == 1
+    assert "width (16 there, 8 asked)" in err[0]
+    assert err[0].endswith("choose another --runs")
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_cut_off_ends_with_the_same_table(tmp_path, ran, capsys, monkeypatch):
+    arguments = [*SWEEP, "--vary=mixing=none,mo", "--seeds=1:3"]
+    assert call(sweep, *arguments, "--runs=whole") == 0
+    out, _ = told(capsys)
+    assert "+" in out or "-" in out
+    assert len(ran) == 2
+
+    from mmix_jax.plans.sweeping import carried_out
+
+    class Cut:
+        """True in the second training of the second run, once."""
+
+        asked = 0
+
+        def __call__(self):
+            self.asked += 1
+            return self.asked == 14
+
+    cut = Cut()
+    monkeypatch.setattr(
+        "mmix_jax.plans.sweeping.carried_out", lambda p, folder, _: carried_out(p, folder, cut)
+    )
+    assert call(sweep, *arguments, "--runs=cut") == 130
+    _, err = told(capsys)
+    assert "start the same command again" in err[-1]
+    assert call(sweep, *arguments, "--runs=cut") == 0
+    (name,) = [path.name for path in (tmp_path / "whole").glob("*.json")]
+    whole, again = (json.loads((tmp_path / d / name).read_text())["rows"] for d in ("whole", "cut"))
+    for a, b in zip(whole, again, strict=True):
+        assert {**a, "seconds": 0, "command": ""} == {**b, "seconds": 0, "command": ""}
+    assert [row["row"] for row in whole] == ["mixing=none", "mixing=mo"]
+    assert [row["against"] for row in whole] == ["", "mixing=none"]
+    assert whole[1]["interval"][0] <= whole[1]["difference"] <= whole[1]["interval"][1]
+    assert "--config.seed=1 --config.num_seeds=2" in whole[1]["command"]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "words"),
+    [
+        (reproduce, [], "a table must be named"),
+        (reproduce, ["table99"], "unknown table 'table99'; expected one of: all,"),
+        (reproduce, ["small", "--seeds=0"], "argument --seeds: must be a whole number from 1 on"),
+        (reproduce, ["small", "--only=nowhere"], "unknown --only 'nowhere'"),
+        (reproduce, ["small", "--nothing"], "unrecognized arguments: --nothing"),
+        (reproduce, ["small", "--read"], "a table needs scores, found none"),
+        (reproduce, ["small", "--runs=file"], "--runs must be a folder"),
+        (sweep, [], "a config must be given"),
+        (sweep, ["--config=digits_graph"], "found no --vary"),
+        (sweep, ["--config=digits_graph", "--vary=mixing"], "--vary must be KEY=V1,V2"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo,mo"], "each value once"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo,fly"], "unknown mixing 'fly'"),
+        (sweep, ["--config=digits_graph", "--vary=fly=1,2"], "a flag or config cannot be read"),
+        (sweep, ["--config=digits_graph", "--vary=variant=mo,fly"], "unknown variant 'fly'"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--baseline=mixing=none"],
+         r"--baseline must be one of the values varied \(mixing=mo,mp\)"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=a:5"], "FIRST:END"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=5:5"], "FIRST:END"),
+        (sweep, ["--config=coil_del", "--vary=mixing=mo,mp"], "a task with one measure"),
+        (sweep, ["--config=digits_graph", "--vary=mixing=mo", "--config.width"], "KEY=VALUE"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(tmp_path, capsys, program, arguments, words):
+    (tmp_path / "file").write_text("")
+    assert call(program, *arguments) == 2
+    _, err = told(capsys)
+    assert len(err) == 1, err
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(err[0])
+    assert err[0].startswith("error: ")
+
+
+def test_a_sweep_s_values_may_hold_commas():
+    from mmix_jax.plans.sweeping import values_of
+
+    assert values_of(["stages=(1,1),(2,2)", "width=8"]) == {
+        "stages": ["(1,1)", "(2,2)"],
+        "width": ["8"],
+    }
+
+
+def test_the_list_has_every_name(capsys, monkeypatch):
+    monkeypatch.undo()
+    assert call(reproduce, "--list") == 0
+    out, _ = told(capsys)
+    names = [line.split()[0] for line in out.splitlines()]
+    assert [f"table{n}" for n in range(2, 11)] == [name for name in names if name[:5] == "table"]
+    assert {"figure2", "figure3", "figure4", "figure5", "theorem32", "all"} <= set(names)
