@@ -28,10 +28,10 @@ _HOMES = {
     "experiments": ("evaluate", "pretrain", "task_of"),
     "errors": ("InputError",),
 }
-_ROOMS = ("data", "encoders", "evaluation", "experiments", "graphs", "losses", "mixing")
+_ROOMS = ("data", "encoders", "evaluation", "experiments", "graphs", "losses", "mixing", "theory")
 
 if TYPE_CHECKING:
-    from mmix_jax import data, encoders, evaluation, experiments, graphs, losses, mixing
+    from mmix_jax import data, encoders, evaluation, experiments, graphs, losses, mixing, theory
     from mmix_jax.data import (
         from_edges,
         from_networkx,
@@ -97,6 +97,7 @@ __all__ = [
     "read_image_folder",
     "stratified_split",
     "task_of",
+    "theory",
     "virtual_labels",
 ]
 

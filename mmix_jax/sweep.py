@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", default="", metavar="KEY=V", help="what differences are taken to")
     add("--runs", default="runs/sweep", metavar="DIR", help="default: %(default)s")
     add("--dry", action="store_true", help="print commands and an estimate of the time")
+    add("--validation", action="store_true", help="validation scores, to choose settings by")
     return parser
 
 
@@ -65,6 +66,7 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
             seeds=args.seeds,
             folder=user_path(args.runs, "--runs"),
             dry=args.dry,
+            validation=args.validation,
         ),
         interrupted,
     )

@@ -196,6 +196,9 @@ class OnGraphs(Run):
     )
     diffusion: Diffusion = group(Diffusion(), "model")
     activation: str = in_grace("relu", "Activation of the encoder.", choices=ACTIVATIONS)
+    hidden_width: int = in_grace(
+        0, "Width of the encoder's layers before the last; 0: the width.", within=NOT_NEGATIVE
+    )
     num_heads: int = in_grace(
         4, "Heads of gat; they share the width, the last layer averages them.", within=POSITIVE
     )

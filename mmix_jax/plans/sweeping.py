@@ -1,5 +1,6 @@
 """A sweep: every combination of the values of some fields, against one of them."""
 
+import dataclasses
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -7,14 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.schema import Run
 from mmix_jax.plans.catalog import SECONDS
-from mmix_jax.plans.runs import Setting, writable
+from mmix_jax.plans.runs import Found, Setting, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
 from mmix_jax.plans.work import carried_out, dry_lines, plan
 from mmix_jax.plans.written import text, write_table
+from mmix_jax.results import score
+from mmix_jax.training.metrics import read_history
 
 Pair = tuple[str, str]
 _VARIANT = "variant"
+_VALIDATION = ("validation_accuracy", "validation_micro_f1")
 # What a run is judged by, by task; a sweep shows one measure.
 _HEADLINES = {
     "node": ("accuracy", ""),
@@ -33,6 +38,7 @@ class Sweep(NamedTuple):
     seeds: range
     folder: Path
     dry: bool = False
+    validation: bool = False
 
 
 def pairs_of(flags: Iterable[str]) -> tuple[Pair, ...]:
@@ -119,6 +125,8 @@ def table_of(asked: Sweep) -> Table:
         metric, protocol = _HEADLINES[config.task]
         if config.dataset.startswith("ppi"):
             metric = "micro_f1"
+        if asked.validation:
+            metric, protocol = _checked_validation(config, metric), ""
         base = tuple((k, value if k == key else v) for k, v in chosen)
         lines.append(
             Line(
@@ -133,8 +141,42 @@ def table_of(asked: Sweep) -> Table:
     changes = f" with {_words(asked.changes)}" if asked.changes else ""
     title = f"{asked.given}{changes}, {' × '.join(varied)} varied"
     caption = f"Differences are to {_words([(key, value)])}, other things equal."
+    if asked.validation:
+        caption += " Best validation score of each training: no test label is in it."
     name = f"sweep-{_setting(asked, ()).name}-{'-'.join(varied)}"
+    name += "-validation" * asked.validation
     return Table(name, title, caption, tuple(lines))
+
+
+def _checked_validation(config: Run, metric: str) -> str:
+    """The name of a training's validation score."""
+    if config.task != "node" or config.selection != "validation":
+        raise InputError(
+            "--validation shows what trainings are chosen by, found "
+            f"task '{config.task}' with selection '{config.selection}'; leave it out, or set "
+            "--config.selection=validation"
+        )
+    return f"validation_{metric}"
+
+
+def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
+    """The run with its best validation scores in the place of its results."""
+    best: dict[str, list[float]] = {}
+    for seed in there.seeds:
+        for name in _VALIDATION:
+            logged = [row[name] for row in read_history(folder / setting.name, seed) if name in row]
+            if logged:
+                best.setdefault(name, []).append(max(logged))
+    judged = [name.removeprefix("validation_") for name in _VALIDATION]
+    trained = [r for r in there.results if r.trained and r.metric in judged]
+    results = [
+        dataclasses.replace(
+            r, **score(values)._asdict(), metric=name, parts=(), protocol="best while training"
+        )
+        for name, values in best.items()
+        for r in trained
+    ]
+    return Found(there.settings, results)
 
 
 def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
@@ -156,7 +198,10 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
             f"a table needs scores, found none ({', '.join(sorted(set(work.reasons.values())))}); "
             "bring the data that the lines above name"
         )
-    cells = cells_of(table, work.runs, work.reason)
+    runs = work.runs
+    if asked.validation:
+        runs = {s: _validation_of(s, there, asked.folder) for s, there in runs.items()}
+    cells = cells_of(table, runs, work.reason)
     print("\n" + text(table, cells))
 
     def command(cell: Cell) -> str:

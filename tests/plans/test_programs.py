@@ -187,6 +187,20 @@ def test_a_sweep_that_is_cut_off_ends_with_the_same_table(tmp_path, ran, capsys,
     assert whole[1]["interval"][0] <= whole[1]["difference"] <= whole[1]["interval"][1]
     assert "--config.seed=1 --config.num_seeds=2" in whole[1]["command"]
 
+    # The same runs by what their settings may be chosen by.
+    ran.clear()
+    assert call(sweep, *arguments, "--runs=cut", "--validation") == 0
+    assert ran == []
+    (path,) = (tmp_path / "cut").glob("*-validation.json")
+    mo = json.loads(path.read_text())["rows"][1]
+    (metrics,) = (tmp_path / "cut").glob("*mixing=mo/metrics.jsonl")
+    logged = [json.loads(line) for line in metrics.read_text().splitlines()]
+    best = [
+        max(row["validation_accuracy"] for row in logged if row["seed"] == seed) for seed in (1, 2)
+    ]
+    assert (mo["measure"], mo["n"]) == ("validation_accuracy", 2)
+    assert mo["mean"] == pytest.approx(sum(best) / 2)
+
 
 @pytest.mark.parametrize(
     ("program", "arguments", "words"),
@@ -210,6 +224,7 @@ def test_a_sweep_that_is_cut_off_ends_with_the_same_table(tmp_path, ran, capsys,
         (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=a:5"], "FIRST:END"),
         (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=5:5"], "FIRST:END"),
         (sweep, ["--config=coil_del", "--vary=mixing=mo,mp"], "a task with one measure"),
+        (sweep, ["--config=mutag", "--vary=mixing=mo,mp", "--validation"], "task 'graph'"),
         (sweep, ["--config=digits_graph", "--vary=mixing=mo", "--config.width"], "KEY=VALUE"),
     ],
 )  # fmt: skip

@@ -110,12 +110,18 @@ class NodeConfig(OnGraphs):
                 "i_mix mixes the inputs of view a, found symmetric; leave it out, or use another "
                 "mixing"
             )
-        if self.encoder == "gat" and self.depth > 1 and self.width % self.num_heads:
-            nearest = max(1, round(self.width / self.num_heads)) * self.num_heads
-            raise InputError(
-                f"width must be a multiple of the {self.num_heads} heads, found {self.width}; "
-                f"the nearest is {nearest}"
-            )
+        for width in self.grace_widths[:-1] if self.encoder == "gat" else ():
+            if width % self.num_heads:
+                nearest = max(1, round(width / self.num_heads)) * self.num_heads
+                raise InputError(
+                    f"width must be a multiple of the {self.num_heads} heads, found {width}; "
+                    f"the nearest is {nearest}"
+                )
+
+    @property
+    def grace_widths(self) -> tuple[int, ...]:
+        """Of the layers of GRACE's encoder."""
+        return (self.hidden_width or self.width,) * (self.depth - 1) + (self.width,)
 
 
 # A GRACE-style training; drop rates, widths and τ are the published ones for DBLP.

@@ -83,14 +83,15 @@ def num_contrasted(config: NodeConfig, num_nodes: int) -> int:
 
 def settings_of(config: NodeConfig, num_nodes: int) -> Hashable:
     """The framework's static settings for a graph of so many nodes."""
+    grace = config.framework == "grace"
     common: dict[str, Any] = {
-        "widths": (config.width,) * config.depth,
+        "widths": config.grace_widths if grace else (config.width,) * config.depth,
         "mixing": config.mixing,
         "contrast": config.contrast,
         "num_contrasted": num_contrasted(config, num_nodes),
         "num_nodes": num_nodes,
     }
-    if config.framework == "grace":
+    if grace:
         return GraceSettings(
             **common,
             encoder=config.encoder,
