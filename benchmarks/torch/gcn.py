@@ -4,6 +4,7 @@ Neither torch_geometric nor DGL: a layer is a dense product, a sparse one and a 
 which the processes that are timed would import for nothing.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class GCN(nn.Module):
 
     def __init__(self, sizes: Sequence[int], *, activate_last: bool):
         super().__init__()
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(itertools.pairwise(sizes))
         self.weights = nn.ParameterList([nn.init.xavier_uniform_(torch.empty(p)) for p in pairs])
         self.biases = nn.ParameterList([torch.zeros(size) for size in sizes[1:]])
         self.activated = len(pairs) - (not activate_last)
