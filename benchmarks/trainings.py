@@ -17,6 +17,13 @@ NUM_POINTS = 20  # of a whole training, about
 # Of methods whose budget ends long before their steps do, a point after so many seconds, too.
 LONGEST_GAP = 10.0
 QUICK_NODES = 120
+QUICK = {
+    "width": 16,
+    "head_width": 16,
+    "sampler": "nodes",
+    "batch_size": 64,
+    "num_steps": 4,
+}
 
 
 class Clock:
@@ -80,7 +87,7 @@ def train_ours(
     config = load_config(Path("configs") / f"{dataset}.py", variant)
     config.selection, config.data_dir = "last", data_dir or ""
     if quick:
-        config.update(width=16, head_width=16, sampler="nodes", batch_size=64, num_steps=4)
+        config.update(QUICK)
     config.num_steps = num_steps or config.num_steps
     config.eval_every = max(config.num_steps // NUM_POINTS, 1)
     with programs.kept():
@@ -141,11 +148,11 @@ def train_torch(
     module = importlib.import_module(f"benchmarks.torch.{method}")
     settings = module.PUBLISHED[dataset]
     if quick:
-        settings = dataclasses.replace(settings, width=16, epochs=4)
+        settings = dataclasses.replace(settings, width=QUICK["width"], epochs=QUICK["num_steps"])
     every = max(settings.epochs // NUM_POINTS, 1)
     device = gcn.set_up(timing.num_threads())
     epoch = 0
-    for epoch, embed in module.train(gcn.read_graph(graph, device), settings, seed):
+    for epoch, embed in module.train(gcn.graph_of(np.load(graph), device), settings, seed):
         last = epoch == settings.epochs
         if epoch % every == 0 or last or points.since_last() > LONGEST_GAP:
             points.keep(epoch, embed().cpu().numpy())

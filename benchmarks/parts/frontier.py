@@ -6,6 +6,7 @@ one evaluator: the protocol's logistic regressions. What is reported at a time i
 the best validation accuracy so far.
 """
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,29 +35,21 @@ TIMES = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180)
 WARM_UP_STEPS = 2  # the second may compile again, for a state that a step has placed
 
 
-def trainings(dataset: str, options: Options, graph: str) -> dict[str, Callable[[int, str], dict]]:
-    """By the name of a method: (seed, folder) -> what its process told."""
-    budget, quick, data_dir = options.budget_s, options.quick, suite.data_folder(options)
-
-    def ours(variant: str, seed: int, folder: str) -> dict:
-        begin = time.monotonic()
-        return timing.apart(
-            *(train_ours, dataset, variant, seed, folder, begin, budget, data_dir, quick)
-        )
-
-    def torch(method: str, seed: int, folder: str) -> dict:
-        begin = time.monotonic()
-        return timing.apart(train_torch, dataset, method, seed, folder, begin, budget, graph, quick)
-
-    def bound(train: Callable, which: str) -> Callable[[int, str], dict]:
-        return lambda seed, folder: train(which, seed, folder)
-
+def methods_of(options: Options) -> list[str]:
+    """Names of the methods that are measured, in their order."""
     # Compiling is most of a quick training, and the others take the same way.
-    variants = dict(list(OURS.items())[:1]) if quick else OURS
-    methods = {name: bound(ours, variant) for name, variant in variants.items()}
-    if suite.HAVE_TORCH:
-        methods |= {name: bound(torch, method) for name, method in TORCH.items()}
-    return methods
+    ours = list(OURS)[:1] if options.quick else list(OURS)
+    return ours + (list(TORCH) if suite.HAVE_TORCH else [])
+
+
+def train(name: str, dataset: str, seed: int, folder: str, graph: str, options: Options) -> dict:
+    """What the process of a training told; `graph` is the file that PyTorch reads."""
+    budget_s, quick, begin = options.budget_s, options.quick, time.monotonic()
+    if name in TORCH:
+        which = (dataset, TORCH[name], seed, folder, begin, budget_s)
+        return timing.apart(train_torch, *which, graph, quick)
+    which = (dataset, OURS[name], seed, folder, begin, budget_s)
+    return timing.apart(train_ours, *which, suite.data_folder(options), quick)
 
 
 def warm_up(dataset: str, options: Options) -> None:
@@ -64,9 +57,9 @@ def warm_up(dataset: str, options: Options) -> None:
     for variant in OURS.values():
         suite.say(f"{dataset}, {variant}: compiled programs")
         with tempfile.TemporaryDirectory() as folder:
-            begin, data_dir = time.monotonic(), suite.data_folder(options)
-            arguments = (dataset, variant, 0, folder, begin, float("1e9"), data_dir, False)
-            timing.apart(train_ours, *arguments, WARM_UP_STEPS)
+            which = (dataset, variant, 0, folder, time.monotonic(), options.budget_s)
+            data_dir = suite.data_folder(options)
+            timing.apart(train_ours, *which, data_dir, False, WARM_UP_STEPS)
 
 
 def judge_of(data: Any, num_classifiers: int) -> Callable[[dict, int], Point]:
@@ -94,24 +87,22 @@ def runs_of(dataset: str, options: Options) -> dict[str, list[dict[str, Any]]]:
     """By method, a run per seed: its judged `points`, `steps`, `cut`. Methods take turns."""
     from benchmarks import tasks
 
-    quick = options.quick
-    folder_of_data = suite.data_folder(options)
-    data = tasks.load_nodes(dataset, folder_of_data, QUICK_NODES if quick else None)
+    num_nodes = QUICK_NODES if options.quick else None
+    data = tasks.load_nodes(dataset, suite.data_folder(options), num_nodes)
     judge = judge_of(data, options.num_classifiers)
-    if not quick:
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in methods_of(options)}
+    if not options.quick:
         warm_up(dataset, options)
     with tempfile.TemporaryDirectory() as room:
         graph = str(Path(room) / "graph.npz")
-        arrays = {name: getattr(data.graph, name) for name in ("x", "senders", "receivers")}
-        np.savez(graph, **arrays)
-        methods = trainings(dataset, options, graph)
-        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
+        x, senders, receivers, _ = data.graph
+        np.savez(graph, x=x, senders=senders, receivers=receivers)
         for seed in range(options.seeds):
-            for name, train in methods.items():
+            for name, of_method in runs.items():
                 with tempfile.TemporaryDirectory(dir=room) as folder:
-                    told = train(seed, folder)
+                    told = train(name, dataset, seed, folder, graph, options)
                     points = [judge(point, seed) for point in told["points"]]
-                runs[name].append({"seed": seed, **told, "points": points})
+                of_method.append(told | {"seed": seed, "points": points})
                 suite.say(f"{dataset}, {name}, seed {seed}: {_in_words(points)}")
     return runs
 
@@ -129,35 +120,35 @@ def _in_words(points: list[Point]) -> str:
 
 
 def rows_of(dataset: str, runs: dict[str, list[dict[str, Any]]], options: Options) -> list[Row]:
-    """A row for every time and accuracy, a column per method; numbers in `values`, as JSON."""
+    """A row for every time and accuracy, a column per method; numbers in `values`, for the file."""
     curves = {name: [best_so_far(run["points"]) for run in of] for name, of in runs.items()}
     rows: list[Row] = []
 
-    def add(what: str, cells: dict[str, tuple[str, Any]], **more: Any) -> None:
+    def add(what: str, cell: Callable[[list[dict], list[list[Point]]], tuple[str, Any]]) -> None:
+        """Cells are made of a method's runs and curves: what is shown, and its numbers."""
+        cells = {name: cell(of, curves[name]) for name, of in runs.items()}
         shown = {name: text for name, (text, _) in cells.items()}
-        values = {name: value for name, (_, value) in cells.items()}
-        rows.append({"dataset": dataset, "at": what, **shown, "values": values, **more})
+        values = {name: numbers for name, (_, numbers) in cells.items()}
+        rows.append({"dataset": dataset, "at": what, **shown, "values": values})
 
-    kept = {n: [r | {"points": [p._asdict() for p in r["points"]]} for r in runs[n]] for n in runs}
-    untrained = {n: [r["points"][0] for r in of] for n, of in runs.items()}
-    add("untrained", {n: _accuracies(points) for n, points in untrained.items()}, runs=kept)
+    def when(seconds: list[float | None]) -> tuple[str, Any]:
+        return _times(seconds, options.seeds)
+
+    add("untrained", lambda of, _: _accuracies([run["points"][0] for run in of]))
     for seconds in TIMES:
-        chosen = {n: [at(curve, seconds) for curve in of] for n, of in curves.items()}
-        add(f"{seconds} s", {n: _accuracies(points) for n, points in chosen.items()})
-    last = {n: [at(curve, float("inf")) for curve in of] for n, of in curves.items()}
-    add("the end", {n: _accuracies(points) for n, points in last.items()})
-    ends = {n: [r["points"][-1].seconds for r in of] for n, of in runs.items()}
-    add("the end, s", {n: _times(seconds, options.seeds) for n, seconds in ends.items()})
-    cut = {n: [r["steps"] for r in of if r["cut"]] for n, of in runs.items()}
-    add(f"cut off at {options.budget_s:g} s", {n: _cut(s, options.seeds) for n, s in cut.items()})
+        add(f"{seconds} s", lambda _, c, s=seconds: _accuracies([at(curve, s) for curve in c]))
+    add("the end", lambda _, c: _accuracies([at(curve, float("inf")) for curve in c]))
+    add("the end, s", lambda of, _: when([run["points"][-1].seconds for run in of]))
+    add(f"cut off at {options.budget_s:g} s", lambda of, _: _cut(of))
     for part, name in (("valid", "validation"), ("test", "test")):
         for accuracy in ACCURACIES[dataset]:
-            reached = {
-                n: [first_reaching(curve, part, accuracy / 100) for curve in of]
-                for n, of in curves.items()
-            }
-            cells = {n: _times(seconds, options.seeds) for n, seconds in reached.items()}
-            add(f"{name} {accuracy:g} first, s", cells)
+            first = functools.partial(first_reaching, part=part, accuracy=accuracy / 100)
+            add(f"{name} {accuracy:g} first, s", lambda _, c, f=first: when([f(x) for x in c]))
+    # Every judged embedding of every run, in the file alone.
+    rows[0]["runs"] = {
+        name: [run | {"points": [point._asdict() for point in run["points"]]} for run in of]
+        for name, of in runs.items()
+    }
     return rows
 
 
@@ -183,11 +174,12 @@ def _times(seconds: list[float | None], num_seeds: int) -> tuple[str, Any]:
     return f"{mean:.1f} ({len(there)} of {num_seeds})", {"mean": mean, "n": len(there)}
 
 
-def _cut(steps: list[int], num_seeds: int) -> tuple[str, Any]:
-    """After how many steps trainings were cut off, "" for none."""
+def _cut(runs: list[dict[str, Any]]) -> tuple[str, Any]:
+    """After how many steps the budget ended trainings, and how many; "" for none."""
+    steps = [run["steps"] for run in runs if run["cut"]]
     if not steps:
         return "", None
-    return f"step {sum(steps) / len(steps):.0f} ({len(steps)} of {num_seeds})", steps
+    return f"step {sum(steps) / len(steps):.0f} ({len(steps)} of {len(runs)})", steps
 
 
 def measure(options: Options) -> list[Row]:

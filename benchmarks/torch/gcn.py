@@ -5,7 +5,7 @@ which the processes that are timed would import for nothing.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +30,8 @@ def set_up(num_threads: int) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def read_graph(path: str, device: str) -> Graph:
-    """The arrays x, senders and receivers of a .npz file."""
-    arrays = np.load(path)
+def graph_of(arrays: Mapping[str, np.ndarray], device: str) -> Graph:
+    """The graph of x, senders and receivers, of a NumPy file or in memory."""
     x = torch.from_numpy(arrays["x"]).to(device)
     ends = (torch.from_numpy(arrays[name]).long().to(device) for name in ("senders", "receivers"))
     # Both methods' loaders do so, of DGL and of torch_geometric; rows without features stay zero.
