@@ -64,20 +64,28 @@ def test_a_budget_ends_a_training(tmp_path):
     assert [point["step"] for point in told["points"]] == [0, 1]
 
 
-def test_a_torch_training_writes_at_its_epochs_and_ends_with_its_budget(tmp_path):
+def test_a_torch_training_writes_at_its_epochs_and_ends_with_its_budget(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="needs PyTorch, which is optional")
     graph = _graph_file(tmp_path)
-    arguments = ("cora", "cca_ssg", 0, str(tmp_path))
-    told = trainings.train_torch(*arguments, time.monotonic(), 1e9, graph, True)
-    assert [point["step"] for point in told["points"]] == [0, 1, 2, 3, 4]
+
+    def train(budget_s: float) -> dict:
+        which = ("cora", "cca_ssg", 0, str(tmp_path), time.monotonic(), budget_s)
+        return trainings.train_torch(*which, graph, True)
+
+    def steps(told: dict) -> list[int]:
+        return [point["step"] for point in told["points"]]
+
+    told = train(1e9)
+    assert steps(told) == [0, 1, 2, 3, 4]
     assert np.load(told["points"][-1]["path"]).shape == (trainings.QUICK_NODES, 16)
     assert (told["steps"], told["cut"]) == (4, False)
-    told = trainings.train_torch(*arguments, time.monotonic(), 0.0, graph, True)
-    assert (told["steps"], told["cut"]) == (0, True)
-    # Where epochs are long, a point is due by the seconds, too.
-    late = time.monotonic() - 2 * trainings.LONGEST_GAP
-    told = trainings.train_torch(*arguments, late, 1e9, graph, True)
-    assert told["points"][0]["seconds"] > trainings.LONGEST_GAP
+    told = train(0.0)
+    assert (steps(told), told["steps"], told["cut"]) == ([0], 0, True)
+
+    monkeypatch.setattr(trainings, "NUM_POINTS", 1)
+    assert steps(train(1e9)) == [0, 4]
+    monkeypatch.setattr(trainings, "LONGEST_GAP", 0.0)  # as if epochs were long
+    assert steps(train(1e9)) == [0, 1, 2, 3, 4]
 
 
 def _graph_file(folder: pathlib.Path) -> str:
