@@ -78,12 +78,13 @@ def backward(h_a: torch.Tensor, h_b: torch.Tensor, temperature: float, block_siz
     """
     num_nodes, total = h_a.shape[0], 0.0
     units = [F.normalize(h) for h in (h_a, h_b)]
-    leaves = [unit.detach().requires_grad_() for unit in units]
+    leaf_a, leaf_b = leaves = [unit.detach().requires_grad_() for unit in units]
     step = block_size or num_nodes
     for start in range(0, num_nodes, step):
         rows = slice(start, min(start + step, num_nodes))
-        halves = [semi_loss(*pair, temperature, rows) for pair in (leaves, leaves[::-1])]
-        loss = sum(half.sum() for half in halves) / (2 * num_nodes)
+        half_a = semi_loss(leaf_a, leaf_b, temperature, rows)
+        half_b = semi_loss(leaf_b, leaf_a, temperature, rows)
+        loss = (half_a.sum() + half_b.sum()) / (2 * num_nodes)
         loss.backward()
         total += float(loss.detach())
     torch.autograd.backward(units, [leaf.grad for leaf in leaves])
