@@ -1,6 +1,7 @@
 """The suite: runs its parts, prints a table per part, and writes one JSON file.
 
-    python -m benchmarks                     every part
+    python -m benchmarks                     every part but frontier
+    python -m benchmarks frontier            accuracy over seconds of whole trainings
     python -m benchmarks info_nce memory     some of them
     python -m benchmarks --quick             tiny sizes of everything, to try it
 
@@ -21,6 +22,7 @@ from benchmarks import suite, timing
 from benchmarks.suite import Options, Row
 
 RESULTS = Path("benchmarks/results")
+DATASETS = ("cora", "pubmed")  # of part `frontier`
 
 
 # Each is a module of `parts` with `measure(options: suite.Options) -> list of rows`.
@@ -37,6 +39,8 @@ PARTS = {
     "scale": "graphs of up to a million nodes",
     "targets": "large sizes, on an accelerator alone",
 }
+# Run where they are named alone: hours, of whole trainings.
+ON_REQUEST = {"frontier": "accuracy over seconds of whole trainings; only if named"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,16 +62,22 @@ def _positive(kind: type) -> Any:
     return read
 
 
+def _all_parts() -> dict[str, str]:
+    return PARTS | ON_REQUEST
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments; bad ones end the program with status 2."""
     parser = _Parser(
         prog="python -m benchmarks",
         description="Measures this machine and the library on it; prints tables, writes JSON.",
-        epilog="parts:\n" + "\n".join(f"  {name:<12}{about}" for name, about in PARTS.items()),
+        epilog="parts:\n" + "\n".join(f"  {n:<12}{about}" for n, about in _all_parts().items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help="default: all of them")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="default: all but those that say so"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it")
     parser.add_argument(
         "--out", type=Path, help=f"JSON file; default: {RESULTS}/<part or all>-<platform>.json"
@@ -84,10 +94,17 @@ def parse(argv: list[str]) -> argparse.Namespace:
         default=8.0,
         help="memory that dense forms may take, and that part memory fills; default: 8",
     )
+    group = parser.add_argument_group("of frontier")
+    group.add_argument("--datasets", nargs="+", choices=DATASETS, help="default: both, quick cora")
+    group.add_argument("--seeds", type=number, help="trainings of a method; default: 5, quick 1")
+    group.add_argument(
+        "--budget_s", type=_positive(float), default=300.0, help="ends a training; default: 300"
+    )
+    group.add_argument("--num_classifiers", type=number, help="of a score; default: 10, quick 2")
     args = parser.parse_args(argv)
     for name in args.parts:
-        if name not in PARTS:
-            parser.error(f"unknown part '{name}'; expected one of: {', '.join(PARTS)}")
+        if name not in _all_parts():
+            parser.error(f"unknown part '{name}'; expected one of: {', '.join(_all_parts())}")
     if args.data_dir and not Path(args.data_dir).is_dir():
         parser.error(f"--data_dir must be a folder, found '{args.data_dir}'")
     if args.out is not None:
@@ -113,6 +130,10 @@ def options_of(args: argparse.Namespace) -> Options:
         dimensions=args.dimensions,
         block_size=args.block_size,
         limit_gb=args.limit_gb,
+        datasets=tuple(args.datasets or (DATASETS[:1] if args.quick else DATASETS)),
+        seeds=args.seeds or (1 if args.quick else 5),
+        budget_s=args.budget_s,
+        num_classifiers=args.num_classifiers or (2 if args.quick else 10),
     )
 
 
@@ -151,7 +172,7 @@ def run(args: argparse.Namespace) -> dict:
             document |= part["machine"]
             document["options"] = options._asdict()
             print(f"date      {document['date']}\n{timing.describe(part['machine'])}")
-        print(f"\n{name}: {PARTS[name]} ({seconds:.0f} s)")
+        print(f"\n{name}: {_all_parts()[name]} ({seconds:.0f} s)")
         print(suite.text_table(part["rows"]), flush=True)
         parts[name] = {"seconds": seconds, "rows": part["rows"]}
     return document | {"parts": parts}

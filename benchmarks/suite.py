@@ -27,6 +27,7 @@ class Options(NamedTuple):
     for $MMIX_DATA_DIR. rows, dimensions: N and D of the losses, None for the part's own.
     block_size: of streamed forms, None for the device's usual. limit_gb: what dense forms may take.
     peaks: FLOP/s by dtype and `bytes` a second that part `roofline` measured; None: no shares.
+    datasets, seeds, budget_s, num_classifiers: of part `frontier`; a training ends at `budget_s`.
     """
 
     quick: bool = False
@@ -37,6 +38,10 @@ class Options(NamedTuple):
     block_size: int | None = None
     limit_gb: float = 8.0
     peaks: dict[str, float] | None = None
+    datasets: tuple[str, ...] = ("cora", "pubmed")
+    seeds: int = 5
+    budget_s: float = 300.0
+    num_classifiers: int = 10
 
 
 def say(text: str) -> None:
@@ -179,6 +184,8 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]] | None] = {
     "step_mp_seconds": ("step mp, s", _seconds),
     "step_none_seconds": ("step none, s", _seconds),
     "batch_seconds": ("batch, s", _seconds),
+    # Of part `frontier`: the numbers behind its cells.
+    **dict.fromkeys(("values", "runs")),
     "kb_per_row": ("KB per added row", _plain),
     "bytes_per_pair": ("bytes per added pair", _plain),
 }

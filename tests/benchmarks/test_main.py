@@ -44,6 +44,8 @@ def test_results_hold_rows_and_what_they_ran_on(written):
         (["--out=benchmarks"], "--out must be a file that can be written"),
         (["--out=README.md/results.json"], "--out must be a file that can be written"),
         (["--no_such_flag"], "unrecognized arguments"),
+        (["frontier", "--datasets", "dblp"], "invalid choice: 'dblp'"),
+        (["frontier", "--seeds=0"], "must be a positive number, found '0'"),
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(arguments, message, capsys):
@@ -62,8 +64,27 @@ def test_help_names_every_part(capsys):
         program.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for name in program.PARTS:
+    for name in [*program.PARTS, *program.ON_REQUEST]:
         assert f"\n  {name} " in shown
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [([], list(program.PARTS)), (["frontier"], ["roofline", "frontier"])]
+)
+def test_whole_trainings_run_only_where_they_are_named(named, expected, monkeypatch, capsys):
+    taken: list[str] = []
+
+    def run_part(function, name, options, environment):
+        taken.append(name)
+        rows = [{"what": "copy", "bytes": 1.0, "seconds": 1.0}]
+        return {"rows": rows, "machine": program.timing.machine()}
+
+    monkeypatch.setattr(program.timing, "apart", run_part)
+    document = program.run(program.parse([*named, "--quick"]))
+    assert taken == expected
+    assert list(document["parts"]) == expected
+    assert document["options"]["datasets"] == ("cora",)
+    assert "frontier: accuracy over seconds" in capsys.readouterr().out or not named
 
 
 def test_a_part_that_fails_leaves_no_file(tmp_path, monkeypatch, capfd):
