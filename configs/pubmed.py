@@ -18,10 +18,9 @@ _GRACE = GRACE | {
 def get_config(variant: str = ""):
     config = node_config("pubmed")
     config.learning_rate = 3e-3
-    config.num_steps = 100
-    config.embed_from = "mixed"
+    config.num_steps = 200
     config.sampler = "nodes"
-    config.batch_size = 2048
+    config.batch_size = 1024
     config.eval_every = 20
     # One run of k-means on 19,717 nodes takes seconds.
     config.num_clusterings = 3
