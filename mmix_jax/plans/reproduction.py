@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mmix_jax.errors import InputError
 from mmix_jax.plans.catalog import SECONDS, TABLES, check_only, table_of
-from mmix_jax.plans.figures import figure_plans, write_figure
+from mmix_jax.plans.figures import Drawn, Plan, figure_plans, write_figure
 from mmix_jax.plans.runs import Setting, writable, write_record
 from mmix_jax.plans.table import Cell, cells_of
 from mmix_jax.plans.work import Work, carried_out, dry_lines, plan
@@ -83,12 +83,25 @@ def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
     for figure in figures:
         drawn = figure.make(work.runs, asked.folder)
         print(f"\n{figure.name}: {figure.title}\n{drawn.text}", flush=True)
+        pages.append(_figure_part(figure, drawn, asked.page))
         if not asked.read:
             _tell(write_figure(figure, drawn, asked.folder))
     if asked.collect:
         _collect(work, asked.collect)
     if asked.page:
         _tell([write_text(asked.page, "\n".join(pages))])
+
+
+def _figure_part(figure: Plan, drawn: Drawn, page: Path | None) -> str:
+    """What a page has of a figure: its numbers, where there are any, and its picture, if it lies in
+    the folder `figures` beside the page."""
+    parts = [f"## {figure.name}: {figure.title}"]
+    if drawn.values:
+        parts.append(f"```\n{drawn.text}\n```")
+    picture = Path("figures") / f"{figure.name}.png"
+    if page is not None and (page.parent / picture).is_file():
+        parts.append(f"![{figure.title}]({picture.as_posix()})")
+    return "\n\n".join(parts if len(parts) > 1 else [*parts, drawn.text]) + "\n"
 
 
 def _collect(work: Work, folder: Path) -> None:
