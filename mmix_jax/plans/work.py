@@ -55,9 +55,13 @@ def carried_out(
       InputError: as `runs.carry_out`, but for a missing data set.
       Interrupted: the current run's checkpoint was saved; what was finished stays.
     """
+    from mmix_jax.training.loop import Interrupted
+
     work, absent = Work({}, {}), {}
     todo = [p for p in planned if p.missing] if run else []
     for number, of in enumerate(todo, start=1):
+        if interrupted():
+            raise Interrupted(0)
         dataset = of.setting.asked(of.seeds).dataset
         if dataset in absent:
             continue

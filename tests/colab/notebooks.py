@@ -1,7 +1,9 @@
 """What the tests of all notebooks share: reading, a run by a kernel of this interpreter, checks."""
 
 import base64
+import fcntl
 import json
+import os
 import pathlib
 
 import nbclient
@@ -23,6 +25,25 @@ def cell(notebook, name: str):
     """The one cell of this id."""
     (found,) = [one for one in notebook.cells if one.id == name]
     return found
+
+
+def executed_once(path: pathlib.Path, temporary: pytest.TempPathFactory, facts: str, **environment):
+    """As `execute`, once for all of pytest's workers: who comes first runs it, others wait."""
+    room = temporary.getbasetemp()
+    room = room.parent if "PYTEST_XDIST_WORKER" in os.environ else room
+    kept = room / path.name
+    with (room / f"{path.name}.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            folder = temporary.mktemp("jupyter")
+            patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.delenv("MMIX_DATA_DIR", raising=False)
+            notebook, _ = execute(path, folder, facts)
+            nbformat.write(notebook, kept)
+    notebook = nbformat.read(kept, as_version=4)
+    return notebook, json.loads(cell(notebook, "facts").outputs[0].text)
 
 
 def execute(path: pathlib.Path, folder: pathlib.Path, facts: str):

@@ -27,12 +27,9 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """The notebook after a run without any data set at hand, and its facts."""
-    folder = tmp_path_factory.mktemp("jupyter")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MMIX_DATA_DIR", raising=False)
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compiling is most of its time
-        return notebooks.execute(NOTEBOOK, folder, FACTS)
+    # Compiling is most of its time.
+    fast = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return notebooks.executed_once(NOTEBOOK, tmp_path_factory, FACTS, **fast)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """The notebook after a run, and its facts."""
-    return notebooks.execute(NOTEBOOK, tmp_path_factory.mktemp("jupyter"), FACTS)
+    return notebooks.executed_once(NOTEBOOK, tmp_path_factory, FACTS)
 
 
 def test_the_steps_come_from_the_environment(executed):
