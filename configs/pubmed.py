@@ -2,8 +2,10 @@
 
 from mmix_jax.experiments import GRACE, VARIANTS, finish, node_config
 
-# GRACE's published settings for Pubmed, but fewer and larger steps.
+# GRACE's published settings for Pubmed, but fewer and larger steps, and PReLU: after ReLU two
+# thirds of the dimensions were zero, of one training in three those that tell a class.
 _GRACE = GRACE | {
+    "activation": "prelu",
     "sampler": "nodes",
     "batch_size": 2048,
     "drop_edge_a": 0.4,

@@ -68,6 +68,32 @@ def test_standard_and_clusters_have_their_names():
     assert protocols == {"accuracy": "standard", "nmi": "k-means", "ari": "k-means"}
 
 
+def test_vectors_of_grace_are_judged_by_direction_alone():
+    """On the split and while training; elsewhere length counts."""
+    split = Split(*np.split(DRAW.permutation(150).astype(np.int32), [30, 60]))
+    dataset = DATASET._replace(split=split)
+    longer = (Z.T * np.exp(DRAW.normal(scale=2.0, size=150))).T
+    state = SimpleNamespace(params=None)
+
+    def accuracies(z, **changes):
+        config = config_with(**changes)
+        representation = config.representation
+
+        def represent(params, key, nodes):
+            return {representation: z}, SimpleNamespace(stats={})
+
+        judge = node_scores.validation_judge(config, dataset, represent, KEY)
+        scores, _ = scores_of(config, dataset, {representation: z})
+        return scores[representation, "accuracy"].mean, next(iter(judge(state)[1].values()))
+
+    grace = {"framework": "grace", "representation": "single"}
+    assert accuracies(Z, **grace) == accuracies(longer, **grace)
+    unit = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+    assert accuracies(Z, **grace) == accuracies(unit)
+    for other in ({}, grace | {"protocol": "reference"}):
+        assert accuracies(Z, **other)[0] != accuracies(longer, **other)[0]
+
+
 def test_several_labels_are_judged_by_micro_f1():
     labels = np.stack([LABELS == 0, LABELS > 0, LABELS == 2], axis=1).astype(np.uint8)
     dataset = DATASET._replace(labels=labels, num_classes=3)
