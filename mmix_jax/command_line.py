@@ -121,12 +121,21 @@ def changed(config: Any, values: Mapping[str, str]) -> Any:
     return config
 
 
+class _Lines(logging.StreamHandler):
+    """Lines of a log, whose reader may go."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise  # as from a print; `run` ends the program
+        super().handleError(record)
+
+
 @contextlib.contextmanager
 def _listening():
     """Take interrupts and the package's warnings for the time of a run; yields what was asked."""
     log, level = logging.getLogger("mmix_jax"), logging.getLogger("mmix_jax").level
     # What was read, dropped and scaled is printed; standard error is for what may be wrong.
-    told, warned = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    told, warned = _Lines(sys.stdout), _Lines(sys.stderr)
     told.addFilter(lambda record: record.levelno < logging.WARNING)
     warned.setLevel(logging.WARNING)
     log.setLevel(logging.INFO)

@@ -1,6 +1,7 @@
 """The paper's tables and figures, each by one command.
 
     python -m mmix_jax.reproduce NAME … [--seeds=N] [--only=DATASET,…] [--runs=DIR] [--dry] [--list]
+        [--read] [--collect=DIR] [--page=FILE]
 
 Runs what is missing in DIR (a run is a workdir of the program), reads what is there, prints each
 table and writes NAME.md, NAME.csv and NAME.json, of figures NAME.png and NAME.json, into DIR.
@@ -12,7 +13,6 @@ Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted.
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from mmix_jax import command_line
 from mmix_jax.errors import InputError
@@ -101,8 +101,8 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
             folder=folder,
             dry=args.dry,
             read=args.read,
-            collect=Path(args.collect) if args.collect else None,
-            page=Path(args.page) if args.page else None,
+            collect=user_path(args.collect, "--collect") if args.collect is not None else None,
+            page=user_path(args.page, "--page") if args.page is not None else None,
         ),
         interrupted,
     )

@@ -102,7 +102,7 @@ def plainly_named(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, flag: str = "--workdir") -> Iterator[None]:
     """The folder for this process alone; the lock ends with the process, however that ends.
 
     The folder is made, and removed again if nothing has come into it.
@@ -114,11 +114,10 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = _taken(path)
+        handle = _taken(path, flag)
     except OSError as error:
         raise InputError(
-            f"the workdir must be writable, found {folder}: {error.strerror}; "
-            "choose another --workdir"
+            f"the workdir must be writable, found {folder}: {error.strerror}; choose another {flag}"
         ) from error
     try:
         yield
@@ -131,12 +130,12 @@ def locked(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def _taken(path: Path) -> int:
+def _taken(path: Path, flag: str) -> int:
     """A handle of the locked file at this path, with this process's number in it."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _lock(handle, path.parent)
+            _lock(handle, path.parent, flag)
             if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, str(os.getpid()).encode(), 0)
@@ -147,7 +146,7 @@ def _taken(path: Path) -> int:
         os.close(handle)  # its owner has removed it in between
 
 
-def _lock(handle: int, folder: Path) -> None:
+def _lock(handle: int, folder: Path, flag: str) -> None:
     try:
         import fcntl
     except ImportError:  # not on Windows: there two runs are their user's care
@@ -159,7 +158,7 @@ def _lock(handle: int, folder: Path) -> None:
         owner = f"process {owner}" if owner else "another"
         raise InputError(
             f"a workdir is for one run at a time, found {owner} at work in {folder}; wait for it, "
-            "or choose another --workdir"
+            f"or choose another {flag}"
         ) from error
     except OSError as error:  # a file system without locks
         log.warning(

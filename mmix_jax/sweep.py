@@ -2,6 +2,7 @@
 
     python -m mmix_jax.sweep --config=PATH[:VARIANT]|NAME[:VARIANT] --vary KEY=V1,V2,… [--vary …]
         [--seeds=FIRST:END] [--baseline=KEY=V] [--runs=DIR] [--config.KEY=VALUE …]
+        [--dry] [--read] [--validation]
 
 Every combination of the values is run, where it is missing, in a workdir of its own in DIR; the
 table has mean ± std, n, the random-initialised encoder, and the paired difference to the baseline
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", default="", metavar="KEY=V", help="what differences are taken to")
     add("--runs", default="runs/sweep", metavar="DIR", help="default: %(default)s")
     add("--dry", action="store_true", help="print commands and an estimate of the time")
+    add("--read", action="store_true", help="run nothing: show what is there")
     add("--validation", action="store_true", help="validation scores, to choose settings by")
     return parser
 
@@ -66,6 +68,7 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
             seeds=args.seeds,
             folder=user_path(args.runs, "--runs"),
             dry=args.dry,
+            read=args.read,
             validation=args.validation,
         ),
         interrupted,

@@ -33,8 +33,8 @@ def sample_size(dimension: int, *, delta: float, mu: float = 1.0, C: float = 1.0
     """
     F = whole_number("dimension", dimension, 1, "256 is usual")
     delta = real_number("delta", delta, between(0.0, 1.0), "0.1 is usual")
-    factor = real_number("mu", mu, POSITIVE, "1 is usual") ** 2
-    factor /= real_number("C", C, POSITIVE, "1 is usual")
+    mu = real_number("mu", mu, POSITIVE, "1 is usual")
+    factor = mu * mu / real_number("C", C, POSITIVE, "1 is usual")  # infinite ones are refused
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta must lie between 0 and 1, found {delta}; 0.1 is usual")
 

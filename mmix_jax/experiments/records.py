@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import flat
@@ -82,29 +83,50 @@ def record(config: Run, workdir: Path) -> None:
         ) from error
 
 
-def read_record(path: Path) -> dict:
-    """The flat config in a `config.json`.
+def read_record(path: Path, *, flag: str = "--workdir") -> dict:
+    """The flat config in a `config.json`; `flag` is the way out of a damaged one.
 
     Raises:
       InputError: it is damaged.
     """
     try:
         recorded = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"config.json must be readable JSON, found a damaged {path}; choose another --workdir"
+            f"config.json must be readable JSON, found a damaged {path}; choose another {flag}"
         ) from error
+    return checked_record(recorded, path, flag=flag)
+
+
+def checked_record(recorded: Any, path: Path, *, flag: str) -> dict:
+    """The record, if it is an object whose seeds and lengths are whole numbers.
+
+    Raises:
+      InputError: it is not.
+    """
     if not isinstance(recorded, dict):
         raise InputError(
-            f"config.json must be a JSON object, found a damaged {path}; choose another --workdir"
+            f"config.json must be a JSON object, found a damaged {path}; choose another {flag}"
         )
+    for name in ("seed", *_MAY_GROW):
+        if type(recorded.get(name, 0)) is not int or not 0 <= recorded.get(name, 0) < 2**31:
+            raise InputError(
+                f"{name} must be a whole number, found a damaged {path}; choose another {flag}"
+            )
     return recorded
 
 
 def check_settings(
-    config: Run, recorded: dict, workdir: Path, *, mode: str = "train", flag: str = "--workdir"
+    config: Run,
+    recorded: dict,
+    workdir: Path,
+    *,
+    mode: str = "train",
+    flag: str = "--workdir",
+    fixed: bool = False,
 ) -> None:
-    """Refuse a config other than the one recorded of a workdir, but for what may change.
+    """Refuse a config other than the one recorded of a workdir, but for what may change; lengths
+    may grow, unless they are `fixed`.
 
     Raises:
       InputError: names the fields that differ, and `flag` as the way out.
@@ -116,7 +138,7 @@ def check_settings(
     if mode != "train":
         entries = flat.entries(type(config)).items()
         may_change |= {name for name, entry in entries if entry.meaning.evaluation}
-    elif asked.get("schedule") == "cosine":
+    elif fixed or asked.get("schedule") == "cosine":
         may_change.difference_update(_LENGTH)  # the whole run's learning rates hang on it
     differing = sorted(
         name
@@ -134,5 +156,5 @@ def check_settings(
         if (here or math.inf) < (there or math.inf):  # 0 is no limit
             raise InputError(
                 f"{name} may only grow in a workdir, found {there or 'no limit'} there and {here} "
-                "asked; choose another {flag}"
+                f"asked; choose another {flag}"
             )

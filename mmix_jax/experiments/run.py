@@ -1,5 +1,6 @@
 """The one run: train, evaluate, embed. What a task is made of and how it is scored is its own."""
 
+import contextlib
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +99,8 @@ def train(
     ]
     if any(training.ran for training in trained):
         # Were the evaluation cut off, older scores would pass for those of this training.
-        (workdir / RESULTS_FILE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # who writes them says what is in the way
+            (workdir / RESULTS_FILE).unlink()
     if not (results := _kept(task.config, workdir)):
         results = evaluate(task, [training.encoder for training in trained], interrupted)
     report(results)
@@ -110,7 +112,7 @@ def _kept(config: Run, workdir: Path) -> list[Result]:
     """Results in the workdir, where they are of all trainings: an evaluation that was cut off
     leaves those of fewer."""
     path, seeds = workdir / RESULTS_FILE, tuple(seeds_of(config))
-    results = read_results(path) if path.exists() else []
+    results = read_results(path) if path.is_file() else []
     return results if any(r.seeds == seeds for r in results) else []
 
 

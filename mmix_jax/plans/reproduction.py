@@ -17,10 +17,10 @@ _PAGE = """# Results
 Test scores, mean ± standard deviation over n trainings (seeds 0 … n − 1); accuracies in %.
 *random-init* is the encoder before training, of the same seeds; *difference* is paired by seed
 (and split), with its 95 % interval by Student's t, and the p-value after Holm's correction over
-the trained rows of its table. *paper* has the paper's number: ✓ where our mean lies within its
-deviation, ✗ where it does not. `3 of 10` is a row that is short of the trainings it ought to have.
-Every row is one command, in the table's JSON and by `python -m mmix_jax.reproduce NAME --dry`; its
-record lies in `results/`. This page is written by
+the trained rows of its table that have a difference. *paper* has the paper's number: ✓ where our
+mean lies within its deviation, ✗ where it does not. `3 of 10` is a row that is short of the
+trainings it ought to have. Every row is one command, in the table's JSON and by
+`python -m mmix_jax.reproduce NAME --dry`; its record lies in `results/`. This page is written by
 `python -m mmix_jax.reproduce all --read --runs=results --page=docs/results.md`.
 """
 
@@ -46,32 +46,50 @@ def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
       Interrupted: what was finished stays.
     """
     tables = [name for name in asked.names if name in TABLES]
-    check_only(tables, asked.only)
+    if tables:
+        check_only(tables, asked.only)
     made = [table_of(name, only=asked.only, seeds=asked.seeds) for name in tables]
     of_figures = figure_plans(asked.seeds)
     figures = [of_figures[name] for name in asked.names if name in of_figures]
-    figures = [] if asked.only else figures
+    if asked.only and figures:
+        if not made:
+            raise InputError(
+                "--only names data sets of tables, found figures alone; leave it out, or name a "
+                "table"
+            )
+        print(f"left out, as --only is of tables: {', '.join(f.name for f in figures)}")
+        figures = []
     wanted: dict[Setting, int] = {}
     for settings in (*(table.settings for table in made), *(f.settings for f in figures)):
         for setting, seeds in settings.items():
             wanted[setting] = max(seeds, wanted.get(setting, 0))
+    if not (asked.dry or asked.read):
+        writable(asked.folder)
+    if asked.collect:
+        writable(asked.collect, "--collect")
+    if asked.page:
+        writable(asked.page.parent, "--page")
+        if asked.page.is_dir():
+            raise InputError(f"--page must be a file, found the folder {asked.page}; name a file")
     planned = plan({setting: range(n) for setting, n in wanted.items()}, asked.folder)
     if asked.dry:
         print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
         return
-    if not asked.read:
-        writable(asked.folder)
     work = carried_out(planned, asked.folder, interrupted, run=not asked.read)
     if not work.runs:
         reasons = sorted(set(work.reasons.values()))
         raise InputError(
-            f"a table needs scores, found none in {asked.folder} ({', '.join(reasons)}); "
-            "run it without --read, or bring the data that the lines above name"
+            f"a table needs scores, found none in {asked.folder} "
+            f"({', '.join(reasons) or 'nothing is run'}); "
+            + ("run it without --read" if asked.read else "see to what the lines above name")
         )
 
     def command(cell: Cell) -> str:
         setting = cell.line.setting
-        return "" if setting is None else setting.command(range(wanted[setting]), asked.folder)
+        if setting is None:
+            return ""
+        there = len(work.runs[setting].seeds) if setting in work.runs else 0
+        return setting.command(range(max(wanted[setting], there)), asked.folder)
 
     pages = [_PAGE]
     for table in made:
@@ -89,7 +107,7 @@ def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
     if asked.collect:
         _collect(work, asked.collect)
     if asked.page:
-        _tell([write_text(asked.page, "\n".join(pages))])
+        _tell([write_text(asked.page, "\n".join(pages), flag="--page")])
 
 
 def _figure_part(figure: Plan, drawn: Drawn, page: Path | None) -> str:

@@ -5,17 +5,19 @@ one line that tells the settings, then the lines of its `results.jsonl`.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from mmix_jax.command_line import changed, open_config
+from mmix_jax.command_line import changed, one_line, open_config
 from mmix_jax.config_files import find_config
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import flat, records
+from mmix_jax.experiments import records
 from mmix_jax.experiments.configs import read
 from mmix_jax.experiments.schema import Run
 from mmix_jax.report.files import write_whole
@@ -25,6 +27,8 @@ from mmix_jax.surroundings import locked
 # What one line of a record has for all of its results.
 _SHARED = ("versions", "device")
 _SETTINGS = "settings"
+_FLAG = "--runs"
+_LONGEST = 180  # bytes of a name; file systems take 255, and writing adds to it
 
 
 class Setting(NamedTuple):
@@ -38,8 +42,9 @@ class Setting(NamedTuple):
     def name(self) -> str:
         """Of its workdir: `cora-mo,mixing_temperature=0.3`, fit for any file system."""
         stem = find_config(self.config)[0].stem
-        name = f"{stem}-{self.variant}" if self.variant else stem
-        return ",".join([name, *(f"{key}={quote(text, safe=' ()')}" for key, text in self.changes)])
+        name = f"{stem}-{quote(self.variant, safe='+')}" if self.variant else stem
+        name = ",".join([name, *(f"{key}={quote(text, safe=' ()')}" for key, text in self.changes)])
+        return short_name(name)
 
     @property
     def given(self) -> str:
@@ -48,12 +53,12 @@ class Setting(NamedTuple):
 
     def command(self, seeds: range, folder: Path) -> str:
         """The program's command that does the same."""
-        parts = ["python -m mmix_jax.main", f"--config={self.given}"]
+        parts = ["python", "-m", "mmix_jax.main", f"--config={self.given}"]
         parts += [f"--config.{key}={text}" for key, text in self.changes]
         if seeds.start:
             parts.append(f"--config.seed={seeds.start}")
         parts += [f"--config.num_seeds={len(seeds)}", f"--workdir={folder / self.name}"]
-        return " ".join(parts)
+        return shlex.join(parts)
 
     def asked(self, seeds: range) -> Run:
         """Its config with these seeds, every value checked.
@@ -86,16 +91,18 @@ class Found(NamedTuple):
 
 
 def found(setting: Setting, folder: Path) -> Found | None:
-    """What the folder holds of a run; None where there are no scores yet.
+    """What the folder holds of a run, its workdir before its record; None without scores.
 
     Raises:
       InputError: what is there is damaged.
     """
     workdir, record = folder / setting.name, folder / f"{setting.name}.jsonl"
     if (workdir / RESULTS_FILE).is_file() and (workdir / "config.json").is_file():
-        settings = records.read_record(workdir / "config.json")
-        return Found(settings, read_results(workdir / RESULTS_FILE))
-    return _read_record(record) if record.is_file() else None
+        settings = records.read_record(workdir / "config.json", flag=_FLAG)
+        if results := read_results(workdir / RESULTS_FILE):
+            return Found(settings, results)
+    there = _read_record(record) if record.is_file() else None
+    return there if there is not None and there.results else None
 
 
 def check(setting: Setting, seeds: range, folder: Path) -> None:
@@ -105,17 +112,14 @@ def check(setting: Setting, seeds: range, folder: Path) -> None:
       InputError: names the fields that differ, and what a config is wrong in.
     """
     config, workdir = setting.asked(seeds), folder / setting.name
-    settings = None
+    there = found(setting, folder)
+    recorded = [dict(there.settings)] if there is not None else []
     if (workdir / "config.json").is_file():
-        settings = records.read_record(workdir / "config.json")
-    elif there := found(setting, folder):
-        settings, workdir = there.settings, folder / f"{setting.name}.jsonl"
-    if settings is None:
-        return
-    more = max(len(seeds), int(settings.get("num_seeds", 0)))
-    records.check_settings(
-        dataclasses.replace(config, num_seeds=more), dict(settings), workdir, flag="--runs"
-    )
+        recorded.append(records.read_record(workdir / "config.json", flag=_FLAG))
+    for settings in recorded:
+        more = max(len(seeds), settings.get("num_seeds", 0))
+        asked = dataclasses.replace(config, num_seeds=more)
+        records.check_settings(asked, settings, workdir, flag=_FLAG, fixed=True)
 
 
 def missing(setting: Setting, seeds: range, folder: Path) -> int:
@@ -141,13 +145,19 @@ def carry_out(
     workdir = folder / setting.name
     path = workdir / "config.json"
     if path.is_file():  # the seeds of a run only grow, and those before have their scores
-        there = int(records.read_record(path).get("num_seeds", 0))
+        there = records.read_record(path, flag=_FLAG).get("num_seeds", 0)
         seeds = range(seeds.start, seeds.start + max(len(seeds), there))
 
     def report(results: list[Result]) -> None:
-        write_results(workdir / RESULTS_FILE, results)
+        try:
+            write_results(workdir / RESULTS_FILE, results)
+        except OSError as error:
+            raise InputError(
+                f"results must be writable at {workdir}, found {one_line(error)}; "
+                f"choose another {_FLAG}"
+            ) from error
 
-    with programs.kept(), locked(workdir):
+    with programs.kept(), locked(workdir, flag=_FLAG):
         results = train(setting.asked(seeds), workdir, interrupted, report)
     jax.clear_caches()  # the next run has other programs
     return results
@@ -160,14 +170,8 @@ def write_record(setting: Setting, there: Found, folder: Path) -> Path:
       InputError: it cannot be written.
     """
     shared = {name: getattr(there.results[0], name) for name in _SHARED}
-    # What differs from the defaults tells the settings, and lies flat.
-    config = setting.asked(there.seeds)
-    usual = json.loads(json.dumps(flat.defaults(type(config))))
-    own = {
-        key: value
-        for key, value in sorted(there.settings.items())
-        if key == "task" or (value != usual.get(key) and key != "data_dir")
-    }
+    # All of them: defaults may change. Where the data lay is nobody's business.
+    own = {key: value for key, value in sorted(there.settings.items()) if key != "data_dir"}
     lines = [json.dumps({_SETTINGS: own} | shared)]
     for result in there.results:
         values = dataclasses.asdict(result)
@@ -185,10 +189,12 @@ def _read_record(path: Path) -> Found:
     try:
         first, *rest = path.read_text("utf-8").strip("\n").split("\n")
         head = json.loads(first)
-        settings = dict(head[_SETTINGS])
+        settings = records.checked_record(head[_SETTINGS], path, flag=_FLAG)
         shared = {name: head[name] for name in _SHARED}
         lines = [json.dumps(shared | json.loads(line)) for line in rest]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"a record must tell settings in its first line and a result in each other, found "
             f"{path} damaged ({type(error).__name__}: {error}); remove it, or write it anew"
@@ -196,18 +202,22 @@ def _read_record(path: Path) -> Found:
     return Found(settings, parse_results(lines, path, first=2))
 
 
-def writable(folder: Path) -> None:
-    """Raise InputError where a folder of runs cannot be made or written."""
+def writable(folder: Path, flag: str = _FLAG) -> None:
+    """Raise InputError where a folder cannot be made or written; it is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"--runs must be a folder, found {folder}: {error.strerror}; name another"
+            f"{flag} must be a folder, found {folder}: {error.strerror}; name another"
         ) from error
-    if not os.access(folder, os.W_OK):
-        raise InputError(f"--runs must be writable, found {folder}; name another")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{flag} must be writable, found {folder}; name another")
 
 
-def unique(settings: Iterable[Setting]) -> list[Setting]:
-    """Each once, in order."""
-    return list(dict.fromkeys(settings))
+def short_name(name: str) -> str:
+    """The name, or its beginning and a hash where a file system would not take it whole."""
+    coded = name.encode()
+    if len(coded) <= _LONGEST:
+        return name
+    begin = coded[: _LONGEST - 9].decode(errors="ignore")
+    return f"{begin}~{hashlib.sha256(coded).hexdigest()[:8]}"

@@ -1,16 +1,18 @@
 """A sweep: every combination of the values of some fields, against one of them."""
 
 import dataclasses
+import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mmix_jax.config_files import find_config
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.schema import Run
 from mmix_jax.plans.catalog import SECONDS
-from mmix_jax.plans.runs import Found, Setting, writable
+from mmix_jax.plans.runs import Found, Setting, short_name, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
 from mmix_jax.plans.work import carried_out, dry_lines, plan
 from mmix_jax.plans.written import text, write_table
@@ -38,6 +40,7 @@ class Sweep(NamedTuple):
     seeds: range
     folder: Path
     dry: bool = False
+    read: bool = False
     validation: bool = False
 
 
@@ -90,9 +93,8 @@ def _baseline(given: str, varied: dict[str, list[str]]) -> Pair:
 
 
 def _setting(asked: Sweep, chosen: Sequence[Pair]) -> Setting:
-    config, colon, variant = asked.given.rpartition(":")
-    if not colon:
-        config, variant = asked.given, ""
+    _, variant = find_config(asked.given)
+    config = asked.given.removesuffix(f":{variant}") if variant else asked.given
     joined = [value for key, value in chosen if key == _VARIANT]
     fields = (*asked.changes, *(pair for pair in chosen if pair[0] != _VARIANT))
     return Setting(config, "+".join(filter(None, [variant, *joined])), fields)
@@ -106,14 +108,16 @@ def table_of(asked: Sweep) -> Table:
     """The table of a sweep, without its scores.
 
     Raises:
-      InputError: as `values_of`; a value is wrong; or the combinations are of several tasks.
+      InputError: as `values_of`; a field is set twice; a value is wrong; the task has no single
+        measure; or two combinations are the same run.
     """
     varied = values_of(asked.vary)
+    _check_fields([key for key, _ in asked.changes], list(varied))
     key, value = _baseline(asked.baseline, varied)
     combinations = [
         tuple(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
     ]
-    lines = []
+    lines, configs = [], {}
     for chosen in combinations:
         setting = _setting(asked, chosen)
         config = setting.asked(asked.seeds)
@@ -122,6 +126,12 @@ def table_of(asked: Sweep) -> Table:
                 f"a sweep needs a task with one measure ({', '.join(_HEADLINES)}), found "
                 f"'{config.task}'; run its variants by `python -m mmix_jax.reproduce table10`"
             )
+        if config in configs:
+            raise InputError(
+                f"combinations must be different runs, found '{_words(chosen)}' the same as "
+                f"'{_words(configs[config])}'; leave one out"
+            )
+        configs[config] = chosen
         metric, protocol = _HEADLINES[config.task]
         if config.dataset.startswith("ppi"):
             metric = "micro_f1"
@@ -143,9 +153,23 @@ def table_of(asked: Sweep) -> Table:
     caption = f"Differences are to {_words([(key, value)])}, other things equal."
     if asked.validation:
         caption += " Best validation score of each training: no test label is in it."
-    name = f"sweep-{_setting(asked, ()).name}-{'-'.join(varied)}"
-    name += "-validation" * asked.validation
+    # Other values, or another baseline, are another table.
+    asks = repr((asked.vary, (key, value), asked.seeds, asked.validation)).encode()
+    name = short_name(f"sweep-{_setting(asked, ()).name}-{'-'.join(varied)}")
+    name += f"-{hashlib.sha256(asks).hexdigest()[:6]}" + "-validation" * asked.validation
     return Table(name, title, caption, tuple(lines))
+
+
+def _check_fields(changed: Sequence[str], varied: Sequence[str]) -> None:
+    for key in (*changed, *varied):
+        if key in ("seed", "num_seeds"):
+            raise InputError(f"seeds of a sweep are set by --seeds, found {key}; pass --seeds=0:5")
+    for key in varied:
+        if key in changed:
+            raise InputError(
+                f"a field is set or varied, found {key} in --config.{key} and in --vary; leave one "
+                "out"
+            )
 
 
 def _checked_validation(config: Run, metric: str) -> str:
@@ -161,17 +185,22 @@ def _checked_validation(config: Run, metric: str) -> str:
 
 def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
     """The run with its best validation scores in the place of its results."""
-    best: dict[str, list[float]] = {}
+    best: dict[str, dict[int, float]] = {}
     for seed in there.seeds:
+        history = read_history(folder / setting.name, seed)
         for name in _VALIDATION:
-            logged = [row[name] for row in read_history(folder / setting.name, seed) if name in row]
-            if logged:
-                best.setdefault(name, []).append(max(logged))
+            if logged := [row[name] for row in history if name in row]:
+                best.setdefault(name, {})[seed] = max(logged)
     judged = [name.removeprefix("validation_") for name in _VALIDATION]
     trained = [r for r in there.results if r.trained and r.metric in judged]
     results = [
         dataclasses.replace(
-            r, **score(values)._asdict(), metric=name, parts=(), protocol="best while training"
+            r,
+            **score(values.values())._asdict(),
+            seeds=tuple(values),
+            metric=name,
+            parts=(),
+            protocol="best while training",
         )
         for name, values in best.items()
         for r in trained
@@ -187,16 +216,17 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
       Interrupted: what was finished stays.
     """
     table = table_of(asked)
+    if not (asked.dry or asked.read):
+        writable(asked.folder)
     planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
     if asked.dry:
         print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
         return
-    writable(asked.folder)
-    work = carried_out(planned, asked.folder, interrupted)
+    work = carried_out(planned, asked.folder, interrupted, run=not asked.read)
     if not work.runs:
         raise InputError(
-            f"a table needs scores, found none ({', '.join(sorted(set(work.reasons.values())))}); "
-            "bring the data that the lines above name"
+            f"a table needs scores, found none in {asked.folder}; "
+            + ("run it without --read" if asked.read else "see to what the lines above name")
         )
     runs = work.runs
     if asked.validation:
@@ -208,5 +238,7 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
         setting = cell.line.setting
         return "" if setting is None else setting.command(asked.seeds, asked.folder)
 
+    if asked.read:
+        return
     for path in write_table(table, cells, asked.folder, command):
         print(f"wrote {path}")

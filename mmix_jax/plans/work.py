@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mmix_jax.errors import MissingData
+from mmix_jax.errors import InputError, MissingData
 from mmix_jax.plans.runs import Found, Setting, carry_out, check, found, missing
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ class Work(NamedTuple):
     reasons: dict[Setting, str]
 
     def reason(self, setting: Setting) -> str:
-        """Why a run has no scores; empty where it has."""
-        return self.reasons.get(setting, "not run" if setting not in self.runs else "")
+        """Why a row has no score."""
+        return self.reasons.get(setting, "no such score" if setting in self.runs else "not run")
 
 
 def plan(settings: Mapping[Setting, range], folder: Path) -> list[Planned]:
@@ -36,12 +36,18 @@ def plan(settings: Mapping[Setting, range], folder: Path) -> list[Planned]:
     Raises:
       InputError: a config is wrong, or the folder has a run with other settings or damaged files.
     """
-    for setting, seeds in settings.items():
-        check(setting, seeds, folder)
-    return [
-        Planned(setting, seeds, missing(setting, seeds, folder))
-        for setting, seeds in settings.items()
-    ]
+    try:
+        for setting, seeds in settings.items():
+            check(setting, seeds, folder)
+        return [
+            Planned(setting, seeds, missing(setting, seeds, folder))
+            for setting, seeds in settings.items()
+        ]
+    except OSError as error:
+        raise InputError(
+            f"--runs must be a folder that can be read, found {folder}: {error.strerror}; name "
+            "another"
+        ) from error
 
 
 def carried_out(
@@ -49,15 +55,16 @@ def carried_out(
 ) -> Work:
     """Run what is missing, in order, and read the rest; without `run` only read.
 
-    A data set that is nowhere costs its own rows, and is looked for once.
+    A data set that is nowhere costs its own rows, and is looked for once; so does a run that fails,
+    as for a loss that is not finite. Both are said.
 
     Raises:
-      InputError: as `runs.carry_out`, but for a missing data set.
+      InputError: what is there is damaged.
       Interrupted: the current run's checkpoint was saved; what was finished stays.
     """
     from mmix_jax.training.loop import Interrupted
 
-    work, absent = Work({}, {}), {}
+    work, absent = Work({}, {}), set()
     todo = [p for p in planned if p.missing] if run else []
     for number, of in enumerate(todo, start=1):
         if interrupted():
@@ -72,15 +79,16 @@ def carried_out(
         try:
             carry_out(of.setting, of.seeds, folder, interrupted)
         except MissingData as error:
-            absent[dataset] = str(error)
+            absent.add(dataset)
             log.warning("warning: no rows of %s: %s", dataset, error)
+        except InputError as error:
+            work.reasons[of.setting] = "failed"
+            log.warning("warning: no row of %s: %s", of.setting.name, error)
     for of in planned:
         if there := found(of.setting, folder):
             work.runs[of.setting] = there
         elif of.setting.asked(of.seeds).dataset in absent:
             work.reasons[of.setting] = "data absent"
-        else:
-            work.reasons[of.setting] = "not run"
     return work
 
 

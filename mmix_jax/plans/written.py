@@ -65,7 +65,10 @@ def markdown(table: Table, cells: Sequence[Cell], *, level: int = 2) -> str:
     parts = [f"{'#' * level} {table.name}: {table.title}", table.caption]
     for heading, columns in _parts(cells):
         lines = [" | ".join(columns), "|".join("---" for _ in columns)]
-        lines += [" | ".join(row) for row in zip(*columns.values(), strict=True)]
+        lines += [
+            " | ".join(cell.replace("|", "\\|") for cell in row)
+            for row in zip(*columns.values(), strict=True)
+        ]
         parts.append(f"**{heading}**\n\n" + "\n".join(f"| {line} |" for line in lines))
     return "\n\n".join(parts) + "\n"
 
@@ -182,11 +185,9 @@ def write_table(
     ]
 
 
-def write_text(path: Path, words: str) -> Path:
+def write_text(path: Path, words: str, *, flag: str = "--runs") -> Path:
     """Write a file of words, whole or not at all."""
-    return write_whole(
-        path, lambda path: path.write_text(words, "utf-8"), what="tables", flag="--runs"
-    )
+    return write_whole(path, lambda path: path.write_text(words, "utf-8"), what="tables", flag=flag)
 
 
 _CSV = ("dataset", "row", "measure", "representation", "mean", "std", "n", "seeds", "random_init",

@@ -9,8 +9,9 @@ _CONFIDENCE = 0.95
 
 
 class Paired(NamedTuple):
-    """interval: 95 %, of the mean difference. p: two-sided, of a mean difference of 0. Both None
-    for one seed, which says nothing of other trainings."""
+    """interval: 95 %, of the mean difference. p: two-sided, of a mean difference of 0; None
+    where all differences are equal and not 0. Both None for one seed, which says nothing of other
+    trainings."""
 
     interval: tuple[float, float] | None
     p: float | None
@@ -39,8 +40,10 @@ def paired(differences: np.ndarray) -> Paired:
     variance, degrees = _mean_variance(differences)
     mean, error = float(differences.mean()), variance**0.5
     half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, degrees)) * error
-    # Without any spread all differences are equal.
-    p = float(2 * stats.t.sf(abs(mean) / error, degrees)) if error > 0 else float(mean == 0)
+    if error > 0:
+        p = float(2 * stats.t.sf(abs(mean) / error, degrees))
+    else:  # chance makes a few coarse scores differ by the same: no spread to judge by
+        p = 1.0 if mean == 0 else None
     return Paired((mean - half, mean + half), p)
 
 

@@ -43,6 +43,66 @@ def test_seeds_are_the_data_set_s_or_what_is_asked(tables):
     assert {line.seeds for line in table_of("table4", seeds=2).lines} == {2}
 
 
+def rows_of(table, dataset, trained=True):
+    return {
+        line.row: line
+        for line in table.lines
+        if line.dataset == dataset and line.trained == trained
+    }
+
+
+def test_rows_are_the_runs_that_their_names_say(tables):
+    """By what a run's config holds, apart from the names of variants."""
+
+    def mixing(line):
+        config = line.setting.asked(range(1))
+        m = config.mixing
+        return m.rule, m.candidates, config.contrast.diversity_weight, config.objective
+
+    nodes = {row: mixing(line) for row, line in rows_of(tables["table2"], "cora").items()}
+    assert nodes == {
+        "mvgrl": ("none", "wp", 1.0, "mvgrl"),
+        "none": ("none", "wp", 1.0, "node"),
+        "i_mix": ("i_mix", "wp", 1.0, "node"),
+        "mo": ("mo", "wp", 1.0, "node"),
+        "mp_nodiv": ("mp", "wp", 0.0, "node"),
+        "mp": ("mp", "wp", 1.0, "node"),
+    }
+    kinds = {row: mixing(line)[:2] for row, line in rows_of(tables["table7"], "pubmed").items()}
+    assert kinds == {
+        "none": ("none", "wp"),
+        "binary": ("binary", "all"),
+        "random": ("random", "wp"),
+        "neighbour_mean": ("neighbour_mean", "wp"),
+        "propagate": ("propagate", "wp"),
+        "mo_op": ("mo", "op"),
+        "mp": ("mp", "wp"),
+    }
+    levels = {row: mixing(line)[3] for row, line in rows_of(tables["table4"], "mutag").items()}
+    assert levels == {
+        **dict.fromkeys(("none", "random", "mo", "mp_nodiv", "mp"), "both"),
+        **{"mvgrl": "mvgrl", "node_only": "node", "graph_only": "graph"},
+    }
+    assert list(rows_of(tables["table3"], "dblp")) == [
+        *("none", "gat", "i_mix", "mo", "mp_nodiv", "mp")
+    ]
+    images = {row: mixing(line)[:2] for row, line in rows_of(tables["table8"], "cifar10").items()}
+    assert images == {"none": ("none", "op"), "binary": ("binary", "all"), "mo_op": ("mo", "op")}
+
+
+def test_what_stands_beside_the_runs(tables):
+    methods = {line.measure.method for line in tables["table10"].lines} - {""}
+    assert methods == {"histogram kernel", "weisfeiler-lehman kernel", "supervised"}
+    (baselines,) = {line.setting for line in tables["table10"].lines if line.measure.method}
+    assert baselines.asked(range(1)).baselines
+    assert {line.against for line in tables["table5"].lines} == {"", "mvgrl"}
+    (ppi,) = {line.measure.metric for line in tables["table3"].lines if line.dataset == "ppi"}
+    assert ppi == "micro_f1"
+    for line in tables["further_graphs"].lines:
+        config = line.setting.asked(range(1))
+        assert (config.dataset, config.features) == (line.dataset.upper(), "auto")
+
+
 def test_only_some_data_sets():
     assert datasets_of("table5") == ["cora", "citeseer", "pubmed"]
     assert {line.dataset for line in table_of("table5", only=["cora"]).lines} == {"cora"}

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mmix_jax.plans.paper import BRANCHES, CLUSTERING, EDIT_DISTANCE, GRACE, GRAPHS, NODES
+from mmix_jax.plans.paper import (
+    BRANCHES,
+    CLUSTERING,
+    EDIT_DISTANCE,
+    GRACE,
+    GRAPHS,
+    IMAGES,
+    MIXING,
+    NODES,
+)
 from mmix_jax.plans.runs import Found, Setting
 from mmix_jax.plans.table import Line, Measure, Paper, Table, cells_of
 from mmix_jax.report.paired import holm
@@ -99,6 +108,19 @@ def test_without_common_seeds_there_is_no_difference(runs):
     assert mo.compared is None
 
 
+def test_scores_by_another_protocol_or_on_other_splits_are_no_baseline(runs):
+    values = SCORES[MO]
+    runs[MO] = Found({}, [result(values, protocol="reference")])
+    _, mo = cells_of(table(line("none", NONE, ""), line("mo", MO)), runs, nothing)
+    assert mo.compared is None
+    for setting, splits in ((NONE, 2), (MO, 3)):
+        parts = tuple((value,) * splits for value in SCORES[setting])
+        runs[setting] = Found({}, [result(SCORES[setting], parts=parts)])
+    _, mo = cells_of(table(line("none", NONE, ""), line("mo", MO)), runs, nothing)
+    assert mo.result is not None
+    assert mo.compared is None
+
+
 def test_rows_without_scores_tell_why(runs):
     del runs[MO]
     only_paper = line("grace", None)
@@ -130,5 +152,10 @@ def test_the_paper_s_numbers_are_those_of_its_tables():
     assert CLUSTERING["ari"]["citeseer", "mp"] == Paper(0.463)
     assert BRANCHES["imdb_multi", "b"] == Paper(0.524)
     assert EDIT_DISTANCE["pair_auc"]["n15", "mp"] == Paper(0.813)
-    sizes = [len(scores) for scores in (NODES, GRACE, GRAPHS, BRANCHES)]
-    assert sizes == [18, 10, 38, 21]
+    tables = (NODES, GRACE, GRAPHS, IMAGES, MIXING, BRANCHES)
+    assert [len(scores) for scores in tables] == [18, 10, 38, 6, 15, 21]
+    # Sums of all means and of all deviations, added up from the paper apart from this code.
+    sums = [sum(paper.mean for paper in scores.values()) for scores in tables]
+    assert sums == pytest.approx([14.443, 7.576, 27.645, 4.5498, 12.046, 15.841], abs=1e-9)
+    spread = [sum(paper.std or 0 for paper in scores.values()) for scores in tables]
+    assert spread == pytest.approx([0.107, 0.018, 0.252, 0.0, 0.103, 0.0], abs=1e-9)

@@ -245,9 +245,9 @@ def test_paired_is_students_where_one_factor_is_drawn():
     assert paired(values[None, :]) == (None, None)  # nothing is known of other trainings
 
 
-def test_without_spread_only_no_difference_is_likely():
-    assert paired(np.zeros((3, 1))).p == 1.0
-    assert paired(np.full((3, 1), 0.01)).p == 0.0
+def test_equal_differences_have_no_spread_to_judge_by():
+    assert paired(np.zeros((3, 1))) == ((0.0, 0.0), 1.0)
+    assert paired(np.full((2, 1), 0.01)) == ((0.01, 0.01), None)
 
 
 def test_holm_against_its_definition():

@@ -17,12 +17,13 @@ def reading(source: object = "") -> Iterator[None]:
     """A ValueError inside is bad input: of a file, or of a config that asks for a data set.
 
     Raises:
-      InputError: in its place, beginning with `source` where there is one.
+      InputError: in its place, or MissingData, beginning with `source` where there is one.
     """
     try:
         yield
-    except (InputError, ValueError) as error:
-        raise InputError(f"{source}: {error}" if source else str(error)) from error
+    except ValueError as error:
+        kind = type(error) if isinstance(error, InputError) else InputError
+        raise kind(f"{source}: {error}" if source else str(error)) from error
 
 
 def cache_folder() -> Path:
