@@ -1,4 +1,4 @@
-"""Cora, public split. Settings chosen on validation accuracy (README, "What was tried")."""
+"""Cora, public split. Settings chosen on validation accuracy (docs/choices.md)."""
 
 from mmix_jax.experiments import GRACE, VARIANTS, finish, node_config
 

@@ -1,6 +1,6 @@
 """scikit-learn's digits as images: needs no files, trains on a CPU in one to two minutes.
 
-Settings chosen without mixing, on 300 held-out training images (README, "What was tried").
+Settings chosen without mixing, on 300 held-out training images (docs/choices.md).
 """
 
 from mmix_jax.experiments import IMAGE_VARIANTS, finish, image_config

@@ -5,6 +5,6 @@ from mmix_jax.experiments import GRAPH_VARIANTS, finish, graph_config
 
 def get_config(variant: str = ""):
     config = graph_config("mutag")
-    # Inner cross-validation prefers them to atoms, and to both (README, "What was tried").
+    # Inner cross-validation prefers them to atoms, and to both (docs/choices.md).
     config.features = "degree"
     return finish(config, variant, GRAPH_VARIANTS)

@@ -9,6 +9,8 @@ from mmix_jax.report.compare import Comparison, compare
 from mmix_jax.report.paired import holm
 from mmix_jax.results import Result
 
+PAPER_ONLY = "not among ours"  # what a row says that has no run
+
 
 class Measure(NamedTuple):
     """Which line of `results.jsonl`: its metric, representation, how its protocol begins, and of a
@@ -127,7 +129,7 @@ def cells_of(
         if line.setting is not None and line.setting in runs and line.trained:
             untrained = line.measure.of(runs[line.setting].results, trained=False)
         if result is None:
-            why = "not among ours" if line.setting is None else reason(line.setting)
+            why = PAPER_ONLY if line.setting is None else reason(line.setting)
         cells.append(Cell(line, result, untrained, found, p, why))
     return cells
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mmix_jax.plans.table import Cell, Table
+from mmix_jax.plans.table import PAPER_ONLY, Cell, Table
 from mmix_jax.report.files import write_whole
 from mmix_jax.report.tables import align, format_score, in_percent, metric_name
 from mmix_jax.results import Result
@@ -64,6 +64,13 @@ def markdown(table: Table, cells: Sequence[Cell], *, level: int = 2) -> str:
     """The table under its title, a part for each data set and measure."""
     parts = [f"{'#' * level} {table.name}: {table.title}", table.caption]
     for heading, columns in _parts(cells):
+        if "n" not in columns:  # no row has a score
+            reasons = " or ".join(sorted({*columns["ours"]} - {PAPER_ONLY}))
+            parts.append(
+                f"**{heading}**: {reasons}. `python -m mmix_jax.reproduce` runs it, or says where "
+                "its files go."
+            )
+            continue
         lines = [" | ".join(columns), "|".join("---" for _ in columns)]
         lines += [
             " | ".join(cell.replace("|", "\\|") for cell in row)

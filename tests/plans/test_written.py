@@ -66,6 +66,14 @@ def test_markdown_has_a_row_for_each(cells):
     assert rows[4] == "| nobody's | not among ours | – | – | 50.00 | – | – | – | – |"
 
 
+def test_without_any_score_a_part_is_a_line(cells):
+    some = [cell._replace(result=None, untrained=None, compared=None, p=None, reason="not run")
+            for cell in cells]  # fmt: skip
+    part = markdown(TABLE, some).splitlines()[4:]
+    assert len(part) == 1
+    assert part[0].startswith("**cora, accuracy %**: not run. ")
+
+
 def test_columns_that_say_nothing_are_left_out(cells):
     (cell,) = [cell for cell in cells if cell.line.row == "mo"]
     cell = cell._replace(compared=None, p=None, untrained=None, line=cell.line._replace(paper=None))
