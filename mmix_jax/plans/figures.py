@@ -93,6 +93,7 @@ def _accuracy_over_sizes(runs: Runs, folder: Path) -> Drawn:
             )
             lines.append(f"{words}, width {width}:  {scores}")
         axes.set_xscale("log", base=2)
+        axes.set_xticks(SIZES, [str(size) for size in SIZES])
         axes.set(title=words, xlabel="sample size (nodes of a step)")
     panels[0].set_ylabel("test accuracy, %")
     panels[-1].legend(title="width", frameon=False, fontsize=8)
