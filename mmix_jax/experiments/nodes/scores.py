@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.data.splits import random_split
@@ -187,7 +188,7 @@ def _as_judged(config: NodeConfig, z: jax.Array | np.ndarray) -> jax.Array | np.
     does: a head stands above them, so that nothing holds their length, and on vectors as short as
     Cora's (0.1) the protocol's 300 steps do not get far. Those of MVGRL as they are."""
     unit = config.framework == "grace" and config.protocol == "standard"
-    return normalise(z) if unit else z
+    return normalise(jnp.asarray(z)) if unit else z
 
 
 def _warn_unless(converged: bool) -> None:
