@@ -10,7 +10,7 @@ import pytest
 from mmix_jax import reproduce, sweep
 from mmix_jax.data.store.download import DownloadFailed
 from mmix_jax.errors import InputError
-from mmix_jax.plans import catalog, work
+from mmix_jax.plans import catalog, reproduction, work
 from mmix_jax.plans.runs import Setting
 from mmix_jax.plans.table import Line, Measure, Table
 from mmix_jax.results import read_results
@@ -40,7 +40,7 @@ def small_table():
 @pytest.fixture(autouse=True)
 def around(monkeypatch, tmp_path):
     monkeypatch.setattr(catalog, "TABLES", {"small": small_table})
-    monkeypatch.setattr("mmix_jax.plans.reproduction.TABLES", {"small": small_table})
+    monkeypatch.setattr(reproduction, "TABLES", {"small": small_table})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("MMIX_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
