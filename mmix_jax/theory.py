@@ -11,9 +11,8 @@ def sample_size(dimension: int, *, delta: float, mu: float = 1.0, C: float = 1.0
     """The least N with N > (μ²/C) (log(7 + 1/N) + 2 log F' − log δ) (eq. 12).
 
     N stands on both sides; the right one falls as N rises, so that the least N is found by halving.
-    The theorem speaks of output dimensions F' > N, holds with probability 1 − δ, and leaves μ (a
-    bound on the vectors' coherence) and C (of the concentration inequality behind it) unknown: N
-    grows with log F' is what it says, no single number.
+    The theorem (3.2 of Zhang et al., KDD 2022) assumes an output dimension F' > N, and leaves its
+    constants μ and C unknown: that N grows with log F' is what it says, no single number.
 
     Args:
       dimension: F', the encoder's output dimension.

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmix_jax.plans.table import PAPER_ONLY, Cell, Table
 from mmix_jax.report.files import write_whole
-from mmix_jax.report.tables import align, format_score, in_percent, metric_name
+from mmix_jax.report.tables import align, format_score, metric_name, signed
 from mmix_jax.results import Result
 
 _RIGHT = ("ours", "random-init", "n", "paper", "difference", "p (Holm)")
@@ -139,12 +139,6 @@ def _paper(cell: Cell) -> str:
     if cell.result is None or paper.std is None:
         return words
     return f"{words} {'✓' if paper.covers(cell.result.mean) else '✗'}"
-
-
-def signed(metric: str, value: float) -> str:
-    """`+0.42` points, or `+0.013`; never `-0.00`."""
-    scale, decimals = (100, 2) if in_percent(metric) else (1, 3)
-    return f"{round(scale * value, decimals) + 0.0:+.{decimals}f}"
 
 
 def _difference(cell: Cell) -> str:

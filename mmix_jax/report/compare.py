@@ -15,7 +15,7 @@ import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.report.paired import paired
-from mmix_jax.report.tables import align, framework_name, in_percent, metric_name
+from mmix_jax.report.tables import align, framework_name, metric_name, signed
 from mmix_jax.results import RESULTS_FILE, Result, read_results, score
 from mmix_jax.surroundings import print_anything, user_path
 
@@ -91,7 +91,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "representation": [c.topic.representation for c in comparisons],
         "trained": ["yes" if c.topic.trained else "random-init" for c in comparisons],
         "metric": [metric_name(c.topic.metric) for c in comparisons],
-        "B - A": [_signed(c.topic.metric, c.mean) for c in comparisons],
+        "B - A": [signed(c.topic.metric, c.mean) for c in comparisons],
         "95 % interval": [_interval(c) for c in comparisons],
         "n": [f"{len(c.seeds)}" + f" x {c.splits}" * (c.splits > 1) for c in comparisons],
         "B>A": [str(c.above) for c in comparisons],
@@ -188,17 +188,10 @@ def _listing(names: Iterable) -> str:
     return ("; ".join(names[:3]) + more) if names else "nothing"
 
 
-def _signed(metric: str, value: float) -> str:
-    # Adding 0.0 turns a rounded -0.0 into 0.0, so that no difference reads "-0.00".
-    if in_percent(metric):
-        return f"{round(100 * value, 2) + 0.0:+.2f}"
-    return f"{round(value, 3) + 0.0:+.3f}"
-
-
 def _interval(comparison: Comparison) -> str:
     if comparison.interval is None:
         return "undefined (one pair)"
-    low, high = (_signed(comparison.topic.metric, end) for end in comparison.interval)
+    low, high = (signed(comparison.topic.metric, end) for end in comparison.interval)
     return f"[{low}, {high}]"
 
 

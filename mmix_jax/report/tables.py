@@ -29,6 +29,12 @@ def format_score(metric: str, mean: float, std: float, n: int) -> str:
     return text if n == 1 else f"{text} ± {scale * std:.{decimals}f}"
 
 
+def signed(metric: str, value: float) -> str:
+    """A difference: `+0.42` points, or `+0.013`; never `-0.00`."""
+    scale, decimals = (100, 2) if in_percent(metric) else (1, 3)
+    return f"{round(scale * value, decimals) + 0.0:+.{decimals}f}"
+
+
 def framework_name(result: Result) -> str:
     """The framework, with its encoder where that is not the usual one: `grace gat`."""
     usual = result.encoder in ("", "gcn", "resnet18")

@@ -8,10 +8,12 @@ import pytest
 
 from mmix_jax.data.splits import random_split
 from mmix_jax.data.types import make_dataset
+from mmix_jax.errors import InputError
 from mmix_jax.evaluation.clustering import clustering
 from mmix_jax.evaluation.split_protocol import logistic_over_splits
 from mmix_jax.experiments import node_config, read
 from mmix_jax.experiments.nodes import scores as node_scores
+from mmix_jax.experiments.nodes.inputs import settings_of
 from mmix_jax.graphs.types import Split, make_graph
 from mmix_jax.results import score
 
@@ -92,6 +94,15 @@ def test_vectors_of_grace_are_judged_by_direction_alone():
     assert accuracies(Z, **grace) == accuracies(unit)
     for other in ({}, grace | {"protocol": "reference"}):
         assert accuracies(Z, **other)[0] != accuracies(longer, **other)[0]
+
+
+def test_layers_before_the_last_may_be_wider():
+    grace = {"framework": "grace", "representation": "single", "depth": 3, "width": 8}
+    assert config_with(**grace).grace_widths == (8, 8, 8)
+    config = config_with(**grace, hidden_width=16)
+    assert settings_of(config, 10).widths == (16, 16, 8)
+    with pytest.raises(InputError, match="multiple of the 4 heads, found 18"):
+        config_with(**grace, encoder="gat", hidden_width=18)
 
 
 def test_several_labels_are_judged_by_micro_f1():
