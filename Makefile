@@ -1,6 +1,7 @@
 # make run    make the environment, pretrain, evaluate and draw embedded images (no files needed)
 # make test   make the environment and run every test
 # make quick  tests of every room in four minutes, those of slow files left out
+# make pretrained  make the encoders that come with the package anew, their trainings where missing
 # make lint   ruff and the type checker
 # make all    what CI runs: lint and test
 # make clean  remove the environment, caches and runs/digits
@@ -21,7 +22,7 @@ installed := $(VENV)/installed-$(found)
 installed_for_tests := $(VENV)/installed-for-tests-$(found)
 pip_install = $(bin)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all run test quick lint clean
+.PHONY: all run test quick pretrained lint clean
 
 all: lint test
 
@@ -33,6 +34,9 @@ test: $(installed_for_tests)
 
 quick: $(installed_for_tests)
 	$(bin)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+pretrained: $(installed)
+	$(bin)/python -m mmix_jax.pretrained --make
 
 lint: $(installed_for_tests)
 	$(bin)/ruff check .

@@ -2,10 +2,11 @@
 
     import mmix_jax as mm
 
-Embed what is in memory: `mm.NodeEmbedder`, `mm.GraphEmbedder`, `mm.ImageEmbedder`. Bring data in:
-`mm.make_graph`, `mm.from_networkx` and its like, `mm.read_graph_file` and its like, `mm.load_nodes`
-and its like. In a training loop of one's own: `mm.mix_edges`, `mm.mix_pairs`, `mm.info_nce` and
-their like. Judge: `mm.evaluation`. Names are imported when they are first used.
+Embed what is in memory: `mm.NodeEmbedder`, `mm.GraphEmbedder`, `mm.ImageEmbedder`. Take what is
+trained: `mm.load_pretrained`. Bring data in: `mm.make_graph`, `mm.from_networkx` and its like,
+`mm.read_graph_file` and its like, `mm.load_nodes` and its like. In a training loop of one's own:
+`mm.mix_edges`, `mm.mix_pairs`, `mm.info_nce` and their like. Judge: `mm.evaluation`. Names are
+imported when they are first used.
 """
 
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ _HOMES = {
     "mixing": ("i_mix_inputs", "mix_edges", "mix_pairs"),
     "losses": ("anchor_info_nce", "diversity", "info_nce", "virtual_labels"),
     "experiments": ("evaluate", "pretrain", "task_of"),
+    "pretrained": ("load_pretrained", "pretrained_names"),
     "errors": ("InputError",),
 }
 _ROOMS = ("data", "encoders", "evaluation", "experiments", "graphs", "losses", "mixing", "theory")
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from mmix_jax.graphs import Graph, Split, make_graph
     from mmix_jax.losses import anchor_info_nce, diversity, info_nce, virtual_labels
     from mmix_jax.mixing import i_mix_inputs, mix_edges, mix_pairs
+    from mmix_jax.pretrained import load_pretrained, pretrained_names
 
 __all__ = [
     "Graph",
@@ -83,6 +86,7 @@ __all__ = [
     "load_graphs",
     "load_images",
     "load_nodes",
+    "load_pretrained",
     "losses",
     "make_graph",
     "make_graph_dataset",
@@ -91,6 +95,7 @@ __all__ = [
     "mix_pairs",
     "mixing",
     "pretrain",
+    "pretrained_names",
     "random_split",
     "read_graph_file",
     "read_graph_folder",

@@ -30,8 +30,8 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:2000] or type(error).__name__
 
 
-def take_config(argv: list[str]) -> tuple[str, list[str]]:
-    """What --config names, in whichever way absl lets it be written, and the other arguments.
+def take(argv: list[str], flag: str) -> tuple[str, list[str]]:
+    """What --FLAG names, in whichever way absl lets it be written, and the other arguments.
 
     Raises:
       InputError: it is given twice.
@@ -39,7 +39,7 @@ def take_config(argv: list[str]) -> tuple[str, list[str]]:
     given, rest, place = [], [], 0
     while place < len(argv):
         name, equals, value = argv[place].partition("=")
-        if name in ("--config", "-config"):
+        if name in (f"--{flag}", f"-{flag}"):
             if not equals:
                 place += 1
                 value = "".join(argv[place : place + 1])
@@ -48,7 +48,7 @@ def take_config(argv: list[str]) -> tuple[str, list[str]]:
             rest.append(argv[place])
         place += 1
     if len(given) > 1:
-        raise InputError(f"--config must be given once, found {' and '.join(given)}; leave one out")
+        raise InputError(f"--{flag} must be given once, found {' and '.join(given)}; leave one out")
     return (given[0] if given else ""), rest
 
 

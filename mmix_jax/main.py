@@ -1,7 +1,10 @@
 """The command line: flags, config, one dispatch.
 
     python -m mmix_jax.main --config=PATH[:VARIANT]|NAME[:VARIANT] [--workdir=DIR]
-        [--mode=train|eval|embed] [--checkpoint=PATH] [--config.KEY=VALUE …]
+        [--mode=train|eval|embed] [--checkpoint=PATH|pretrained:NAME] [--config.KEY=VALUE …]
+
+With a checkpoint that tells its settings, as those of workdirs, saved models and the pretrained
+ones do, --config may be left out.
 
 Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved
 (a second interrupt ends at once, and saves nothing more).
@@ -20,9 +23,10 @@ from mmix_jax.command_line import (
     open_config,
     read_flags,
     run,
-    take_config,
+    take,
 )
 from mmix_jax.errors import InputError
+from mmix_jax.pretrained import PREFIX, folder_of
 from mmix_jax.surroundings import locked, user_path
 
 MODES = ("train", "eval", "embed")
@@ -45,23 +49,31 @@ def _define_flags(values: Any) -> None:
     )
     flags.DEFINE_string("mode", "train", f"One of {', '.join(MODES)}.", flag_values=values)
     flags.DEFINE_string(
-        "checkpoint", None, "Checkpoint folder to evaluate or embed with.", flag_values=values
+        "checkpoint",
+        None,
+        "What to evaluate or embed with: a folder of checkpoints, a workdir, a saved model, or "
+        f"{PREFIX}NAME (python -m mmix_jax.pretrained lists them).",
+        flag_values=values,
     )
     flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
 
 
 def _parse(argv: list[str]) -> Command:
     """What the arguments ask for, or an InputError."""
-    given, argv = take_config(argv)
+    given, argv = take(argv, "config")
     wants_help = bool({"--help", "-h", "--h", "-help"} & set(argv))
-    if not given and not wants_help:
+    checkpoint = take(argv, "checkpoint")[0]
+    if not given and not checkpoint and not wants_help:
         raise InputError(
             "a config must be given, found none; pass --config=digits_graph, which needs no files, "
             "or --help, which lists the configs there are"
         )
-    config, path, variant = None, Path(), ""
+    config, path, name = None, Path(), ""
     if given:
         config, path, variant = open_config(given)
+        name = path.stem + (f"-{variant}" if variant else "")
+    elif checkpoint and not wants_help:
+        config, name = _config_of(checkpoint)
     values, rest = read_flags(argv, config, _define_flags)
     if values["help"].value:
         from mmix_jax.experiments.listing import help_text
@@ -79,17 +91,38 @@ def _parse(argv: list[str]) -> Command:
     if values["workdir"].value:
         workdir = user_path(values["workdir"].value, "--workdir")
     else:
-        workdir = Path("runs") / (path.stem + (f"-{variant}" if variant else ""))
+        workdir = Path("runs") / name
         print(f"workdir: {workdir}", flush=True)
-    checkpoint = values["checkpoint"].value
     if checkpoint and mode == "train":
         raise InputError(
             "--checkpoint is what eval and embed read, found it with mode train, which goes on "
             "from its workdir; add --mode=eval or --mode=embed, or leave it out"
         )
-    if checkpoint:
-        checkpoint = str(user_path(checkpoint, "--checkpoint"))
-    return Command(config, workdir, mode, checkpoint)
+    return Command(config, workdir, mode, str(_folder(checkpoint)) if checkpoint else None)
+
+
+def _folder(checkpoint: str) -> Path:
+    """The folder that --checkpoint names."""
+    if checkpoint.startswith(PREFIX):
+        return folder_of(checkpoint.removeprefix(PREFIX))
+    return user_path(checkpoint, "--checkpoint")
+
+
+def _config_of(checkpoint: str) -> tuple[Any, str]:
+    """The settings that a checkpoint tells, and a name for a workdir."""
+    folder = _folder(checkpoint)
+    # That of a saved model or workdir, or of one of its seeds' checkpoints.
+    for place in (folder, folder.parent.parent):
+        if (place / "config.json").is_file():
+            from mmix_jax.experiments.configs import recorded_config
+
+            config = recorded_config(place / "config.json", flag="--checkpoint")
+            kind = "pretrained" if checkpoint.startswith(PREFIX) else "checkpoint"
+            return config, f"{kind}-{place.name}"
+    raise InputError(
+        f"a checkpoint without --config must tell its settings, found no config.json at {folder}; "
+        "add --config"
+    )
 
 
 def _run(argv: list[str], interrupted, begin: float) -> None:

@@ -50,7 +50,7 @@ def _seeds(text: str) -> range:
 
 
 def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
-    given, rest = command_line.take_config(argv)
+    given, rest = command_line.take(argv, "config")
     changes = [word for word in rest[1:] if word.startswith(("--config.", "-config."))]
     args = _parser().parse_args([word for word in rest[1:] if word not in changes])
     if not given:

@@ -13,9 +13,8 @@ from mmix_jax import __version__
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.notes import heard
 from mmix_jax.experiments import flat, records
-from mmix_jax.experiments.configs import TASKS, read
+from mmix_jax.experiments.configs import read, recorded_config
 from mmix_jax.experiments.pretraining import checkpoint_folder, stored_encoder
-from mmix_jax.experiments.schema import Run
 from mmix_jax.training.checkpoint import Checkpointer, by_name
 from mmix_jax.training.metrics import read_history, write_history
 from mmix_jax.training.step import TrainState
@@ -94,7 +93,7 @@ def load(of: type[_E], path: Path) -> _E:
             f"a model is a folder with config.json and checkpoints, found none at {path}; name "
             "what save wrote, or a workdir"
         )
-    config = _config(config_file)
+    config = read(recorded_config(config_file), any_dataset=True)
     if config.task != of._of.tasks[0]:
         known = {"node": "NodeEmbedder", "graph": "GraphEmbedder", "image": "ImageEmbedder"}
         right = known.get(config.task, "")
@@ -117,20 +116,6 @@ def load(of: type[_E], path: Path) -> _E:
     model.notes_ = [str(note) for note in told.get("notes", ())]
     model._know(told)
     return model
-
-
-def _config(path: Path) -> Run:
-    recorded = records.read_record(path)
-    if recorded.get("task") not in TASKS:
-        raise InputError(
-            f"config.json must be that of a model, found task {recorded.get('task')!r} in {path}; "
-            "name what save wrote, or a workdir"
-        )
-    from ml_collections import ConfigDict
-
-    # Fields that are newer than the record have meant their defaults before.
-    values = flat.defaults(TASKS[recorded["task"]]) | recorded
-    return read(ConfigDict(values), any_dataset=True)
 
 
 def _read_told(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Configs by task: made with their defaults, changed by variants, and read as typed views."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmix_jax.errors import InputError
@@ -13,6 +14,7 @@ from mmix_jax.experiments.graphs.config import (
 )
 from mmix_jax.experiments.images.config import IMAGE_VARIANTS, ImageConfig
 from mmix_jax.experiments.nodes.config import VARIANTS, NodeConfig
+from mmix_jax.experiments.records import read_record
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.variants import UnknownVariant
 from mmix_jax.fields import unknown
@@ -77,6 +79,24 @@ def finish(
             config.update(variants["grace"])
         config.update(variants[name])
     return config.lock()
+
+
+def recorded_config(path: Path, *, flag: str = "--workdir") -> "ConfigDict":
+    """The config that a `config.json` records, its keys locked.
+
+    Raises:
+      InputError: it is damaged, or of no task.
+    """
+    recorded = read_record(path, flag=flag)
+    if recorded.get("task") not in TASKS:
+        raise InputError(
+            f"config.json must be that of a model, found task {recorded.get('task')!r} in {path}; "
+            "name what save wrote, or a workdir"
+        )
+    from ml_collections import ConfigDict
+
+    # Fields that are newer than the record have meant their defaults before.
+    return ConfigDict(flat.defaults(TASKS[recorded["task"]]) | recorded).lock()
 
 
 def read(config: "ConfigDict", *, any_dataset: bool = False) -> Run:

@@ -45,7 +45,8 @@ _FOLDS = (
 )
 
 
-def _setting(dataset: str, variant: str, **changes: str) -> Setting:
+def setting_of(dataset: str, variant: str, **changes: str) -> Setting:
+    """The run of a variant on a data set."""
     if dataset in _OF_TU:  # by a config of such sets, on another
         return Setting("mutag", variant, (("dataset", _OF_TU[dataset]), ("features", "auto")))
     return Setting(dataset, variant, tuple(changes.items()))
@@ -71,7 +72,7 @@ def _rows(
         Line(
             dataset,
             variant,
-            _setting(dataset, prefix + variant),
+            setting_of(dataset, prefix + variant),
             measure,
             SEEDS[dataset],
             scores.get((dataset, variant)),
@@ -138,7 +139,7 @@ def _branches(name: str) -> Table:
         for branch in ("a", "b", "mean"):
             measure = Measure("accuracy", branch, protocol)
             score = paper.BRANCHES.get((dataset, branch))
-            setting = _setting(dataset, "mp")
+            setting = setting_of(dataset, "mp")
             against = "" if branch == "mean" else "mean"
             lines.append(Line(dataset, branch, setting, measure, SEEDS[dataset], score, against))
     caption = (

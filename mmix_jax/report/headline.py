@@ -53,7 +53,7 @@ def headline_score(
     results: Iterable[Result], representation: str, seed: int, *, trained: bool
 ) -> str:
     """The first headline measure of one encoder, `knn top1 91.80 %`; empty where there is none."""
-    for r in _headline(results, representation):
+    for r in headlines(results, representation):
         if r.trained == trained and seed in r.seeds:
             value = format_score(r.metric, r.values[r.seeds.index(seed)], 0.0, 1)
             unit = " %" if in_percent(r.metric) else ""
@@ -61,7 +61,7 @@ def headline_score(
     return ""
 
 
-def _headline(results: Iterable[Result], representation: str) -> list[Result]:
+def headlines(results: Iterable[Result], representation: str) -> list[Result]:
     """Rows of a task's headline measures, without those of methods that are not pretrained."""
     return [
         r
@@ -73,7 +73,7 @@ def _headline(results: Iterable[Result], representation: str) -> list[Result]:
 
 
 def _differences(results: Sequence[Result], representation: str) -> list[Comparison]:
-    rows = _headline(results, representation)
+    rows = headlines(results, representation)
     trained = [r for r in rows if r.trained]
     topics = {(r.metric, r.protocol) for r in trained}
     untrained = [

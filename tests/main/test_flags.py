@@ -28,7 +28,7 @@ def test_help_shows_the_flags():
     assert (ran.status, ran.told) == (0, [])
     for word in ("--config", "workdir", "mode", "checkpoint", "Exit status"):
         assert word in ran.out
-    assert "Checkpoint folder" in ran.out  # what a flag is for
+    assert "a folder of checkpoints" in ran.out  # what a flag is for
 
 
 def test_help_without_a_config_lists_what_there_is():
