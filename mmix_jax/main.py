@@ -26,7 +26,7 @@ from mmix_jax.command_line import (
     take,
 )
 from mmix_jax.errors import InputError
-from mmix_jax.pretrained import PREFIX, folder_of
+from mmix_jax.pretrained import PREFIX, place_of
 from mmix_jax.surroundings import locked, user_path
 
 MODES = ("train", "eval", "embed")
@@ -98,19 +98,13 @@ def _parse(argv: list[str]) -> Command:
             "--checkpoint is what eval and embed read, found it with mode train, which goes on "
             "from its workdir; add --mode=eval or --mode=embed, or leave it out"
         )
-    return Command(config, workdir, mode, str(_folder(checkpoint)) if checkpoint else None)
-
-
-def _folder(checkpoint: str) -> Path:
-    """The folder that --checkpoint names."""
-    if checkpoint.startswith(PREFIX):
-        return folder_of(checkpoint.removeprefix(PREFIX))
-    return user_path(checkpoint, "--checkpoint")
+    place = str(place_of(checkpoint, "--checkpoint")) if checkpoint else None
+    return Command(config, workdir, mode, place)
 
 
 def _config_of(checkpoint: str) -> tuple[Any, str]:
     """The settings that a checkpoint tells, and a name for a workdir."""
-    folder = _folder(checkpoint)
+    folder = place_of(checkpoint, "--checkpoint")
     # That of a saved model or workdir, or of one of its seeds' checkpoints.
     for place in (folder, folder.parent.parent):
         if (place / "config.json").is_file():

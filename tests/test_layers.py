@@ -17,6 +17,7 @@ MAX_LINES = 350
 FLOORS = {
     "__init__": 9,
     "main": 8,
+    "export": 8,
     "reproduce": 8,
     "sweep": 8,
     "pretrained": 7,
@@ -67,6 +68,7 @@ HEAVY = {
     "ml_collections",
     "networkx",
     "orbax",
+    "safetensors",
     "sklearn",
     "tensorboardX",
     "tensorflow",

@@ -4,7 +4,7 @@ Two namings are known: that of the paper's authors (f.0.weight, …, head g.0.we
 torchvision (conv1.weight, …). `torch_names` takes wrappers off.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -35,13 +35,16 @@ _BLOCK = {
     "shortcut_norm": "downsample.1",
 }
 _HEAD = {"hidden": "g.0", "norm": "g.1", "output": "g.3"}
-_LEAVES = {
+LEAVES = {
     "kernel": "weight",
     "scale": "weight",
     "bias": "bias",
     "mean": "running_mean",
     "var": "running_var",
 }
+# Axes by rank: OIHW from HWIO, (out, in) from (in, out); and back.
+TO_TORCH = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
+_TO_FLAX = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
 
 
 class Entry(NamedTuple):
@@ -79,20 +82,31 @@ def entry_table(
     for part, variables in parts.items():
         flat = cast(dict[tuple[str, ...], Any], traverse_util.flatten_dict(variables))
         for (collection, *modules, leaf), spec in flat.items():
-            module = _HEAD[modules[0]] if part == "head" else _encoder_name(naming, modules)
-            # OIHW from HWIO, (out, in) from (in, out)
-            order = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[len(spec.shape)]
-            table[f"{module}.{_LEAVES[leaf]}"] = Entry(
-                (collection, part, *modules, leaf), tuple(spec.shape[axis] for axis in order)
+            name = (
+                f"{_HEAD[modules[0]]}.{LEAVES[leaf]}"
+                if part == "head"
+                else encoder_name(naming, (*modules, leaf))
+            )
+            table[name] = Entry(
+                (collection, part, *modules, leaf),
+                tuple(spec.shape[axis] for axis in TO_TORCH[len(spec.shape)]),
             )
     return table
 
 
-def _encoder_name(naming: str, modules: list[str]) -> str:
+def encoder_name(naming: str, path: Sequence[str]) -> str:
+    """The torch name of an encoder's array, by its path inside the encoder.
+
+    Example:
+      >>> from mmix_jax.interop.torch_resnet import encoder_name
+      >>> encoder_name("torchvision", ("stage_1_block_0", "shortcut_conv", "kernel"))
+      'layer2.0.downsample.0.weight'
+    """
+    *modules, leaf = path
     if len(modules) == 1:
-        return _STEM[naming][modules[0]]
+        return f"{_STEM[naming][modules[0]]}.{LEAVES[leaf]}"
     _, stage, _, block = modules[0].split("_")
-    return f"{_STAGE[naming](int(stage), int(block))}.{_BLOCK[modules[1]]}"
+    return f"{_STAGE[naming](int(stage), int(block))}.{_BLOCK[modules[1]]}.{LEAVES[leaf]}"
 
 
 def from_state_dict(
@@ -162,5 +176,5 @@ def _check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
 
 def _to_flax(array: np.ndarray) -> np.ndarray:
     """HWIO from OIHW, (in, out) from (out, in); at least float32."""
-    order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim]
-    return np.ascontiguousarray(array.transpose(order), np.promote_types(array.dtype, np.float32))
+    moved = array.transpose(_TO_FLAX[array.ndim])
+    return np.ascontiguousarray(moved, np.promote_types(array.dtype, np.float32))

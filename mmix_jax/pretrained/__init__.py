@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmix_jax.errors import InputError
 from mmix_jax.fields import unknown
+from mmix_jax.surroundings import user_path
 
 if TYPE_CHECKING:
     from mmix_jax.estimators import GraphEmbedder, ImageEmbedder, NodeEmbedder
@@ -44,6 +45,17 @@ def folder_of(name: str) -> Path:
         raise InputError(unknown("pretrained checkpoint", name, pretrained_names()))
     read_card(MODELS / name)
     return MODELS / name
+
+
+def place_of(given: str, flag: str) -> Path:
+    """The folder that PATH or pretrained:NAME names, given by `flag`.
+
+    Raises:
+      InputError: as `folder_of` and `user_path`.
+    """
+    if given.startswith(PREFIX):
+        return folder_of(given.removeprefix(PREFIX))
+    return user_path(given, flag)
 
 
 def load_pretrained(name: str) -> "NodeEmbedder | GraphEmbedder | ImageEmbedder":
