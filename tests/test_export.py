@@ -5,7 +5,6 @@ import io
 import json
 import pathlib
 import sys
-import types
 
 import jax.numpy as jnp
 import numpy as np
@@ -208,9 +207,7 @@ def test_without_the_library_a_line_says_how_to_get_it(nodes, tmp_path, monkeypa
 
 
 def test_a_name_is_looked_up_where_pretrained_models_are(nodes, tmp_path, monkeypatch):
-    pretrained = types.ModuleType("mmix_jax.pretrained")
-    pretrained.folder_of = {"cora": nodes}.__getitem__
-    monkeypatch.setitem(sys.modules, "mmix_jax.pretrained", pretrained)
-    out = tmp_path / "model.safetensors"
+    monkeypatch.setattr("mmix_jax.pretrained.folder_of", {"cora": nodes}.__getitem__)
+    out = tmp_path / "x.safetensors"
     assert run("pretrained:cora", f"--out={out}", "--seed=0")[0] == 0
     assert_holds(out, torch_tensors(*mvgrl()))
