@@ -13,6 +13,8 @@ import pytest
 import mmix_jax as mm
 from mmix_jax import pretrained
 from mmix_jax.estimators import NodeEmbedder
+from mmix_jax.export import export
+from mmix_jax.interop.safetensors_files import read_safetensors
 from mmix_jax.plans.runs import Setting, found, write_record
 from mmix_jax.pretrained import making
 from mmix_jax.pretrained.__main__ import main
@@ -85,6 +87,16 @@ def test_numbers_stay_whole_where_half_the_bits_change_an_accuracy(
     model, before = mm.load_pretrained(NAME), NodeEmbedder.load(made / "runs" / TINY.name)
     for stored, trained in zip(*(_leaves(m.encoder_.state) for m in (model, before)), strict=True):
         np.testing.assert_array_equal(stored, trained)
+
+
+def test_an_export_has_its_numbers_whole(around, tmp_path):
+    told = export(around, tmp_path / "x.safetensors", names="flax")
+    tensors = read_safetensors((tmp_path / "x.safetensors").read_bytes())
+    params = mm.load_pretrained(NAME).encoder_.state.params
+    kernel = params["encoder_a"]["dense_0"]["kernel"]
+    np.testing.assert_array_equal(tensors["params.encoder_a.dense_0.kernel"], kernel)
+    assert {x.dtype for x in tensors.values()} == {np.dtype(np.float32)}
+    assert told["mixing"] == "mo"
 
 
 def _leaves(tree):
