@@ -1,0 +1,104 @@
+"""The site of docs/: `make docs` builds it into docs/_build/html.
+
+MMIX_DOCS_EXECUTE=off shows the notebooks with the outputs that are stored in them, and runs none.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+
+from docutils.utils.math import latex2mathml
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+# Of the notebooks' kernels: the package of this checkout, on a CPU unless told otherwise.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))
+)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import mmix_jax  # noqa: E402
+
+project = "mmix_jax"
+author = "The mmix_jax authors"
+project_copyright = author
+version = release = mmix_jax.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build", "pictures"]
+suppress_warnings = ["config.cache"]
+
+html_theme = "furo"
+html_title = f"mmix_jax {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"source_directory": "docs/"}
+html_show_sphinx = False
+html_copy_source = False
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "off" if os.environ.get("MMIX_DOCS_EXECUTE") == "off" else "cache"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "none"
+default_role = "literal"
+maximum_signature_line_length = 88
+add_module_names = False
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def copy_notebooks() -> None:
+    """Put the notebooks of colab/ where Sphinx reads; unchanged ones stay, and so do their runs."""
+    folder = HERE / "tutorials"
+    folder.mkdir(exist_ok=True)
+    sources = {path.name: path for path in sorted((ROOT / "colab").glob("*.ipynb"))}
+    for old in folder.glob("*.ipynb"):
+        if old.name not in sources:
+            old.unlink()
+    for name, path in sources.items():
+        if not (folder / name).exists() or (folder / name).read_bytes() != path.read_bytes():
+            shutil.copyfile(path, folder / name)
+
+
+def _inline(self, node) -> None:
+    self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=False))
+    raise _skip()
+
+
+def _block(self, node) -> None:
+    found = latex2mathml.tex2mathml(node.astext(), as_block=True)
+    self.body.append(f'<div class="math">{found}</div>')
+    raise _skip()
+
+
+def _skip() -> Exception:
+    from docutils.nodes import SkipNode
+
+    return SkipNode()
+
+
+def setup(app) -> None:
+    copy_notebooks()
+    # Formulas as MathML: browsers draw it without a script from elsewhere.
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+
+
+html_math_renderer = "mathml"
