@@ -3,13 +3,19 @@
 MMIX_DOCS_EXECUTE=off shows the notebooks with the outputs that are stored in them, and runs none.
 """
 
+import collections
+import itertools
 import os
 import pathlib
+import re
 import shutil
 import sys
 
 from docutils.utils.math import latex2mathml
 
+_TUPLE_FIELD = type(collections.namedtuple("_", "field").field)
+_FIELD = re.compile(r"^(\w+(?:, \w+)*): (?=.)")
+_SETTING = re.compile(r"^ +(\w+) \((.*?)\): ")
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
@@ -38,6 +44,7 @@ suppress_warnings = ["config.cache"]
 
 html_theme = "furo"
 html_title = f"mmix_jax {release}"
+highlight_language = "none"  # of blocks that name none
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {"source_directory": "docs/"}
@@ -78,6 +85,28 @@ def copy_notebooks() -> None:
             shutil.copyfile(path, folder / name)
 
 
+def skip_fields(app, what, name, member, skip, options) -> bool | None:
+    """Fields of tuples have no docstring of their own; the class's tells what they are."""
+    return True if isinstance(member, _TUPLE_FIELD) else None
+
+
+def make_lists(app, what, name, member, options, lines: list[str]) -> None:
+    """Fields of a class stand in its docstring one a line: they become a list.
+
+    So do settings of an estimator, `  width (256): Output dimension`.
+    """
+    if what != "class":
+        return
+    paragraphs = [list(group) for _, group in itertools.groupby(lines, key=bool)]
+    for paragraph in paragraphs:
+        if all(_FIELD.match(line) or line.startswith("  ") for line in paragraph):
+            paragraph[:] = [_FIELD.sub(r"- ``\1``: ", line) for line in paragraph]
+        elif paragraph[0] == "Settings, with their defaults:":
+            settings = [_SETTING.sub(r"- ``\1`` (``\2``): ", line) for line in paragraph[1:]]
+            paragraph[1:] = ["", *settings]
+    lines[:] = itertools.chain(*paragraphs)
+
+
 def _inline(self, node) -> None:
     self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=False))
     raise _skip()
@@ -97,6 +126,8 @@ def _skip() -> Exception:
 
 def setup(app) -> None:
     copy_notebooks()
+    app.connect("autodoc-skip-member", skip_fields)
+    app.connect("autodoc-process-docstring", make_lists, priority=400)
     # Formulas as MathML: browsers draw it without a script from elsewhere.
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
 
