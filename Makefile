@@ -1,10 +1,11 @@
 # make run    make the environment, pretrain, evaluate and draw embedded images (no files needed)
 # make test   make the environment and run every test
 # make quick  tests of every room in four minutes, those of slow files left out
-# make pretrained  make the encoders that come with the package anew, their trainings where missing
+# make pretrained  the encoders that come with the package, anew; trains what is missing, hours
 # make lint   ruff and the type checker
+# make docs   the documentation site, in docs/_build/html; its notebooks are run, minutes the first time
 # make all    what CI runs: lint and test
-# make clean  remove the environment, caches and runs/digits
+# make clean  remove the environment, caches, the site and runs/digits
 #
 # Another Python: make run PYTHON=python3.12
 
@@ -20,9 +21,10 @@ bin := $(VENV)/bin
 # Stamps: newer than the requirements they were installed from, and named for the Python.
 installed := $(VENV)/installed-$(found)
 installed_for_tests := $(VENV)/installed-for-tests-$(found)
+installed_for_docs := $(VENV)/installed-for-docs-$(found)
 pip_install = $(bin)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: all run test quick pretrained lint clean
+.PHONY: all run test quick pretrained lint docs clean
 
 all: lint test
 
@@ -43,6 +45,10 @@ lint: $(installed_for_tests)
 	$(bin)/ruff format --check .
 	$(bin)/basedpyright --pythonpath $(bin)/python
 
+docs: $(installed_for_docs)
+	$(bin)/python -m sphinx --fail-on-warning --quiet docs docs/_build/html
+	@echo "The site is docs/_build/html/index.html"
+
 $(installed): requirements.txt
 	$(if $(filter $(found),$(SUPPORTED)),,$(error Python $(SUPPORTED) is needed, found \
 	  $(if $(found),$(PYTHON) $(found),no $(PYTHON)); name another: make run PYTHON=python3.12))
@@ -56,5 +62,10 @@ $(installed_for_tests): requirements-test.txt $(installed)
 	@$(pip_install) -r requirements-test.txt
 	@touch $@
 
+$(installed_for_docs): requirements-docs.txt $(installed)
+	@echo "Installing requirements-docs.txt into $(VENV)"
+	@$(pip_install) -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache runs/digits
+	rm -rf $(VENV) .pytest_cache .ruff_cache docs/_build docs/tutorials runs/digits

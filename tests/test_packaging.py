@@ -57,8 +57,9 @@ def _ranges(requirements: list[str], python: str) -> dict[str, SpecifierSet]:
     [
         ("requirements.txt", PROJECT["dependencies"]),
         ("requirements-test.txt", PROJECT["optional-dependencies"]["test"]),
+        ("requirements-docs.txt", PROJECT["optional-dependencies"]["docs"]),
     ],
-    ids=["run", "test"],
+    ids=["run", "test", "docs"],
 )
 def test_every_pin_lies_in_its_range_and_every_range_has_a_pin(name, requirements, python):
     pins, ranges = _pins(name, python), _ranges(requirements, python)
@@ -92,6 +93,13 @@ def test_an_accelerator_extra_takes_the_same_jax(extra):
     assert extras["jax"] == _ranges(PROJECT["dependencies"], "3.12")["jax"]
 
 
+def test_what_tests_and_docs_share_is_one_version():
+    tests, docs = (_pins(f"requirements-{name}.txt", "3.12") for name in ("test", "docs"))
+    shared = tests.keys() & docs.keys()
+    assert "ipykernel" in shared
+    assert {name: docs[name] for name in shared} == {name: tests[name] for name in shared}
+
+
 def test_supported_pythons_agree():
     supported = SpecifierSet(PROJECT["requires-python"])
     assert [f"3.{minor}" for minor in range(8, 20) if f"3.{minor}" in supported] == list(PYTHONS)
@@ -108,7 +116,7 @@ def test_the_version_is_the_newest_in_the_changelog_and_the_citation():
     assert cited == mmix_jax.__version__
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/start.md"])
 def test_every_make_command_named_exists(name):
     targets = set(re.findall(r"^([a-z]+):", _text("Makefile"), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z]+) *(?:`|#|$|[A-Z]+=)", _text(name), re.MULTILINE))
@@ -116,8 +124,9 @@ def test_every_make_command_named_exists(name):
     assert {"run", "test"} <= named or name != "README.md"
 
 
-def test_the_readme_gives_the_plain_form_of_both_commands():
-    readme = _text("README.md")
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
+def test_it_gives_the_plain_form_of_both_commands(name):
+    readme = _text(name)
     assert "python -m venv .venv" in re.sub(r"python3?(\.\d+)? -m", "python -m", readme)
     for requirements in ("requirements.txt", "requirements-test.txt"):
         assert re.search(rf"pip install \S*\s*-r {re.escape(requirements)}", readme)
