@@ -25,6 +25,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+from sphinx.ext import autosummary  # noqa: E402
+
 import mmix_jax  # noqa: E402
 
 project = "mmix_jax"
@@ -59,8 +61,9 @@ nb_execution_raise_on_error = True
 nb_merge_streams = True
 
 autosummary_generate = False
+# A first sentence does not end here.
+autosummary.WELL_KNOWN_ABBREVIATIONS = (*autosummary.WELL_KNOWN_ABBREVIATIONS, "eq.")
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 default_role = "literal"
 maximum_signature_line_length = 88
@@ -68,6 +71,7 @@ add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_custom_sections = [("Fields", "params_style")]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 

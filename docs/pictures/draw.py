@@ -219,7 +219,8 @@ def main() -> None:
     mpl.rcParams.update({"svg.hashsalt": "mmix_jax", "font.family": "DejaVu Sans"})
     for name, draw in DRAWN.items():
         figure = draw()
-        figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None}, facecolor="white")
+        options = {"metadata": {"Date": None}, "facecolor": "white", "bbox_inches": "tight"}
+        figure.savefig(FOLDER / f"{name}.svg", **options)
         plt.close(figure)
 
 

@@ -30,7 +30,7 @@ class NodeBatch(NamedTuple):
     """What one step reads beside the resident tables; every array has a leading device axis [k].
 
     rows: [R] nodes to encode in view a; the first B are the anchors, R − B their other neighbours
-      and padding. senders [E] index rows, receivers [E] anchors. edge_weight [E] and
+    and padding. senders [E] index rows, receivers [E] anchors. edge_weight [E] and
     self_edge_weight [B]: entries of Â. anchor_mask: [B]. segments: [B] window of each anchor, or
     None. x_a [R, F], x_b [B, F]: a window's own propagated features, else None. edges: [E] numbers
     of the edges in the graph, None in windows.
