@@ -5,15 +5,17 @@ MMIX_DOCS_EXECUTE=off shows the notebooks with the outputs that are stored in th
 
 import collections
 import itertools
+import json
 import os
 import pathlib
 import re
-import shutil
 import sys
 
+from docutils import nodes
 from docutils.utils.math import latex2mathml
 
 _TUPLE_FIELD = type(collections.namedtuple("_", "field").field)
+_NUMBERS = re.compile(r"[\d\s.,:;±×…+−–✓✗%/()-]+(?: of [\d ]+)?[✓✗]?")
 _FIELD = re.compile(r"^(\w+(?:, \w+)*): (?=.)")
 _SETTING = re.compile(r"^ +(\w+) \((.*?)\): ")
 HERE = pathlib.Path(__file__).parent
@@ -42,14 +44,13 @@ extensions = [
     "sphinx_copybutton",
 ]
 exclude_patterns = ["_build", "pictures"]
-suppress_warnings = ["config.cache"]
 
 html_theme = "furo"
 html_title = f"mmix_jax {release}"
 highlight_language = "none"  # of blocks that name none
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_theme_options = {"source_directory": "docs/"}
+html_math_renderer = "mathml"
 html_show_sphinx = False
 html_copy_source = False
 
@@ -59,6 +60,7 @@ nb_execution_mode = "off" if os.environ.get("MMIX_DOCS_EXECUTE") == "off" else "
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"
 
 autosummary_generate = False
 # A first sentence does not end here.
@@ -77,7 +79,10 @@ copybutton_prompt_is_regexp = True
 
 
 def copy_notebooks() -> None:
-    """Put the notebooks of colab/ where Sphinx reads; unchanged ones stay, and so do their runs."""
+    """Put the notebooks of colab/ where Sphinx reads, their installation folded away.
+
+    Unchanged ones stay, and so do their runs.
+    """
     folder = HERE / "tutorials"
     folder.mkdir(exist_ok=True)
     sources = {path.name: path for path in sorted((ROOT / "colab").glob("*.ipynb"))}
@@ -85,8 +90,20 @@ def copy_notebooks() -> None:
         if old.name not in sources:
             old.unlink()
     for name, path in sources.items():
-        if not (folder / name).exists() or (folder / name).read_bytes() != path.read_bytes():
-            shutil.copyfile(path, folder / name)
+        notebook = json.loads(path.read_text("utf-8"))
+        for cell in notebook["cells"]:
+            if cell.get("id") == "install":
+                cell["metadata"]["tags"] = ["hide-input"]
+        text = json.dumps(notebook, ensure_ascii=False, indent=1)
+        if not (folder / name).exists() or (folder / name).read_text("utf-8") != text:
+            (folder / name).write_text(text, "utf-8")
+
+
+def keep_numbers_whole(app, doctree) -> None:
+    """Cells such as "82.98 ± 0.88" or "3 × 20 of 5" are not broken into lines."""
+    for entry in doctree.findall(nodes.entry):
+        if _NUMBERS.fullmatch(entry.astext()):
+            entry["classes"].append("numbers")
 
 
 def skip_fields(app, what, name, member, skip, options) -> bool | None:
@@ -111,29 +128,26 @@ def make_lists(app, what, name, member, options, lines: list[str]) -> None:
     lines[:] = itertools.chain(*paragraphs)
 
 
-def _inline(self, node) -> None:
-    self.body.append(latex2mathml.tex2mathml(node.astext(), as_block=False))
-    raise _skip()
+def mathml(node, as_block: bool) -> str:
+    """A formula; indices of an accented letter stand beside it, not below."""
+    text = re.sub(r"\\hat\s*\{?z\}?", "ẑ", node.astext())
+    return latex2mathml.tex2mathml(text, as_block=as_block)
 
 
-def _block(self, node) -> None:
-    found = latex2mathml.tex2mathml(node.astext(), as_block=True)
-    self.body.append(f'<div class="math">{found}</div>')
-    raise _skip()
+def visit_inline_math(self, node) -> None:
+    self.body.append(mathml(node, as_block=False))
+    raise nodes.SkipNode
 
 
-def _skip() -> Exception:
-    from docutils.nodes import SkipNode
-
-    return SkipNode()
+def visit_block_math(self, node) -> None:
+    self.body.append(f'<div class="math">{mathml(node, as_block=True)}</div>')
+    raise nodes.SkipNode
 
 
 def setup(app) -> None:
     copy_notebooks()
+    app.connect("doctree-read", keep_numbers_whole)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-docstring", make_lists, priority=400)
     # Formulas as MathML: browsers draw it without a script from elsewhere.
-    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
-
-
-html_math_renderer = "mathml"
+    app.add_html_math_renderer("mathml", (visit_inline_math, None), (visit_block_math, None))
