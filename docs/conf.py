@@ -61,6 +61,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_output_stderr = "remove"
+smartquotes = False  # an empty default stays two quotes
 
 autosummary_generate = False
 # A first sentence does not end here.
