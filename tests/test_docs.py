@@ -11,12 +11,13 @@ import shlex
 import pytest
 from absl import flags
 
-from mmix_jax import command_line, config_files, main, reproduce, sweep
+from mmix_jax import command_line, config_files, main
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.configs import TASKS, read
 from mmix_jax.experiments.flat import entries
 from mmix_jax.plans.catalog import TABLES
 from mmix_jax.plans.figures import figure_plans
+from mmix_jax.pretrained.making import SHIPPED
 
 pytestmark = pytest.mark.slow
 
@@ -110,11 +111,12 @@ def known_flags(module: str) -> set[str]:
         values = flags.FlagValues()
         main._define_flags(values)
         return {f"--{name}" for name in values}
-    if module in ("mmix_jax.sweep", "mmix_jax.reproduce"):
-        return set(
-            {"sweep": sweep, "reproduce": reproduce}[module[9:]]._parser()._option_string_actions
-        )
-    source = inspect.getsource(importlib.import_module(module))
+    program = importlib.import_module(module)
+    if hasattr(program, "__path__"):  # a room that is called
+        program = importlib.import_module(f"{module}.__main__")
+    if hasattr(program, "_parser"):
+        return set(program._parser()._option_string_actions)
+    source = inspect.getsource(program)
     return set(re.findall(r'"(--\w+)"', source))
 
 
@@ -128,7 +130,7 @@ def faults(words: list[str]) -> list[str]:
     if importlib.util.find_spec(module) is None:
         return [f"no module {module}"]
     try:
-        given, rest = command_line.take_config(rest)
+        given, rest = command_line.take(rest, "config")
         changes = [w for w in rest if w.startswith("--config.") and not is_placeholder(w)]
         unknown = {w[9:].partition("=")[0] for w in rest if w.startswith("--config.")} - {
             "KEY",
@@ -144,6 +146,10 @@ def faults(words: list[str]) -> list[str]:
         return [str(error)]
     flag_names = {w.partition("=")[0] for w in rest if w.startswith("--") and w[:9] != "--config."}
     found = [f"{module} has no {flag}" for flag in sorted(flag_names - known_flags(module))]
+    named = [name for word in rest for name in re.findall(r"\bpretrained:(\S+)", word)]
+    if module == "mmix_jax.pretrained":
+        named += [word for word in rest if not word.startswith("-")]
+    found += [f"no encoder {n}" for n in named if n not in SHIPPED and not is_placeholder(n)]
     if module == "mmix_jax.sweep":
         varied = re.findall(r"--(?:vary|baseline)[ =](\w+)=", " ".join(rest))
         found += [f"no field {key}" for key in varied if key not in FIELDS | {"variant", "KEY"}]
@@ -226,6 +232,9 @@ def test_pictures_come_from_the_script():
         ("mmix_jax.reproduce table22", "no table table22"),
         ("mmix_jax.sweep --config=cora --vary widht=1,2", "no field widht"),
         ("mmix_jax.report.compare a b --sede", "no --sede"),
+        ("mmix_jax.main --mode=eval --checkpoint=pretrained:coraa", "no encoder coraa"),
+        ("mmix_jax.pretrained coraa", "no encoder coraa"),
+        ("mmix_jax.pretrained --mkae", "no --mkae"),
         ("examples/no_such.py", "no file"),
     ],
 )
