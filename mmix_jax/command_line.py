@@ -30,8 +30,9 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:2000] or type(error).__name__
 
 
-def take(argv: list[str], flag: str) -> tuple[str, list[str]]:
-    """What --FLAG names, in whichever way absl lets it be written, and the other arguments.
+def take(argv: list[str], flag: str) -> tuple[str | None, list[str]]:
+    """What --FLAG names, in whichever way absl lets it be written, and the other arguments; None
+    where it is not given.
 
     Raises:
       InputError: it is given twice.
@@ -49,7 +50,7 @@ def take(argv: list[str], flag: str) -> tuple[str, list[str]]:
         place += 1
     if len(given) > 1:
         raise InputError(f"--{flag} must be given once, found {' and '.join(given)}; leave one out")
-    return (given[0] if given else ""), rest
+    return (given[0] if given else None), rest
 
 
 def open_config(given: str) -> tuple[Any, Path, str]:

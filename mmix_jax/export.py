@@ -23,7 +23,7 @@ import numpy as np
 from mmix_jax import __version__, command_line
 from mmix_jax.errors import InputError
 from mmix_jax.fields import unknown
-from mmix_jax.pretrained import place_of
+from mmix_jax.pretrained.places import place_of
 from mmix_jax.report.files import write_whole
 from mmix_jax.surroundings import user_path
 from mmix_jax.training.interrupts import whole
@@ -77,7 +77,13 @@ def export(
     serialise = _library()
     config, encoder = read_model(model, seed)
     named = {"torch": torch_tensors, "flax": flax_tensors}[names]
-    tensors = named(encoder.state.params, encoder.state.batch_stats)
+    try:
+        tensors = named(encoder.state.params, encoder.state.batch_stats)
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"an export needs arrays of this package's names and shapes, found others in {model} "
+            f"({error}); --names=flax writes them as they are"
+        ) from error
     metadata = {"format": _FORMATS[names], **metadata_of(config, encoder)}
     # Views would be written in the order of their memory; ascontiguousarray makes scalars vectors.
     tensors = {name: np.array(_single(x), order="C") for name, x in tensors.items()}
@@ -93,6 +99,8 @@ def _check_place(out: Path, overwrite: bool) -> None:
         raise InputError(
             f"an export's name must end with {_SUFFIX}, found {out}; pass another --out"
         )
+    if os.path.isdir(out):
+        raise InputError(f"an export is a file, found a folder at {out}; choose another --out")
     if os.path.lexists(out) and not overwrite:
         raise InputError(
             f"an export must not take another file's place, found one at {out}; choose another "

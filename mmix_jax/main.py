@@ -26,7 +26,8 @@ from mmix_jax.command_line import (
     take,
 )
 from mmix_jax.errors import InputError
-from mmix_jax.pretrained import PREFIX, place_of
+from mmix_jax.pretrained import PREFIX
+from mmix_jax.pretrained.places import place_of, settings_of
 from mmix_jax.surroundings import locked, user_path
 
 MODES = ("train", "eval", "embed")
@@ -63,7 +64,7 @@ def _parse(argv: list[str]) -> Command:
     given, argv = take(argv, "config")
     wants_help = bool({"--help", "-h", "--h", "-help"} & set(argv))
     checkpoint = take(argv, "checkpoint")[0]
-    if not given and not checkpoint and not wants_help:
+    if not given and checkpoint is None and not wants_help:
         raise InputError(
             "a config must be given, found none; pass --config=digits_graph, which needs no files, "
             "or --help, which lists the configs there are"
@@ -72,8 +73,8 @@ def _parse(argv: list[str]) -> Command:
     if given:
         config, path, variant = open_config(given)
         name = path.stem + (f"-{variant}" if variant else "")
-    elif checkpoint and not wants_help:
-        config, name = _config_of(checkpoint)
+    elif checkpoint is not None and not wants_help:
+        config, name = settings_of(checkpoint, "--checkpoint")
     values, rest = read_flags(argv, config, _define_flags)
     if values["help"].value:
         from mmix_jax.experiments.listing import help_text
@@ -88,35 +89,23 @@ def _parse(argv: list[str]) -> Command:
     mode = values["mode"].value
     if mode not in MODES:
         raise InputError(f"unknown mode '{mode}'; expected one of: {', '.join(MODES)}")
+    if checkpoint is not None and mode == "train":
+        raise InputError(
+            "--checkpoint is what eval and embed read, found it with mode train, which goes on "
+            "from its workdir; add --mode=eval or --mode=embed, or leave it out"
+        )
     if values["workdir"].value:
         workdir = user_path(values["workdir"].value, "--workdir")
     else:
         workdir = Path("runs") / name
         print(f"workdir: {workdir}", flush=True)
-    if checkpoint and mode == "train":
+    if checkpoint is not None and mode == "eval" and (workdir / "checkpoints").exists():
         raise InputError(
-            "--checkpoint is what eval and embed read, found it with mode train, which goes on "
-            "from its workdir; add --mode=eval or --mode=embed, or leave it out"
+            f"results of a checkpoint want a workdir of their own, found the trainings of {workdir}"
+            "; choose another --workdir"
         )
-    place = str(place_of(checkpoint, "--checkpoint")) if checkpoint else None
+    place = None if checkpoint is None else str(place_of(checkpoint, "--checkpoint"))
     return Command(config, workdir, mode, place)
-
-
-def _config_of(checkpoint: str) -> tuple[Any, str]:
-    """The settings that a checkpoint tells, and a name for a workdir."""
-    folder = place_of(checkpoint, "--checkpoint")
-    # That of a saved model or workdir, or of one of its seeds' checkpoints.
-    for place in (folder, folder.parent.parent):
-        if (place / "config.json").is_file():
-            from mmix_jax.experiments.configs import recorded_config
-
-            config = recorded_config(place / "config.json", flag="--checkpoint")
-            kind = "pretrained" if checkpoint.startswith(PREFIX) else "checkpoint"
-            return config, f"{kind}-{place.name}"
-    raise InputError(
-        f"a checkpoint without --config must tell its settings, found no config.json at {folder}; "
-        "add --config"
-    )
 
 
 def _run(argv: list[str], interrupted, begin: float) -> None:

@@ -164,8 +164,8 @@ def test_an_interrupted_write_leaves_nothing(stop, nodes, tmp_path, monkeypatch)
 
 def test_what_is_no_model_is_one_line(nodes, tmp_path):
     out = f"--out={tmp_path / 'model.safetensors'}"
-    refused(run(tmp_path / "absent", out), "config.json and checkpoints, found none at", "absent")
-    refused(run(nodes / "config.json", out), "found none at")
+    refused(run(tmp_path / "absent", out), "is not there, or no folder", "absent")
+    refused(run(nodes / "config.json", out), "is not there, or no folder")
     refused(run(nodes, out, "--seed=5"), "found 5 in", "which has 0, 1; pass one of them")
     refused(run(nodes, out, "--seed=-1"), "whole number from 0 on, found '-1'")
     refused(run(nodes, out, "--names=keras"), "invalid choice: 'keras'")
@@ -183,6 +183,16 @@ def test_what_is_no_model_is_one_line(nodes, tmp_path):
     with pytest.raises(ValueError, match=r"unknown names 'keras'; expected one of: flax, torch"):
         export.export(nodes, tmp_path / "model.safetensors", names="keras")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_arrays_of_other_shapes_are_one_line(tmp_path):
+    state, batch_stats = mvgrl()
+    state["encoder_a"]["dense_0"]["kernel"] = np.ones((2, 2, 2), np.float32)
+    workdir = write_run(tmp_path / "run", node_config("cora"), (state, batch_stats))
+    out = tmp_path / "model.safetensors"
+    refused(run(workdir, f"--out={out}"), "of this package's names and shapes", "--names=flax")
+    assert run(workdir, f"--out={out}", "--names=flax")[0] == 0
+    assert read_safetensors(out.read_bytes())["params.encoder_a.dense_0.kernel"].shape == (2, 2, 2)
 
 
 def test_checkpoints_that_are_damaged_or_of_something_else(tmp_path):
@@ -207,7 +217,7 @@ def test_without_the_library_a_line_says_how_to_get_it(nodes, tmp_path, monkeypa
 
 
 def test_a_name_is_looked_up_where_pretrained_models_are(nodes, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmix_jax.pretrained.folder_of", {"cora": nodes}.__getitem__)
+    monkeypatch.setattr("mmix_jax.pretrained.places.folder_of", {"cora": nodes}.__getitem__)
     out = tmp_path / "x.safetensors"
     assert run("pretrained:cora", f"--out={out}", "--seed=0")[0] == 0
     assert_holds(out, torch_tensors(*mvgrl()))

@@ -88,15 +88,21 @@ def recorded_config(path: Path, *, flag: str = "--workdir") -> "ConfigDict":
       InputError: it is damaged, or of no task.
     """
     recorded = read_record(path, flag=flag)
-    if recorded.get("task") not in TASKS:
+    task = recorded.get("task")
+    if not isinstance(task, str) or task not in TASKS:
         raise InputError(
-            f"config.json must be that of a model, found task {recorded.get('task')!r} in {path}; "
-            "name what save wrote, or a workdir"
+            f"config.json must be that of a model, found task {task!r} in {path}; name what save "
+            "wrote, or a workdir"
+        )
+    if unknown_fields := sorted(recorded.keys() - flat.defaults(TASKS[task]).keys()):
+        raise InputError(
+            f"config.json must have fields of a {task} task, found {unknown_fields[0]!r} in "
+            f"{path}; choose another {flag}, or the version that wrote it"
         )
     from ml_collections import ConfigDict
 
     # Fields that are newer than the record have meant their defaults before.
-    return ConfigDict(flat.defaults(TASKS[recorded["task"]]) | recorded).lock()
+    return ConfigDict(flat.defaults(TASKS[task]) | recorded).lock()
 
 
 def read(config: "ConfigDict", *, any_dataset: bool = False) -> Run:

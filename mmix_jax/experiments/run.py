@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -162,10 +163,16 @@ def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Ite
     if checkpoint:
         folder = checkpoints_in(Path(checkpoint))
         check_checkpoint(getattr(task, "asked", task.config), folder)
-        yield restored_encoder(task, task.config.seed, folder, None)
+        yield restored_encoder(task, _seed_of(folder, task.config.seed), folder, None)
         return
     for seed in seeds_of(task.config):
         yield restored_encoder(task, seed, checkpoint_folder(workdir, seed), workdir)
+
+
+def _seed_of(checkpoints: Path, otherwise: int) -> int:
+    """The seed of a training, which its folder tells: its encoder before training hangs on it."""
+    of_seed = re.fullmatch(r"seed_(0|[1-9][0-9]{0,9})", checkpoints.name)
+    return int(of_seed[1]) if of_seed else otherwise
 
 
 def checkpoints_in(path: Path) -> Path:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mmix_jax.errors import InputError
 from mmix_jax.fields import unknown
-from mmix_jax.surroundings import user_path
 
 if TYPE_CHECKING:
     from mmix_jax.estimators import GraphEmbedder, ImageEmbedder, NodeEmbedder
@@ -23,14 +22,26 @@ PREFIX = "pretrained:"
 def pretrained_names() -> list[str]:
     """Names of the encoders that come with the package.
 
+    Raises:
+      InputError: their folder cannot be read, or is empty.
+
     Example:
       >>> from mmix_jax.pretrained import pretrained_names
       >>> "digits-mo_op" in pretrained_names()
       True
     """
-    from mmix_jax.pretrained.cards import CARD_FILE
-
-    return sorted(path.parent.name for path in MODELS.glob(f"*/{CARD_FILE}"))
+    try:
+        names = sorted(path.name for path in MODELS.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise InputError(
+            f"the package's encoders must be readable, found {MODELS}: {error.strerror}; install "
+            "the package anew"
+        ) from error
+    if not names:
+        raise InputError(
+            f"the package's encoders must be in {MODELS}, found none; install the package anew"
+        )
+    return names
 
 
 def folder_of(name: str) -> Path:
@@ -41,21 +52,10 @@ def folder_of(name: str) -> Path:
     """
     from mmix_jax.pretrained.cards import read_card
 
-    if name not in pretrained_names():
-        raise InputError(unknown("pretrained checkpoint", name, pretrained_names()))
+    if name not in (names := pretrained_names()):
+        raise InputError(unknown("pretrained checkpoint", name[:40], names))
     read_card(MODELS / name)
     return MODELS / name
-
-
-def place_of(given: str, flag: str) -> Path:
-    """The folder that PATH or pretrained:NAME names, given by `flag`.
-
-    Raises:
-      InputError: as `folder_of` and `user_path`.
-    """
-    if given.startswith(PREFIX):
-        return folder_of(given.removeprefix(PREFIX))
-    return user_path(given, flag)
 
 
 def load_pretrained(name: str) -> "NodeEmbedder | GraphEmbedder | ImageEmbedder":

@@ -16,8 +16,10 @@ from collections.abc import Callable
 
 from mmix_jax import command_line
 from mmix_jax.errors import InputError
-from mmix_jax.pretrained import MODELS, folder_of, pretrained_names
+from mmix_jax.fields import unknown
 from mmix_jax.surroundings import user_path
+
+_RUNS = "runs/reproduce"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -29,29 +31,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="of encoders; all without")
     parser.add_argument("--make", action="store_true", help="write them anew")
-    parser.add_argument(
-        "--runs", default="runs/reproduce", metavar="DIR", help="default: %(default)s"
-    )
+    parser.add_argument("--runs", metavar="DIR", help=f"default: {_RUNS}")
     parser.add_argument("--out", metavar="DIR", help="default: the package's own folder")
     parser.add_argument("--read", action="store_true", help="with --make: train nothing")
     return parser
 
 
 def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
+    # Not at the top: whoever sets another folder meanwhile is heard.
+    from mmix_jax.pretrained import MODELS, pretrained_names
+
     args = _parser().parse_args(argv[1:])
     names = list(dict.fromkeys(args.names))
     if args.make:
         from mmix_jax.pretrained.making import SHIPPED, make
 
         out = user_path(args.out, "--out") if args.out else MODELS
-        runs = user_path(args.runs, "--runs")
+        runs = user_path(args.runs or _RUNS, "--runs")
         make(names or list(SHIPPED), out, runs, interrupted, run=not args.read)
         return
-    if args.read or args.out:
-        raise InputError("--read and --out belong to --make, found them without; add --make")
+    if args.read or args.out or args.runs:
+        raise InputError("--read, --out and --runs belong to --make, found one alone; add --make")
     from mmix_jax.pretrained.cards import described, listing, read_card
 
-    folders = [folder_of(name) for name in names or pretrained_names()]
+    known = pretrained_names()
+    for name in names:
+        if name not in known:
+            raise InputError(unknown("pretrained checkpoint", name[:40], known))
+    folders = [MODELS / name for name in names or known]
     cards = [read_card(folder) for folder in folders]
     if names:
         print("\n\n".join(map(described, cards)))

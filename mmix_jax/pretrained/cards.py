@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mmix_jax.results import Result, parse_results
 
 CARD_FILE = "card.json"
 _ANEW = "install the package anew"
+_LARGEST = 2**22  # bytes of a card, some fifty times those that there are
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,22 @@ _OF_RESULTS = ("here", "of_setting")
 
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file but the card, by its path in the folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CARD_FILE)
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+    found = {}
+    for room, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(room) / name
+            place = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise InputError(
+                    f"a pretrained checkpoint must have plain files, found {place} in {folder}; "
+                    f"{_ANEW}"
+                )
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    found[place] = "an empty folder"
+            elif place != CARD_FILE:
+                found[place] = sha256_of(path)
+    return dict(sorted(found.items()))
 
 
 def measure_name(result: Result) -> str:
@@ -80,11 +96,13 @@ def read_card(folder: Path) -> Card:
     """
     path = folder / CARD_FILE
     try:
-        told = json.loads(path.read_text("utf-8"))
+        if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST:
+            raise ValueError("no plain file of a card's size")
+        told = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"a card must be readable JSON, found a damaged {path} ({type(error).__name__}); "
-            f"{_ANEW}"
+            f"a card must be a file of JSON, found {path} missing or damaged "
+            f"({type(error).__name__}); {_ANEW}"
         ) from error
     card = _checked(told, path)
     try:
@@ -105,6 +123,10 @@ def read_card(folder: Path) -> Card:
                 f"{folder}; {_ANEW}"
             )
     return card
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _checked(told: Any, path: Path) -> Card:
@@ -128,13 +150,21 @@ def _checked(told: Any, path: Path) -> Card:
         raise InputError(
             f"a card must tell results, found others in {path} ({error}); {_ANEW}"
         ) from error
-    return Card(**chosen)
+    card = Card(**chosen)
+    judged = [measure_name(r) for r in headlines(card.here, card.representation) if r.trained]
+    if not judged or not {*judged} <= card.as_trained.keys():
+        raise InputError(
+            f"a card must tell the scores of its headline, found none of some in {path}; {_ANEW}"
+        )
+    return card
 
 
 def _is(value: Any, kind: Any) -> bool:
     """Whether JSON's value may be one of a field of this type."""
-    if kind in (str, int):
-        return type(value) is kind
+    if kind is str:
+        return isinstance(value, str) and value.isprintable()
+    if kind is int:
+        return type(value) is int
     if kind == list[Result]:
         return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
     of = str if kind == dict[str, str] else float

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
+from mmix_jax.command_line import one_line
 from mmix_jax.errors import InputError
 from mmix_jax.estimators.any_kind import load_any
+from mmix_jax.experiments.pretraining import checkpoint_folder
 from mmix_jax.experiments.run import evaluate_checkpoints
 from mmix_jax.experiments.schema import Run
 from mmix_jax.fields import unknown
@@ -31,6 +33,8 @@ from mmix_jax.pretrained.cards import (
 )
 from mmix_jax.report.headline import headlines
 from mmix_jax.results import RESULTS_FILE, Result
+from mmix_jax.training.checkpoint import without_places
+from mmix_jax.training.interrupts import whole
 
 if TYPE_CHECKING:
     from mmix_jax.estimators.base import Embedder
@@ -88,12 +92,14 @@ def make(
       run: False: trainings are as many as the folder has.
 
     Raises:
-      InputError: an unknown name, or a folder that cannot be used.
+      InputError: an unknown name, a folder that cannot be used or holds something else, or a disk
+        that is full.
       Interrupted: what was finished stays.
     """
     for name in names:
         if name not in SHIPPED:
-            raise InputError(unknown("pretrained checkpoint", name, SHIPPED))
+            raise InputError(unknown("pretrained checkpoint", name[:40], SHIPPED))
+        _check_place(out / name)
     writable(out, "--out")
     if run:
         writable(runs)
@@ -103,16 +109,33 @@ def make(
         setting = SHIPPED[name]
         if setting not in work.runs:
             print(f"{name}: {work.reason(setting)}")
-        elif not (runs / setting.name / "checkpoints").is_dir():
+        elif not (runs / setting.name / RESULTS_FILE).is_file():
             print(
-                f"{name}: a record without checkpoints; remove {runs / setting.name}.jsonl to "
+                f"{name}: a record without its workdir; remove {runs / setting.name}.jsonl to "
                 "train it anew"
             )
         elif _made(out / name, work.runs[setting]):
             print(f"{name}: kept, of the same run")
         else:
-            _write(name, setting, work.runs[setting], out, runs, interrupted)
+            try:
+                _write(name, setting, work.runs[setting], out, runs, interrupted)
+            except (OSError, ValueError) as error:  # Orbax has its own for a full disk
+                if isinstance(error, InputError):
+                    raise
+                raise InputError(
+                    f"an encoder must be writable at {out / name}, found {one_line(error)[:200]}; "
+                    "free the disk, or name another --out"
+                ) from error
             print(f"{name}: written", flush=True)
+
+
+def _check_place(place: Path) -> None:
+    """Raise InputError where something else than an encoder lies, as a workdir of that name."""
+    if os.path.lexists(place) and (place.is_symlink() or not (place / CARD_FILE).is_file()):
+        raise InputError(
+            f"an encoder is written to a folder of its own, found something else at {place}; move "
+            "it away, or name another --out"
+        )
 
 
 def _dataset(name: str) -> str:
@@ -124,10 +147,12 @@ def _made(folder: Path, there: Found) -> bool:
     if not (folder / CARD_FILE).is_file():
         return False
     try:
-        return read_card(folder).of_setting == _without_parts(there.results)
+        card = read_card(folder)
     except InputError as error:
-        log.warning("warning: made anew: %s", error)
+        log.warning("warning: %s is made anew: %s", folder.name, error)
         return False
+    whole_enough = card.stored_as == "float32" or changed_by_storing(card) <= _MOST
+    return whole_enough and card.of_setting == _without_parts(there.results)
 
 
 def _without_parts(results: Sequence[Result]) -> list[Result]:
@@ -150,15 +175,23 @@ def _write(
         for stored_as in ("bfloat16", "float32"):
             model = _model(workdir, stored_as)
             folder = model.save(Path(temporary) / stored_as / name)
+            without_places(checkpoint_folder(folder, model.config_.seed))
             here = evaluate_checkpoints(model.config_, folder, str(folder), interrupted)
             card = _card(name, setting, there, model, here, stored_as, trained, digests(folder))
             if changed_by_storing(card) <= _MOST:
                 break
+        else:
+            log.warning(
+                "warning: %s scores otherwise than its training told, though stored whole: up to "
+                "%.2f points; it was trained on another machine, or with other versions",
+                *(name, 100 * changed_by_storing(card)),
+            )
         (folder / CARD_FILE).write_text(card_text(card), encoding="utf-8")
         read_card(folder)
-        if (out / name).exists():
-            os.replace(out / name, Path(temporary) / "earlier")
-        os.replace(folder, out / name)
+        with whole():
+            if (out / name).exists():
+                os.replace(out / name, Path(temporary) / "earlier")
+            os.replace(folder, out / name)
 
 
 def _model(workdir: Path, stored_as: str) -> "Embedder":

@@ -24,7 +24,7 @@ def write_whole(
       >>> write_whole(folder / "a" / "b.txt", lambda path: path.write_text("words")).read_text()
       'words'
     """
-    temporary = path.parent / f"{path.stem}.tmp{path.suffix}"
+    temporary = path.parent / f".{path.stem[:100]}.{os.getpid()}.tmp{path.suffix}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)

@@ -34,6 +34,14 @@ def _digests(folder: Path) -> dict[str, str]:
     }
 
 
+def without_places(folder: Path) -> None:
+    """Take out of a folder of checkpoints what tells where it was written; nothing reads that."""
+    for step in (path.parent for path in sorted(folder.glob(f"*/{_DIGESTS}"))):
+        for path in step.rglob("commit_success.txt"):
+            path.unlink()
+        (step / _DIGESTS).write_text(json.dumps(_digests(step), indent=1), encoding="utf-8")
+
+
 def by_name(tree: Any) -> dict[str, Any]:
     """Arrays by their place in the tree, the same for fields of a tuple and keys of a dict."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)

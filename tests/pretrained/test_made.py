@@ -1,8 +1,6 @@
 """An encoder as the package's own are made: read, evaluated, damaged and made anew."""
 
 import dataclasses
-import json
-import pathlib
 import shutil
 
 import jax
@@ -11,45 +9,18 @@ import numpy as np
 import pytest
 
 import mmix_jax as mm
-from mmix_jax import pretrained
 from mmix_jax.estimators import NodeEmbedder
 from mmix_jax.export import export
 from mmix_jax.interop.safetensors_files import read_safetensors
-from mmix_jax.plans.runs import Setting, found, write_record
+from mmix_jax.plans.runs import found, write_record
 from mmix_jax.pretrained import making
 from mmix_jax.pretrained.__main__ import main
-from mmix_jax.pretrained.cards import headline_rows, read_card
+from mmix_jax.pretrained.cards import changed_by_storing, headline_rows, read_card
 from mmix_jax.results import RESULTS_FILE, read_results, write_results
 from tests.main.program import run
-
-TINY = Setting("digits_graph", "smoke+mo", (("width", "8"), ("num_devices", "1")))
-NAME = "digits_graph-tiny"
+from tests.pretrained.tiny import NAME, TINY, truncate
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Folders of runs and of encoders, with one of two trainings."""
-    folder = tmp_path_factory.mktemp("pretrained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        patch.setattr(making, "SHIPPED", {NAME: TINY})
-        patch.setitem(making.SEEDS, "digits_graph", 2)
-        making.make([NAME], folder / "models", folder / "runs", lambda: False)
-    return folder
-
-
-@pytest.fixture
-def around(made, monkeypatch, tmp_path):
-    """A copy of the encoders in the place of the package's own."""
-    shutil.copytree(made / "models", tmp_path / "models")
-    monkeypatch.setattr(pretrained, "MODELS", tmp_path / "models")
-    monkeypatch.setattr(making, "SHIPPED", {NAME: TINY})
-    monkeypatch.setitem(making.SEEDS, "digits_graph", 2)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(made / "cache"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "models" / NAME
 
 
 def test_the_card_tells_of_the_run(around, made):
@@ -81,7 +52,7 @@ def test_numbers_stay_whole_where_half_the_bits_change_an_accuracy(
     around, made, monkeypatch, capsys
 ):
     monkeypatch.setattr(making, "_MOST", -1.0)
-    _truncate(around)
+    truncate(around)
     assert _make(made, "--read") == 0
     assert read_card(around).stored_as == "float32"
     model, before = mm.load_pretrained(NAME), NodeEmbedder.load(made / "runs" / TINY.name)
@@ -124,111 +95,48 @@ def test_without_a_workdir_it_has_one_of_its_own(around, tmp_path):
     assert (tmp_path / "runs" / f"pretrained-{NAME}" / "embeddings.npz").is_file()
 
 
-@pytest.mark.parametrize(
-    ("flags", "told"),
-    [
-        (("--checkpoint=pretrained:cora",), "unknown pretrained checkpoint 'cora'"),
-        (("--checkpoint=pretrained:../models",), "unknown pretrained checkpoint"),
-        (("--checkpoint=pretrained:",), "unknown pretrained checkpoint"),
-        (
-            ("--config=digits_graph:smoke+none", f"--checkpoint=pretrained:{NAME}"),
-            "mixing ('mo' there, 'none' asked), width (8 there, ",
-        ),
-        (
-            ("--config=digits_graph:smoke+grace+mo", f"--checkpoint=pretrained:{NAME}"),
-            "framework ('mvgrl' there, 'grace' asked)",
-        ),
-        ((f"--checkpoint=pretrained:{NAME}", "--config.widht=3"), "widht"),
-        (("--checkpoint=nowhere",), "must tell its settings, found no config.json at nowhere"),
-    ],
-)
-def test_a_wrong_match_is_one_line(flags, told, around, tmp_path):
-    ran = run("--mode=eval", *flags, f"--workdir={tmp_path / 'w'}")
+def test_results_of_trainings_are_not_replaced(around, made, tmp_path):
+    shutil.copytree(made / "runs" / TINY.name, tmp_path / "w")
+    before = (tmp_path / "w" / RESULTS_FILE).read_text()
+    ran = run("--mode=eval", f"--checkpoint=pretrained:{NAME}", f"--workdir={tmp_path / 'w'}")
     assert ran.status == 2
-    (line,) = ran.told
-    assert line.startswith("error: ")
-    assert told in line
-    assert not (tmp_path / "w" / RESULTS_FILE).exists()
+    assert "want a workdir of their own, found the trainings of" in ran.told[0]
+    assert (tmp_path / "w" / RESULTS_FILE).read_text() == before
+
+
+def test_a_seeds_checkpoints_are_of_that_seed(made, tmp_path):
+    """Also its encoder before training; --config may be left out, as the workdir tells it."""
+    workdir = made / "runs" / TINY.name
+    flags = (f"--checkpoint={workdir / 'checkpoints' / 'seed_1'}", f"--workdir={tmp_path / 'w'}")
+    ran = run("--mode=eval", *flags)
+    assert (ran.status, ran.told) == (0, [])
+    scores = read_results(tmp_path / "w" / RESULTS_FILE)
+    of_run = read_results(workdir / RESULTS_FILE)
+    assert {r.seeds for r in scores} == {(1,)}
+    assert [r.values[0] for r in scores] == pytest.approx([r.values[1] for r in of_run])
+
+
+def test_a_model_of_ones_own_wants_its_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ring = np.arange(8)
+    graph = mm.make_graph(np.eye(8, dtype=np.float32), ring, (ring + 1) % 8)
+    model = mm.NodeEmbedder(width=8, num_steps=1).fit(graph)
+    model.save("own")
+    np.savez("graph.npz", x=np.eye(8, dtype=np.float32), edge_index=[ring, (ring + 1) % 8])
+    ran = run("--mode=embed", "--checkpoint=own")
+    assert ran.status == 2
+    assert "data_path" in ran.told[0]
+    ran = run("--mode=embed", "--checkpoint=own", "--config.data_path=graph.npz")
+    assert (ran.status, ran.told) == (0, [])
+    z = np.load("runs/checkpoint-own/embeddings.npz")["z"]
+    assert z.shape == (8, 8)
+    assert np.isfinite(z).all()
 
 
 def test_training_wants_no_checkpoint(around):
     ran = run(f"--checkpoint=pretrained:{NAME}")
     assert ran.status == 2
     assert "is what eval and embed read" in ran.told[0]
-
-
-# --- Damaged, foreign, malicious ---
-
-
-def _weights(folder: pathlib.Path) -> pathlib.Path:
-    return max(folder.rglob("ocdbt.process_0/d/*"), key=lambda path: path.stat().st_size)
-
-
-def _flip(folder):
-    path = _weights(folder)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def _truncate(folder):
-    path = _weights(folder)
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def _change(folder, **fields):
-    path = folder / "card.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), "utf-8")
-
-
-def _without(folder):
-    path = folder / "card.json"
-    told = json.loads(path.read_text("utf-8"))
-    del told["licence"]
-    path.write_text(json.dumps(told), "utf-8")
-
-
-DAMAGES = {
-    "a flipped bit": (_flip, "damaged in"),
-    "a truncated file": (_truncate, "damaged in"),
-    "a missing file": (lambda f: _weights(f).unlink(), "missing in"),
-    "a file left over": (lambda f: (f / "run_me.py").write_text("1/0"), "run_me.py left over"),
-    "other settings": (
-        lambda f: (f / "config.json").write_text('{"task": "node"}'),
-        "config.json damaged",
-    ),
-    "no JSON": (lambda f: (f / "card.json").write_text("{"), "a card must be readable JSON"),
-    "deep JSON": (
-        lambda f: (f / "card.json").write_text("[" * 100_000),
-        "a card must be readable JSON",
-    ),
-    "bytes": (lambda f: (f / "card.json").write_bytes(b"\xff\xfe"), "a card must be readable JSON"),
-    "a list": (lambda f: (f / "card.json").write_text("[]"), "must tell name, found none"),
-    "another's card": (lambda f: _change(f, name="other"), "must be of its folder"),
-    "a field of another type": (lambda f: _change(f, seed="0"), "must tell seed, found another"),
-    "a missing field": (_without, "must tell licence, found none"),
-    "a result that is none": (lambda f: _change(f, here=[{"task": "node"}]), "must tell results"),
-    "digests of nothing": (lambda f: _change(f, files={}), "left over in"),
-    "a digest that is no text": (lambda f: _change(f, files={"a": 1}), "must tell files"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_one_line(damage, around, capsys):
-    do, told = DAMAGES[damage]
-    do(around)
-    ran = run("--mode=eval", f"--checkpoint=pretrained:{NAME}", "--workdir=w")
-    assert ran.status == 2
-    (line,) = ran.told
-    assert line.startswith("error: ")
-    assert told in line
-    with pytest.raises(mm.InputError, match="install the package anew"):
-        mm.load_pretrained(NAME)
-    assert main(["", NAME]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
-
-
-# --- Made anew ---
 
 
 def _make(made, *flags):
@@ -238,7 +146,7 @@ def _make(made, *flags):
 def test_what_is_made_is_kept_and_what_is_damaged_made_anew(around, made, capsys):
     assert _make(made, "--read") == 0
     assert capsys.readouterr().out == f"{NAME}: kept, of the same run\n"
-    _truncate(around)
+    truncate(around)
     assert _make(made, "--read") == 0
     captured = capsys.readouterr()
     assert "made anew" in captured.err
@@ -270,8 +178,43 @@ def test_what_cannot_be_made_is_said(around, made, tmp_path, capsys):
     assert there is not None
     write_record(TINY, there, tmp_path / "records")
     assert main(["", "--make", NAME, "--runs=records", "--out=models", "--read"]) == 0
-    assert "a record without checkpoints" in capsys.readouterr().out
+    assert "a record without its workdir" in capsys.readouterr().out
     assert read_card(around).name == NAME
+
+
+@pytest.mark.parametrize("there", ["workdir", "file", "link"])
+def test_what_else_lies_there_stays(there, around, made, tmp_path, capsys):
+    place = tmp_path / "out" / NAME
+    place.parent.mkdir()
+    if there == "workdir":
+        shutil.copytree(made / "runs" / TINY.name, place)
+    elif there == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(around)
+    assert main(["", "--make", NAME, f"--runs={made / 'runs'}", "--out=out", "--read"]) == 2
+    assert "found something else at" in capsys.readouterr().err
+    assert place.is_symlink() == (there == "link")
+    assert place.read_text() == "mine" if there == "file" else (place / "config.json").is_file()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("RESOURCE")])
+def test_a_full_disk_is_one_line_and_what_was_there_stays(error, around, made, monkeypatch, capsys):
+    def full(*_):
+        raise error
+
+    truncate(around)
+    monkeypatch.setattr(making, "card_text", full)
+    assert _make(made, "--read") == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: an encoder must be writable at")
+    assert [path.name for path in around.parent.iterdir()] == [NAME]
+
+
+def test_nothing_tells_where_it_was_written(made):
+    for path in (made / "models").rglob("*"):
+        if path.is_file() and path.stat().st_size < 10_000:
+            assert str(made).encode() not in path.read_bytes(), path
 
 
 @pytest.mark.parametrize(
@@ -280,6 +223,7 @@ def test_what_cannot_be_made_is_said(around, made, tmp_path, capsys):
         (["nothing"], "unknown pretrained checkpoint 'nothing'"),
         (["--make", "nothing"], "unknown pretrained checkpoint 'nothing'"),
         (["--read"], "belong to --make"),
+        (["--runs=x"], "belong to --make"),
         (["--make", "--out=file/below"], "--out must be a folder"),
         (["--bad"], "see --help"),
     ],
@@ -290,6 +234,27 @@ def test_bad_input_is_one_line(flags, told, around, tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert told in line
+
+
+def test_a_folder_without_encoders_is_told(around, capsys):
+    shutil.rmtree(around.parent)
+    assert main([""]) == 2
+    assert "must be readable, found" in capsys.readouterr().err
+    around.parent.mkdir()
+    assert main([""]) == 2
+    assert "found none; install the package anew" in capsys.readouterr().err
+
+
+def test_cells_of_the_list_are_the_scores(around):
+    card = read_card(around)
+    (row,) = [r for r in headline_rows(card) if r[0].startswith("accuracy")]
+    one = [r for r in card.here if (r.metric, r.representation) == ("accuracy", "mean")]
+    trained, untrained = (next(r for r in one if r.trained == t) for t in (True, False))
+    assert row[1] == f"{100 * trained.mean:.2f}"
+    assert row[2] == f"{100 * card.as_trained[row[0]]:.2f}"
+    assert row[3] == f"{100 * untrained.mean:.2f}"
+    other = dataclasses.replace(card, as_trained={row[0]: trained.mean + 0.25, "nmi, k-means": 9.0})
+    assert changed_by_storing(other) == pytest.approx(0.25)
 
 
 def test_the_list_has_every_one_with_its_scores(around, capsys):
