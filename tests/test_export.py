@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_one_line(nodes, tmp_path):
     out = tmp_path / "file" / "model.safetensors"
     refused(run(nodes, f"--out={out}"), f"an export must be writable at {out}", "another --out")
     folder = f"--out={tmp_path / 'folder.safetensors'}"
-    refused(run(nodes, folder, "--overwrite"), "Is a directory", "choose another --out")
+    refused(run(nodes, folder, "--overwrite"), "found a folder at", "choose another --out")
     refused(
         run(nodes, f"--out={tmp_path / 'model.pth'}"), "must end with .safetensors", "model.pth"
     )
