@@ -160,6 +160,16 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
+def parser(program: str, description: str | None) -> Parser:
+    """Of `python -m mmix_jax.PROGRAM`, with its module's words as they stand."""
+    return Parser(
+        prog=f"python -m mmix_jax.{program}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
 def positive(text: str) -> int:
     """A count from 1 on, for a parser's `type`."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 2**31:

@@ -206,12 +206,7 @@ def metadata_of(config: "Run", encoder: "Encoder") -> dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.Parser(
-        prog="python -m mmix_jax.export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_line.parser("export", __doc__)
     parser.add_argument("model", metavar="MODEL", help="workdir, saved model, or pretrained:NAME")
     parser.add_argument("--out", required=True, metavar="FILE", help=f"file to write, *{_SUFFIX}")
     parser.add_argument("--seed", type=_seed, metavar="N", help="default: the config's")

@@ -23,12 +23,7 @@ _ALL = "all"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.Parser(
-        prog="python -m mmix_jax.reproduce",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_line.parser("reproduce", __doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="see --list; all is all of them")
     parser.add_argument(
         "--seeds",

@@ -22,12 +22,7 @@ from mmix_jax.surroundings import user_path
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.Parser(
-        prog="python -m mmix_jax.sweep",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_line.parser("sweep", __doc__)
     add = parser.add_argument
     add("--vary", action="append", default=[], metavar="KEY=V1,V2,…", help="may be repeated")
     add("--seeds", default="0:1", type=_seeds, metavar="FIRST:END", help="default: %(default)s")

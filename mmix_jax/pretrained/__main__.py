@@ -23,12 +23,7 @@ _RUNS = "runs/reproduce"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.Parser(
-        prog="python -m mmix_jax.pretrained",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command_line.parser("pretrained", __doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of encoders; all without")
     parser.add_argument("--make", action="store_true", help="write them anew")
     parser.add_argument("--runs", metavar="DIR", help=f"default: {_RUNS}")
