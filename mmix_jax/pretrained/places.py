@@ -9,8 +9,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.pretrained import PREFIX, folder_of
 from mmix_jax.surroundings import user_path
 
-# The data set that a saved model of one's own becomes one of, by task.
-_OF_OWN = {"node": "graph_file", "graph": "graph_folder", "image": "image_folder"}
+# Names that estimators give to data in memory, and the data sets that such data come from in files.
+_OF_OWN = {"graph": "graph_file", "graphs": "graph_folder", "images": "image_folder"}
 _SEED = re.compile(r"seed_\d+")
 
 
@@ -46,7 +46,6 @@ def settings_of(given: str, flag: str) -> tuple[Any, str]:
     Raises:
       InputError: it tells none, or as `place_of` and `recorded_config`.
     """
-    from mmix_jax.data.catalog import GRAPH_DATASETS, IMAGE_DATASETS, NODE_DATASETS
     from mmix_jax.experiments.configs import recorded_config
 
     folder = place_of(given, flag)
@@ -59,7 +58,6 @@ def settings_of(given: str, flag: str) -> tuple[Any, str]:
             f"{place}; add --config"
         )
     config = recorded_config(place / "config.json", flag=flag)
-    if config.dataset not in {*NODE_DATASETS, *GRAPH_DATASETS, *IMAGE_DATASETS}:
-        config.dataset = _OF_OWN.get(str(config.task), config.dataset)
+    config.dataset = _OF_OWN.get(str(config.dataset), config.dataset)
     kind = "pretrained" if given.startswith(PREFIX) else "checkpoint"
     return config, f"{kind}-{place.resolve().name}"

@@ -7,9 +7,11 @@ import pytest
 
 import mmix_jax as mm
 from mmix_jax import pretrained
-from mmix_jax.pretrained import making
+from mmix_jax.experiments import read
+from mmix_jax.pretrained import making, places
 from mmix_jax.pretrained.__main__ import main
 from mmix_jax.pretrained.cards import changed_by_storing, headline_rows, read_card
+from mmix_jax.pretrained.places import settings_of
 
 LARGEST = 40 * 2**20
 
@@ -25,6 +27,19 @@ def test_all_that_are_made_come_along_whole_with_their_cards():
         rows = headline_rows(card)
         assert rows
         assert "–" not in "".join(cell for row in rows for cell in row)
+
+
+def test_settings_are_those_of_the_data_that_trained():
+    """Without --config, also of sets of graphs that have no config of their own."""
+    for name, setting in making.SHIPPED.items():
+        config, workdir = settings_of(f"pretrained:{name}", "--checkpoint")
+        assert read(config).dataset == setting.asked(range(1)).dataset
+        assert workdir == f"pretrained-{name}"
+
+
+def test_the_names_of_data_in_memory_are_those_of_estimators():
+    kinds = (mm.NodeEmbedder, mm.GraphEmbedder, mm.ImageEmbedder)
+    assert [of._name for of in kinds] == list(places._OF_OWN)
 
 
 def test_together_they_are_small():
