@@ -13,6 +13,7 @@ import sys
 
 from docutils import nodes
 from docutils.utils.math import latex2mathml
+from sphinx.ext import autosummary
 
 _TUPLE_FIELD = type(collections.namedtuple("_", "field").field)
 _NUMBERS = re.compile(r"[\d\s.,:;±×…+−–✓✗%/()-]+(?: of [\d ]+)?[✓✗]?")
@@ -26,8 +27,6 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-
-from sphinx.ext import autosummary  # noqa: E402
 
 import mmix_jax  # noqa: E402
 

@@ -12,7 +12,6 @@ Exit status: 0 done; 2 bad input, one `error:` line.
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -168,9 +167,10 @@ def read_model(model: Path, seed: int | None = None) -> tuple["Run", "Encoder"]:
 
 def seeds_in(model: Path) -> list[int]:
     """Seeds of the trainings that a workdir has checkpoints of, ascending."""
-    names = (path.name for path in model.glob("checkpoints/seed_*"))
-    found = (re.fullmatch(r"seed_(0|[1-9]\d*)", name, re.ASCII) for name in names)
-    return sorted(int(seed[1]) for seed in found if seed)
+    from mmix_jax.experiments.records import seed_of
+
+    seeds = map(seed_of, model.glob("checkpoints/seed_*"))
+    return sorted(seed for seed in seeds if seed is not None)
 
 
 def _state(arrays: Mapping[str, Any]) -> Any:

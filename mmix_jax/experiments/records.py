@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ _OF_FEATURES = ("binarise_features", "normalise_features", "features", "max_degr
 _MAY_GROW = (*_LENGTH, "num_seeds")
 # Where the files lie, what is drawn, and what may grow may change between a run and its resumption.
 _MAY_CHANGE = ("data_dir", "figures", *_MAY_GROW)
+
+
+def seed_of(checkpoints: Path) -> int | None:
+    """The seed of a training, told by the folder of its checkpoints, `seed_N`; None of others."""
+    told = re.fullmatch(r"seed_(0|[1-9][0-9]{0,9})", checkpoints.name)
+    return int(told[1]) if told else None
 
 
 def check_record(config: Run, workdir: Path, *, mode: str) -> None:

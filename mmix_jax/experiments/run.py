@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from mmix_jax.experiments.pretraining import (
     pretrain,
     restored_encoder,
 )
-from mmix_jax.experiments.records import check_checkpoint, read_record
+from mmix_jax.experiments.records import check_checkpoint, read_record, seed_of
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import Encoder, Row, Scores, Task, never, seeds_of
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
@@ -163,16 +162,12 @@ def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Ite
     if checkpoint:
         folder = checkpoints_in(Path(checkpoint))
         check_checkpoint(getattr(task, "asked", task.config), folder)
-        yield restored_encoder(task, _seed_of(folder, task.config.seed), folder, None)
+        told = seed_of(folder)  # its encoder before training hangs on it
+        seed = task.config.seed if told is None else told
+        yield restored_encoder(task, seed, folder, None)
         return
     for seed in seeds_of(task.config):
         yield restored_encoder(task, seed, checkpoint_folder(workdir, seed), workdir)
-
-
-def _seed_of(checkpoints: Path, otherwise: int) -> int:
-    """The seed of a training, which its folder tells: its encoder before training hangs on it."""
-    of_seed = re.fullmatch(r"seed_(0|[1-9][0-9]{0,9})", checkpoints.name)
-    return int(of_seed[1]) if of_seed else otherwise
 
 
 def checkpoints_in(path: Path) -> Path:

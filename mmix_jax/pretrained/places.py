@@ -1,7 +1,6 @@
 """What --checkpoint names: checkpoints, a workdir, a saved model, or pretrained:NAME."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from mmix_jax.surroundings import user_path
 
 # Names that estimators give to data in memory, and the data sets that such data come from in files.
 _OF_OWN = {"graph": "graph_file", "graphs": "graph_folder", "images": "image_folder"}
-_SEED = re.compile(r"seed_\d+")
 
 
 def place_of(given: str, flag: str) -> Path:
@@ -47,10 +45,11 @@ def settings_of(given: str, flag: str) -> tuple[Any, str]:
       InputError: it tells none, or as `place_of` and `recorded_config`.
     """
     from mmix_jax.experiments.configs import recorded_config
+    from mmix_jax.experiments.records import seed_of
 
     folder = place_of(given, flag)
     place = folder
-    if _SEED.fullmatch(folder.name) and folder.parent.name == "checkpoints":
+    if seed_of(folder) is not None and folder.parent.name == "checkpoints":
         place = folder.parent.parent
     if not os.path.isfile(place / "config.json"):
         raise InputError(
