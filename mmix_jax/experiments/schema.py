@@ -263,6 +263,7 @@ MIXING_VARIANTS = {
     "mp": {"mixing": "mp"},
     "mp_nodiv": {"mixing": "mp", "diversity_weight": 0.0},
     "mo_op": {"mixing": "mo", "candidates": "op"},
+    "mo_all": {"mixing": "mo", "candidates": "all"},
     "random": {"mixing": "random"},
     "binary": {"mixing": "binary", "candidates": "all"},
     "neighbour_mean": {"mixing": "neighbour_mean"},
