@@ -24,6 +24,7 @@ class Range(NamedTuple):
     high: float
     words: str
     open: bool = False  # whether `low` itself is excluded
+    shown: str = ""  # in short, where that is not what the bounds say
 
     def holds(self, value: float) -> bool:
         return (self.low < value if self.open else self.low <= value) and value <= self.high
@@ -31,6 +32,8 @@ class Range(NamedTuple):
     @property
     def short(self) -> str:
         """`> 0`, `≥ 0`, `≤ 1` or `[0, 1]`."""
+        if self.shown:
+            return self.shown
         if math.isinf(self.low):
             return f"≤ {self.high:g}"
         if math.isinf(self.high):
@@ -40,6 +43,10 @@ class Range(NamedTuple):
 
 POSITIVE = Range(0, math.inf, "must be positive", open=True)
 NOT_NEGATIVE = Range(0, math.inf, "must not be negative")
+
+
+# Shares that leave something: at 1 there would be nothing.
+SHARE = Range(0.0, 1.0 - 2.0**-20, "must lie in [0, 1)", shown="[0, 1)")
 
 
 def between(low: float, high: float) -> Range:

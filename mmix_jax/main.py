@@ -156,6 +156,8 @@ def _report(results: list, workdir: Path, representation: str) -> None:
             "choose another --workdir"
         ) from error
     print(text_table(results))
+    if beyond := results[0].beyond:
+        print(f"beyond the paper: {beyond}")
     if sentence := training_sentence(results, representation):
         print(sentence, flush=True)
 

@@ -74,6 +74,7 @@ class Result:
       parts: where a value is a mean over splits, the score on each split, per training; mean and
         std are then over all of them.
       encoder: the config's name; empty in older results and where there is none.
+      beyond: options that the paper does not have, `debiased=0.1, mixing_start=0.5`; empty without.
 
     Raises:
       ValueError: values, parts and seeds differ in number, or a seed is repeated.
@@ -102,6 +103,7 @@ class Result:
     versions: dict[str, str]
     parts: tuple[tuple[float, ...], ...] = ()
     encoder: str = ""
+    beyond: str = ""
 
     def __post_init__(self):
         if len(self.values) != len(self.seeds):
@@ -205,7 +207,7 @@ def _parse(line: str, where: str) -> Result:
             f"{where}: a result is a JSON object, found {_kind(record)}; evaluate the run again"
         )
     names = [field.name for field in dataclasses.fields(Result)]
-    record = {"parts": [], "encoder": ""} | record  # older results lack them
+    record = {"parts": [], "encoder": "", "beyond": ""} | record  # older results lack them
     missing = [name for name in names if name not in record]
     unknown = [name for name in record if name not in names]
     if missing or unknown:

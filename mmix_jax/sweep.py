@@ -2,12 +2,14 @@
 
     python -m mmix_jax.sweep --config=PATH[:VARIANT]|NAME[:VARIANT] --vary KEY=V1,V2,… [--vary …]
         [--seeds=FIRST:END] [--baseline=KEY=V] [--runs=DIR] [--config.KEY=VALUE …]
-        [--dry] [--read] [--validation]
+        [--dry] [--read] [--validation] [--collect=DIR]
+    python -m mmix_jax.sweep --config=… --arm KEY=V,KEY=V,… --arm … [--baseline=ARM] …
 
-Every combination of the values is run, where it is missing, in a workdir of its own in DIR; the
-table has mean ± std, n, the random-initialised encoder, and the paired difference to the baseline
-with its 95 % interval and the p-value after Holm's correction. KEY is a field of the config, or
-`variant`, whose values are joined to the config's by a plus.
+Every combination of the values, or every arm, is run, where it is missing, in a workdir of its own
+in DIR; the table has mean ± std, n, the random-initialised encoder, and the paired difference to
+the baseline with its 95 % interval and the p-value after Holm's correction. KEY is a field of the
+config, or `variant`, whose values are joined to the config's by a plus. --validation shows
+validation scores; --collect writes the runs' records.
 
 Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted: the same command goes on.
 """
@@ -25,8 +27,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_line.parser("sweep", __doc__)
     add = parser.add_argument
     add("--vary", action="append", default=[], metavar="KEY=V1,V2,…", help="may be repeated")
+    add("--arm", action="append", default=[], metavar="KEY=V,…", help="a combination by itself")
     add("--seeds", default="0:1", type=_seeds, metavar="FIRST:END", help="default: %(default)s")
     add("--baseline", default="", metavar="KEY=V", help="what differences are taken to")
+    add("--collect", metavar="DIR", help="write the records behind the table there")
     add("--runs", default="runs/sweep", metavar="DIR", help="default: %(default)s")
     add("--dry", action="store_true", help="print commands and an estimate of the time")
     add("--read", action="store_true", help="run nothing: show what is there")
@@ -65,6 +69,8 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
             dry=args.dry,
             read=args.read,
             validation=args.validation,
+            arms=args.arm,
+            collect=user_path(args.collect, "--collect") if args.collect is not None else None,
         ),
         interrupted,
     )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from mmix_jax.errors import InputError
+from mmix_jax.experiments.mechanism import make_mechanism, without_mixing
 from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import FEATURES, Encoder, Trainable, Training, keys_of, never
@@ -176,7 +178,7 @@ def _chosen(
     return Encoder(seed, state, {**progress, "step": int(state.step), "seconds": seconds}, workdir)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _make_step(make_loss, settings, optimization: Optimization, devices: tuple, chunk: int):
     """One for all seeds of a run, so that its program is compiled once."""
     loss_fn, optimizer = make_loss(settings, AXIS), make_optimizer(optimization)
@@ -200,9 +202,12 @@ def _run(
 ) -> TrainState:
     """The loop from `state` to the end; batches are made while the device works."""
     config, devices = task.config, tuple(task.devices)
-    steps = _make_step(
-        training.make_loss, training.settings, training.optimization, devices, training.chunk
-    )
+    shared = (training.optimization, devices, training.chunk)
+    steps = _make_step(training.make_loss, training.settings, *shared)
+    first_mixed = math.ceil(config.mixing.start * config.num_steps)
+    early = steps
+    if int(state.step) < first_mixed:
+        early = _make_step(training.make_loss, without_mixing(training.settings), *shared)
     key = keys_of(seed)[1]
     state, tables = replicate(state, devices), replicate(training.tables, devices)
     ahead: dict[int, Any] = {}
@@ -210,7 +215,9 @@ def _run(
     def step_fn(state: TrainState, number: int, count: int):
         shards = ahead.pop(number, None)
         shards = training.batch(number) if shards is None else shards
-        state, metrics = steps(state, tables, shards, count, key)
+        state, metrics = (early if number < first_mixed else steps)(
+            state, tables, shards, count, key
+        )
         if number + count < config.num_steps:
             ahead[number + count] = training.batch(number + count)
         return state, jax.device_get(metrics)  # all in one; waits for the device
@@ -223,7 +230,15 @@ def _run(
         0 if fixed else config.patience,
         training.chunk,
         training.samples,
+        first_mixed,
     )
+    watch = make_mechanism(training, key) if config.mechanism else lambda state: {}
+
+    def evaluate(state: TrainState):
+        state = _as_restored(state)
+        judge, metrics = training.judge(state)
+        return judge, metrics | watch(state)
+
     with contextlib.ExitStack() as stack:
         writer: Writer = history
         if workdir is not None:
@@ -232,7 +247,7 @@ def _run(
             state,
             progress,
             step_fn=step_fn,
-            evaluate=lambda state: training.judge(_as_restored(state)),
+            evaluate=evaluate,
             schedule=schedule,
             checkpointer=checkpoints,
             writer=WatchedWriter(writer, config.mixing, fresh=int(state.step) == 0),
@@ -283,7 +298,8 @@ class WatchedWriter:
 
     def _watch_mixing(self, step: int, values: dict[str, float]) -> None:
         unmixed = values.get("mixing/unmixed", 0.0)
-        wanted = not self._mixing.of_inputs and self._mixing.rule != "none"
+        mixing = self._mixing
+        wanted = not mixing.of_inputs and not mixing.into_negatives and mixing.rule != "none"
         if wanted and unmixed > _ALL_BUT_UNMIXED and not self._said_unmixed:
             self._said_unmixed = True
             log.warning(

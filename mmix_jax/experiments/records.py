@@ -145,8 +145,9 @@ def check_settings(
     if mode != "train":
         entries = flat.entries(type(config)).items()
         may_change |= {name for name, entry in entries if entry.meaning.evaluation}
-    elif fixed or asked.get("schedule") == "cosine":
-        may_change.difference_update(_LENGTH)  # the whole run's learning rates hang on it
+    elif fixed or asked.get("schedule") == "cosine" or asked.get("mixing_start"):
+        # The whole run's learning rates, or the step that mixes first, hang on it.
+        may_change.difference_update(_LENGTH)
     differing = sorted(
         name
         for name in asked.keys() | recorded.keys()

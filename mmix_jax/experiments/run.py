@@ -261,4 +261,5 @@ def _result(
         versions=versions(),
         parts=tuple(tuple(of_seed.values) for of_seed in scores) if row.parted else (),
         encoder=config.encoder,
+        beyond="" if row.method else config.beyond,
     )

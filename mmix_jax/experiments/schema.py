@@ -4,7 +4,7 @@ what one task alone has stands in its room's `config.py`, and `flat.py` says wha
 
 import dataclasses
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmix_jax.data.scaling import NORMALISATIONS
 from mmix_jax.encoders import ACTIVATIONS, GRAPH_ENCODERS, IMAGE_ENCODERS
@@ -13,7 +13,7 @@ from mmix_jax.fields import NOT_NEGATIVE, POSITIVE, between, group, setting
 from mmix_jax.frameworks import GRAPH_FRAMEWORKS, IMAGE_FRAMEWORKS, NODE_FRAMEWORKS
 from mmix_jax.graphs import SAMPLERS, Diffusion
 from mmix_jax.losses import DISCRIMINATORS, Contrast
-from mmix_jax.mixing import MIXINGS, RULES, Mixing
+from mmix_jax.mixing import MIXINGS, RULES, SYNTHETIC_RULES, Mixing
 from mmix_jax.mixing.settings import PAIR_CANDIDATES
 
 # Sections of the documentation, in its order.
@@ -165,6 +165,9 @@ class Run:
         within=NOT_NEGATIVE,
         image=0,
     )
+    mechanism: bool = in_evaluation(
+        False, "Metrics of hardness, false negatives, alignment, uniformity and gradients too."
+    )
     figures: bool = in_evaluation(
         False, "Curves, a map before and after training, and mixtures, as files in the workdir."
     )
@@ -174,8 +177,57 @@ class Run:
         """The word of this task in configs."""
         return self.tasks[0]
 
+    @property
+    def beyond(self) -> str:
+        """Options in use that the paper does not have: `debiased=0.1, mixing_start=0.5`."""
+        mixing, contrast = self.mixing, self.contrast
+        used: dict[str, Any] = dict(contrast.beyond())
+        if mixing.rule != "none" and not mixing.of_inputs:
+            used |= mixing.beyond()
+        if mixing.projects and contrast.diversity_weight and contrast.diversity_margin != -1.0:
+            used["diversity_margin"] = contrast.diversity_margin
+        return ", ".join(f"{name}={value}" for name, value in sorted(used.items()))
+
     def check(self) -> None:
         """Raise InputError where values that are right alone contradict each other."""
+        mixing, contrast = self.mixing, self.contrast
+        if mixing.of_inputs and contrast.beyond():
+            raise InputError(
+                f"i_mix has the plain loss, found {' and '.join(contrast.beyond())}; leave it out, "
+                "or use another mixing"
+            )
+        if self.objective == "mvgrl" and contrast.beyond():
+            raise InputError(
+                f"objective 'mvgrl' has no InfoNCE, found {' and '.join(contrast.beyond())}; leave "
+                "it out"
+            )
+        if mixing.into_negatives:
+            self._check_negatives()
+
+    def _check_negatives(self) -> None:
+        mixing = self.mixing
+        if mixing.rule not in SYNTHETIC_RULES:
+            raise InputError(
+                f"mix_into 'negatives' mixes by {', '.join(SYNTHETIC_RULES)}, found mixing "
+                f"'{mixing.rule}'; use one of them"
+            )
+        if mixing.by_edges:
+            raise InputError(
+                "mix_into 'negatives' has candidates of the whole batch, found candidates 'wp'; "
+                "use all or op"
+            )
+        if mixing.num_mixed > mixing.num_hardest:
+            raise InputError(
+                f"num_hardest must hold the {mixing.num_mixed} candidates of a mixture "
+                f"(num_mixed), found {mixing.num_hardest}; raise it"
+            )
+        if self.symmetric:
+            raise InputError(
+                "mix_into 'negatives' makes some of both views already, found symmetric; leave it "
+                "out"
+            )
+        if mixing.skip_hops and self.tasks[0] != "node":
+            raise InputError(f"skip_hops is of nodes in one graph, found task '{self.task}'; use 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -239,6 +291,7 @@ class OnGraphs(Run):
     )
 
     def check(self) -> None:
+        super().check()
         edges_only = self.mixing.rule in RULES and RULES[self.mixing.rule].edges_only
         if edges_only and not self.mixing.by_edges:
             raise InputError(
@@ -256,6 +309,9 @@ class OnGraphs(Run):
             )
 
 
+# Options beyond the paper, each under a usual value.
+NEGATIVES = {"mixing": "mo", "candidates": "all", "mix_into": "negatives"}
+DEBIASED = {"debiased": 0.1}
 # Variants that all tasks on graphs have.
 MIXING_VARIANTS = {
     "none": {"mixing": "none"},
@@ -268,4 +324,6 @@ MIXING_VARIANTS = {
     "binary": {"mixing": "binary", "candidates": "all"},
     "neighbour_mean": {"mixing": "neighbour_mean"},
     "propagate": {"mixing": "propagate"},
+    "negatives": NEGATIVES,
+    "debiased": DEBIASED,
 }

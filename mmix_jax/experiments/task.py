@@ -74,7 +74,8 @@ class Training(NamedTuple):
     device. batch: step -> what a step reads beside them (with `chunk` > 1: what so many steps
     read). judge: state -> (name or None, metrics); the metric of that name judges, higher is
     better, None where only the loss can. samples: of a step. remembered: JSON that checkpoints
-    tell beside their progress.
+    tell beside their progress. classes: (tables, shard) -> those of what a step contrasts, −1
+    unknown; None where there are none.
     """
 
     state: TrainState
@@ -87,6 +88,7 @@ class Training(NamedTuple):
     samples: int
     chunk: int = 1
     remembered: Mapping[str, Any] = {}
+    classes: Callable[[Any, Any], jax.Array] | None = None
 
 
 class Encoder(NamedTuple):

@@ -19,6 +19,8 @@ WORDS = {
     "neighbour_mean": "the mean of the neighbours",
     "propagate": "the plain adjacency, the effect of the authors' code",
     "i_mix": "i-mix: inputs are mixed, and their labels",
+    "negatives": "beyond the paper: mixtures of hard candidates join the negatives",
+    "debiased": "beyond the paper: the debiased loss with τ⁺ 0.1; behind others, none+debiased",
     "mvgrl": "MVGRL's own objective, without mixing",
     "grace": "GRACE-style: one encoder, dropped edges and features; before others, grace+mo",
     "gat": "GRACE-style with a GAT",

@@ -9,7 +9,16 @@ import numpy as np
 
 from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
 from mmix_jax.graphs.types import Graph
-from mmix_jax.mixing import Mixing, Mixture, mix_edges, mix_pairs, mix_with
+from mmix_jax.mixing import (
+    Mixing,
+    Mixture,
+    Neighbours,
+    mix_edges,
+    mix_pairs,
+    mix_with,
+    synthetic_negatives,
+)
+from mmix_jax.ops.collectives import device_count
 
 _SAMPLED_NODES = 4096
 MANY_NODES = 50_000
@@ -17,11 +26,22 @@ MANY_NODES = 50_000
 Projected = tuple[jax.Array, jax.Array]
 
 
+class Seen(NamedTuple):
+    """What a step contrasts: u, v [N, D], and the keywords of `info_nce` that tell its rows."""
+
+    u: jax.Array
+    v: jax.Array
+    rows: dict[str, jax.Array | None]
+
+
 class Aux(NamedTuple):
-    """What a loss function returns beside the loss: shares of metrics, and batch statistics."""
+    """What a loss function returns beside the loss: shares of metrics, batch statistics, and what
+    it contrasted, which costs nothing where nobody asks; None where that is not one set of pairs.
+    """
 
     metrics: dict[str, jax.Array]
     batch_stats: Any
+    seen: Seen | None = None
 
 
 class NodeFramework(Protocol):
@@ -135,6 +155,50 @@ def mix_rows(
         block_size=block_size,
         **options,
     )
+
+
+def synthetic_of(
+    mixing: Mixing,
+    u: jax.Array,
+    v: jax.Array,
+    key: jax.Array,
+    *,
+    of_u: Projected | None = None,
+    of_v: Projected | None = None,
+    axis_name: str | None = None,
+    labels: jax.Array | None = None,
+    **options: Any,
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """Mixtures among the negatives of both views' anchors: keywords of `info_nce`, and this
+    device's share of metrics. Both are empty where the mixture replaces its anchor.
+
+    Args:
+      u, v: [B, D] contrasted vectors.
+      of_u, of_v: (q, k) of their rows, for mp: a candidate is scored by q·k.
+      options: further keywords of `synthetic_negatives`.
+    """
+    if not mixing.into_negatives:
+        return {}, {}
+    q_u, k_u = of_u or (None, None)
+    q_v, k_v = of_v or (None, None)
+    shared = mixing.synthetic_options() | options | {"axis_name": axis_name, "labels": labels}
+    keys = jax.random.split(key)
+    made_u = synthetic_negatives(u, v, key=keys[0], queries=q_u, keys=k_v, **shared)
+    made_v = synthetic_negatives(v, u, key=keys[1], queries=q_v, keys=k_u, **shared)
+    share = 0.5 / device_count(axis_name)
+    metrics = {
+        f"synthetic/{name}": share * (made_u.stats[name] + made_v.stats[name])
+        for name in made_u.stats
+    }
+    return {"synthetic_u": made_u.vectors, "synthetic_v": made_v.vectors}, metrics
+
+
+def neighbours_of(mixing: Mixing, batch: NodeBatch) -> Neighbours | None:
+    """Lists of the anchors' neighbours, where candidates so near are skipped."""
+    if not mixing.into_negatives or not mixing.skip_hops:
+        return None
+    ids, nodes = batch.rows[batch.senders], batch.rows[: batch.anchor_mask.shape[0]]
+    return Neighbours(batch.receivers, ids, batch.edge_mask, nodes)
 
 
 def own_key(key: jax.Array, axis_name: str | None, mixing: Mixing | None = None):

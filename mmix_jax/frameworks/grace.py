@@ -18,10 +18,13 @@ from mmix_jax.encoders.heads import NodeHead, Projections
 from mmix_jax.frameworks.base import (
     Aux,
     Projected,
+    Seen,
     mix_anchor_inputs,
     mix_rows,
+    neighbours_of,
     own_key,
     some_nodes,
+    synthetic_of,
 )
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.padding import edge_mask, pad_graph
@@ -270,15 +273,24 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
         z_b, of_b = (
             mixed(views[1], key_b) if settings.symmetric else (encode(views[1])[anchors], None)
         )
-        loss = info_nce(head(z_a), head(z_b), **contrast, **real)
-        metrics = {"contrast": loss}
+        u, v = head(z_a), head(z_b)
+        scored_b = None
+        if of_a is not None and settings.mixing.into_negatives:
+            scored_b = _apply(settings, params, "project", z_b)
+        synthetic, metrics = synthetic_of(
+            settings.mixing, u, v, key_a, of_u=of_a, of_v=scored_b, axis_name=axis_name,
+            block_size=settings.mixing_block_size,
+            neighbours=neighbours_of(settings.mixing, shard), **real,
+        )  # fmt: skip
+        loss = info_nce(u, v, **contrast, **real, **synthetic)
+        metrics["contrast"] = loss
         terms = [term for term in (of_a, of_b) if term is not None]
         if terms:
             values = [diversity(*term, mask=shard.anchor_mask, **margin) for term in terms]
             metrics["diversity"] = jnp.stack(values).mean()
             if weight:
                 loss = loss + weight * metrics["diversity"]
-        return loss, Aux(metrics, batch_stats)
+        return loss, Aux(metrics, batch_stats, Seen(u, v, real))
 
     return loss_fn
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
 from mmix_jax.frameworks import graph_tables, mvgrl
-from mmix_jax.frameworks.base import Aux
+from mmix_jax.frameworks.base import Aux, synthetic_of
 from mmix_jax.frameworks.graph_tables import GraphTables
 from mmix_jax.frameworks.mvgrl import REPRESENTATIONS, MVGRLSettings, apply_method
 from mmix_jax.graphs.batches import Buckets, Union
@@ -202,7 +202,7 @@ def _within_graphs(settings: GraphSettings, function, arrays, graph, key):
     return jnp.sum(jnp.where(graph_mask, jnp.concatenate(values), 0.0))
 
 
-def _node_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name):
+def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, axis_name):
     """J_node without L_div: the mean over graphs of eq. 10 within each, or over the batch."""
     options = settings.views.contrast.options(settings.views.num_contrasted)
     if settings.node_contrast == "batch":
@@ -211,15 +211,23 @@ def _node_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name)
     options["block_size"] = None  # a graph's own nodes are few
     limit = settings.contrast_nodes
 
-    def contrast(u, z_b, mask, key):
+    def contrast(u, z_b, *rest):
+        *projected, mask, key = rest
         if limit and limit < u.shape[0]:  # real nodes in random order come before padding
             order = jnp.where(mask, jax.random.uniform(key, mask.shape), -1.0)
             chosen = jax.lax.top_k(order, limit)[1]
             u, z_b, mask = u[chosen], z_b[chosen], mask[chosen]
-        return info_nce(u, z_b, mask=mask, **options)
+            projected = [x[chosen] for x in projected]
+        of_u, of_v = (projected[:2], projected[2:]) if projected else (None, None)
+        mixing = settings.views.mixing
+        synthetic, _ = synthetic_of(mixing, u, z_b, key, of_u=of_u, of_v=of_v, mask=mask)
+        return info_nce(u, z_b, mask=mask, **options, **synthetic)
 
     num_graphs = total(jnp.sum(graph.globals["mask"]), axis_name)
-    share = _within_graphs(settings, contrast, (seen.u, seen.z_b), graph, key)
+    arrays = (seen.u, seen.z_b)
+    if settings.views.mixing.into_negatives and seen.projected is not None:
+        arrays += (*seen.projected, *apply_method(settings.views, params, "project", seen.z_b))
+    share = _within_graphs(settings, contrast, arrays, graph, key)
     return share / jnp.maximum(num_graphs, 1)
 
 
@@ -272,9 +280,12 @@ def make_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable
                 negatives=views.contrast.negatives,
                 mask=graph_mask,
                 axis_name=axis_name,
+                **views.contrast.beyond(),
             )
         if settings.objective in ("both", "node"):
-            metrics["contrast_nodes"] = _node_term(settings, seen, graph, node_key, axis_name)
+            metrics["contrast_nodes"] = _node_term(
+                settings, params, seen, graph, node_key, axis_name
+            )
         loss = sum(metrics.values(), jnp.zeros(()))
         if seen.projected is not None:
             metrics["diversity"] = _diversity_term(settings, seen, graph, node_key, axis_name)

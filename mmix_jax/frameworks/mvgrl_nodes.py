@@ -12,9 +12,12 @@ from mmix_jax.encoders.gcn import Propagate, along_edges
 from mmix_jax.errors import InputError
 from mmix_jax.frameworks.base import (
     Aux,
+    Seen,
     is_large,
     mix_anchor_inputs,
+    neighbours_of,
     own_key,
+    synthetic_of,
     whole_graph,
 )
 from mmix_jax.frameworks.mvgrl import (
@@ -128,7 +131,7 @@ def make_sampler(
     them, or propagates by itself."""
     mixing, large = settings.mixing, is_large(graph)
     reads = len(settings.widths) > 1 or mixing.of_inputs
-    reads = reads or (mixing.rule != "none" and mixing.by_edges)
+    reads = reads or (mixing.rule != "none" and (mixing.by_edges or mixing.skip_hops > 0))
     return NodeSampler(
         graph,
         sampler=sampler,
@@ -175,8 +178,16 @@ def make_loss(settings: MVGRLSettings, axis_name: str | None = None) -> Callable
             settings, params, z_a, shard, own_key(mix_key, axis_name, settings.mixing), axis_name
         )
         u = apply_method(settings, params, "predict", mixture.z_mixed)
-        loss = info_nce(u, z_b, **contrast, **real)
-        metrics = {"contrast": loss}
+        of_b = None
+        if projected is not None and settings.mixing.into_negatives:
+            of_b = apply_method(settings, params, "project", z_b)
+        synthetic, metrics = synthetic_of(
+            settings.mixing, u, z_b, mix_key, of_u=projected, of_v=of_b, axis_name=axis_name,
+            block_size=settings.mixing_block_size,
+            neighbours=neighbours_of(settings.mixing, shard), **real,
+        )  # fmt: skip
+        loss = info_nce(u, z_b, **contrast, **real, **synthetic)
+        metrics["contrast"] = loss
         if projected is not None:
             metrics["diversity"] = diversity(
                 *projected,
@@ -186,7 +197,7 @@ def make_loss(settings: MVGRLSettings, axis_name: str | None = None) -> Callable
             )
             if weight:
                 loss = loss + weight * metrics["diversity"]
-        return loss, Aux(metrics, batch_stats)
+        return loss, Aux(metrics, batch_stats, Seen(u, z_b, real))
 
     def mvgrl_loss(params, batch_stats, batch, key):
         tables, shard = batch

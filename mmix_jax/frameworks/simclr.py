@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from mmix_jax.augment.images import CIFAR, ImageAugmentation, augment, normalise_images
 from mmix_jax.encoders.heads import ProjectionHead, Projections
 from mmix_jax.encoders.resnet import ResNet18
-from mmix_jax.frameworks.base import Aux
+from mmix_jax.frameworks.base import Aux, Seen, synthetic_of
 from mmix_jax.losses import Contrast, diversity, info_nce, virtual_labels
 from mmix_jax.mixing import Mixing, Mixture, draw_partners, mix_pairs, mix_with
 from mmix_jax.ops.collectives import device_count, device_index
@@ -203,7 +203,12 @@ def make_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable
         if settings.mixing.of_inputs:
             loss = virtual_labels(mixture.z_mixed, v, lam, partners, **contrast)
         else:
-            loss = info_nce(mixture.z_mixed, v, **contrast)
+            synthetic, logged = synthetic_of(
+                settings.mixing, mixture.z_mixed, v, mix_keys[0], of_u=of_a, of_v=of_b,
+                labels=labels, **shared,
+            )  # fmt: skip
+            metrics |= logged
+            loss = info_nce(mixture.z_mixed, v, **contrast, **synthetic)
         metrics["contrast"] = loss
         if of_a is not None and of_b is not None:
             terms = [of_a, of_b] if settings.symmetric else [of_a]
@@ -211,7 +216,7 @@ def make_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable
             metrics["diversity"] = jnp.stack(values).mean()
             if weight:
                 loss = loss + weight * metrics["diversity"]
-        return loss, Aux(metrics, state["batch_stats"])
+        return loss, Aux(metrics, state["batch_stats"], Seen(mixture.z_mixed, v, {}))
 
     return loss_fn
 

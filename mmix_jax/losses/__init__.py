@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from mmix_jax.losses.contrastive import anchor_info_nce, info_nce, virtual_labels
     from mmix_jax.losses.l_div import diversity
     from mmix_jax.losses.mvgrl import discrimination, discrimination_of_graphs
+    from mmix_jax.losses.statistics import contrast_statistics
 
 __getattr__ = importer(
     __name__,
     {
         "diversity": "l_div",
         "anchor_info_nce": "contrastive",
+        "contrast_statistics": "statistics",
         "info_nce": "contrastive",
         "virtual_labels": "contrastive",
         "discrimination": "mvgrl",
@@ -37,6 +39,7 @@ __all__ = [
     "NEGATIVES",
     "Contrast",
     "anchor_info_nce",
+    "contrast_statistics",
     "discrimination",
     "discrimination_of_graphs",
     "diversity",

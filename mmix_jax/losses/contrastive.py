@@ -21,6 +21,10 @@ def info_nce(
     block_size: int | None = None,
     exchange: str = Contrast.exchange,
     normalise: bool = True,
+    debiased: float = Contrast.debiased,
+    hardness: float = Contrast.hardness,
+    synthetic_u: jax.Array | None = None,
+    synthetic_v: jax.Array | None = None,
 ) -> jax.Array:
     """(1/2N) Σ_i [L(u_i) + L(v_i)], L of eq. 9 (eq. 10 without L_div; NT-Xent of 2N vectors).
 
@@ -69,6 +73,10 @@ def info_nce(
         block_size=block_size,
         exchange=exchange,
         normalise_inputs=normalise,
+        debiased=debiased,
+        hardness=hardness,
+        synthetic_u=synthetic_u,
+        synthetic_v=synthetic_v,
     )
     return jnp.sum(terms.weight * (0.5 * (terms.lse_u + terms.lse_v) - terms.positive))
 
@@ -85,6 +93,9 @@ def anchor_info_nce(
     block_size: int | None = None,
     exchange: str = Contrast.exchange,
     normalise: bool = True,
+    debiased: float = Contrast.debiased,
+    hardness: float = Contrast.hardness,
+    synthetic_u: jax.Array | None = None,
 ) -> jax.Array:
     """(1/N) Σ_i L(u_i): anchors in view a only (eq. 11, graph level); options of `info_nce`.
 
@@ -105,6 +116,9 @@ def anchor_info_nce(
         block_size=block_size,
         exchange=exchange,
         normalise_inputs=normalise,
+        debiased=debiased,
+        hardness=hardness,
+        synthetic_u=synthetic_u,
     )
     return jnp.sum(terms.weight * (terms.lse_u - terms.positive))
 

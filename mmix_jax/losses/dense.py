@@ -20,10 +20,11 @@ def _powers(x, y, keep, scale, shift):
     return jnp.where(keep, jnp.exp(jnp.where(keep, products, 0.0)), 0.0)
 
 
-def _forward(u, v, ids, shift, scale, negatives):
+def _forward(u, v, ids, shift, scale, negatives, positives):
     own = jnp.arange(ids.shape[0])[:, None] == jnp.arange(ids.shape[0])[None, :]
     allowed = (ids[:, None] == ids[None, :]) & (ids[:, None] >= 0)
-    cross = _powers(u, v, allowed | own, scale, shift)
+    pairs = allowed | own if positives else allowed & ~own
+    cross = _powers(u, v, pairs, scale, shift)
     sum_u, sum_v = jnp.sum(cross, axis=1), jnp.sum(cross, axis=0)
     if negatives == "cross":
         return (sum_u, sum_v), (u, v, shift, scale, cross, None)
@@ -32,7 +33,7 @@ def _forward(u, v, ids, shift, scale, negatives):
     return sums, (u, v, shift, scale, cross, intra)
 
 
-def _backward(negatives, saved, cotangents):
+def _backward(negatives, positives, saved, cotangents):
     u, v, shift, scale, cross, intra = saved
     of_u, of_v = cotangents
 
@@ -51,17 +52,20 @@ def _backward(negatives, saved, cotangents):
     return gradient_u, gradient_v, zero_ids, jnp.zeros_like(shift), of_scale
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(5,))
-def _sums(u, v, ids, shift, scale, negatives):
-    return _forward(u, v, ids, shift, scale, negatives)[0]
+@partial(jax.custom_vjp, nondiff_argnums=(5, 6))
+def _sums(u, v, ids, shift, scale, negatives, positives):
+    return _forward(u, v, ids, shift, scale, negatives, positives)[0]
 
 
 _sums.defvjp(_forward, _backward)
 
 
-def dense_sums(u, v, ids, shift, scale, negatives) -> tuple[jax.Array, jax.Array]:
+def dense_sums(
+    u, v, ids, shift, scale, negatives, *, positives: bool = True
+) -> tuple[jax.Array, jax.Array]:
     """Sums of e^{s − shift} over each anchor's denominator: [N, D], [N, D] -> [N], [N].
 
-    Arguments as of `streamed_sums`, on one device.
+    Arguments as of `streamed_sums`, on one device; without `positives` a pair's own term is left
+    out.
     """
-    return _sums(u, v, ids, shift, scale, negatives)
+    return _sums(u, v, ids, shift, scale, negatives, positives)

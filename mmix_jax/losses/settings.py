@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mmix_jax.fields import NOT_NEGATIVE, between, setting
+from mmix_jax.fields import NOT_NEGATIVE, SHARE, between, setting
 
 NEGATIVES = ("full", "cross")
 EXCHANGES = ("gather", "ring")
@@ -37,6 +37,17 @@ class Contrast:
         "L_div stops pushing at this q·k: −1 is the paper's, 0 stops at orthogonality.",
         within=between(-1.0, 1.0),
     )
+    debiased: float = setting(
+        0.0,
+        "τ⁺ of the debiased loss (Chuang et al. 2020), beyond the paper: the share of negatives "
+        "that are of the anchor's class; 0 is off.",
+        within=SHARE,
+    )
+    hardness: float = setting(
+        0.0,
+        "β (Robinson et al. 2021), beyond the paper: similar negatives weigh more; 0 is off.",
+        within=NOT_NEGATIVE,
+    )
     block_size: int = setting(
         0,
         "Rows per block of the streamed loss; 0: dense up to 4,096 rows a step, else 2,048.",
@@ -55,4 +66,10 @@ class Contrast:
             "negatives": self.negatives,
             "block_size": self.block_size or usual_block_size(num_rows),
             "exchange": self.exchange,
+            **self.beyond(),
         }
+
+    def beyond(self) -> dict[str, float]:
+        """Keywords of the options beyond the paper that are on."""
+        options = {"debiased": self.debiased, "hardness": self.hardness}
+        return {name: value for name, value in options.items() if value}

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mmix_jax.fields import Range
+from mmix_jax.losses.debiased import Pull, is_off, negatives_log_sum, pull_of, with_synthetic
 from mmix_jax.losses.dense import dense_sums
 from mmix_jax.losses.ring import ring_sums
 from mmix_jax.losses.settings import EXCHANGES, LOWEST_TEMPERATURE, NEGATIVES, Contrast
@@ -49,6 +50,20 @@ class Terms(NamedTuple):
     lse_v: jax.Array
     positive: jax.Array
     weight: jax.Array
+
+
+class _Sides(NamedTuple):
+    """What is contrasted, and how; of this device's rows. `segments` are those of all devices."""
+
+    u: jax.Array
+    v: jax.Array
+    real: jax.Array
+    segments: jax.Array | None
+    negatives: str
+    bound: float | jax.Array  # no product exceeds it
+    block_size: int | None
+    exchange: str
+    axis_name: str | None
 
 
 def _check(u, v, negatives, mask, segments, exchange) -> None:
@@ -111,6 +126,50 @@ def products(u: jax.Array, v: jax.Array) -> jax.Array:
     return jnp.sum(u.astype(dtype) * v.astype(dtype), axis=-1)
 
 
+def _log_sums(sides: _Sides, scale, *, positives: bool = True):
+    """log Σ_j e^{s_ij·scale} over each anchor's terms, [N] for u and for v; 0 on padding, and −inf
+    where nothing is left without `positives`."""
+    axis_name, num_rows, dtype = sides.axis_name, sides.u.shape[0], wide(sides.u.dtype)
+    real, segments = sides.real, sides.segments
+    ids = jnp.where(real, 0, -1)  # −1 is padding, so segment ids are counted from 0
+    if segments is not None:
+        ids = jnp.where(real, _own_rows(segments, num_rows, axis_name), -1)
+    # No running maximum. It cancels in the loss.
+    shift = jax.lax.stop_gradient(jnp.maximum(sides.bound * scale - _HIGHEST_POWER, 0.0))
+    u, v = sides.u, sides.v
+    scale, shift, ids = varying_as((scale, shift, ids), device_index(axis_name))
+    if sides.block_size is None and device_count(axis_name) == 1:
+        sums = dense_sums(u, v, ids, shift, scale, sides.negatives, positives=positives)
+    else:  # several devices share out the blocks, at least one row of blocks each
+        tiling = tiling_of(
+            num_rows, sides.negatives, sides.block_size or num_rows, segments is not None, positives
+        )
+        if sides.exchange == "ring" and axis_name is not None:
+            sums = ring_sums(u, v, ids, shift, scale, tiling, axis_name)
+        else:
+            all_u, all_v, all_ids = (gather(x, axis_name) for x in (u, v, ids))
+            start = device_index(axis_name) * num_rows
+            sums = tuple(
+                jax.lax.dynamic_slice_in_dim(of_all, start, num_rows)
+                for of_all in streamed_sums(all_u, all_v, all_ids, shift, scale, tiling, axis_name)
+            )
+    some = real if positives else real & (num_negatives(sides, dtype) > 0)
+    logs = [_log_sum(some, of_view) + shift for of_view in sums]
+    return logs if positives else [jnp.where(real & ~some, -jnp.inf, x) for x in logs]
+
+
+def num_negatives(sides: _Sides, dtype) -> jax.Array:
+    """How many negatives an anchor has, of both views or of the other alone: [N], or scalar."""
+    real, axis_name = sides.real.astype(dtype), sides.axis_name
+    if sides.segments is None:
+        others = total(jnp.sum(real), axis_name) - 1.0
+    else:
+        of_all = gather(real, axis_name)
+        count = jax.ops.segment_sum(of_all, sides.segments, of_all.shape[0])
+        others = _own_rows(count[sides.segments], real.shape[0], axis_name) - 1.0
+    return jnp.maximum(others, 0.0) * (2.0 if sides.negatives == "full" else 1.0)
+
+
 def terms_of(
     u: jax.Array,
     v: jax.Array,
@@ -123,11 +182,16 @@ def terms_of(
     block_size: int | None = None,
     exchange: str = Contrast.exchange,
     normalise_inputs: bool = True,
+    debiased: float = Contrast.debiased,
+    hardness: float = Contrast.hardness,
+    synthetic_u: jax.Array | None = None,
+    synthetic_v: jax.Array | None = None,
 ) -> Terms:
     """The terms of eq. 9 for both anchors of every pair; arguments as in `info_nce`."""
     temperature = real_number(
         "temperature", temperature, _TEMPERATURES, "1.0 is the paper's on graphs"
     )
+    pull = pull_of(debiased, hardness, temperature)
     if block_size is not None:
         block_size = whole_number("block_size", block_size, 1, "None is dense")
     u, v = floats("u", u), floats("v", v)
@@ -140,37 +204,42 @@ def terms_of(
         u, v = (jnp.where(mask[:, None], x, 0.0).astype(x.dtype) for x in (u, v))
     if normalise_inputs:
         u, v = normalise(u), normalise(v)
-    num_rows, dtype = u.shape[0], wide(u.dtype)
-    real = jnp.ones((num_rows,), bool) if mask is None else mask
-    ids = jnp.where(real, 0, -1)  # −1 is padding, so segment ids are counted from 0
+    dtype = wide(u.dtype)
+    real = jnp.ones(u.shape[:1], bool) if mask is None else mask
     if segments is not None:
         segments = _numbered(segments, axis_name)
-        ids = jnp.where(real, _own_rows(segments, num_rows, axis_name), -1)
     scale = jnp.asarray(1.0 / temperature, dtype)
-    # No similarity exceeds the largest squared norm, 1 for unit vectors: no running maximum.
+    # No similarity exceeds the largest squared norm, 1 for unit vectors.
     bound = 1.0
     if not normalise_inputs:
         norms = (jnp.max(jnp.sum(jnp.square(x.astype(dtype)), axis=1)) for x in (u, v))
         bound = highest(jax.lax.stop_gradient(jnp.maximum(*norms)), axis_name)
-    # It cancels in the loss.
-    shift = jax.lax.stop_gradient(jnp.maximum(bound * scale - _HIGHEST_POWER, 0.0))
-    # A temperature that all devices share gets the sum of their gradients.
+    # A temperature that all devices share gets the sum of their gradients; so do τ⁺ and β.
     place = device_index(axis_name)
-    u, v, scale, shift, ids = varying_as((u, v, scale, shift, ids), place)
-    if block_size is None and device_count(axis_name) == 1:
-        sum_u, sum_v = dense_sums(u, v, ids, shift, scale, negatives)
-    else:  # several devices share out the blocks, at least one row of blocks each
-        tiling = tiling_of(num_rows, negatives, block_size or num_rows, segments is not None)
-        if exchange == "ring" and axis_name is not None:
-            sum_u, sum_v = ring_sums(u, v, ids, shift, scale, tiling, axis_name)
-        else:
-            all_u, all_v, all_ids = (gather(x, axis_name) for x in (u, v, ids))
-            start = device_index(axis_name) * num_rows
-            sum_u, sum_v = (
-                jax.lax.dynamic_slice_in_dim(sums, start, num_rows)
-                for sums in streamed_sums(all_u, all_v, all_ids, shift, scale, tiling, axis_name)
-            )
-    lse_u, lse_v = _log_sum(real, sum_u) + shift, _log_sum(real, sum_v) + shift
+    u, v, scale = varying_as((u, v, scale), place)
+    pull = Pull(*(x if isinstance(x, float) else varying_as(x, place) for x in pull))
+    sides = _Sides(u, v, real, segments, negatives, bound, block_size, exchange, axis_name)
     positive = products(u, v) * scale
+    if is_off(pull):
+        lse_u, lse_v = _log_sums(sides, scale)
+    else:
+        lse_u, lse_v = _debiased(sides, pull, scale, positive)
+    if synthetic_u is not None:
+        lse_u = with_synthetic("synthetic_u", lse_u, u, synthetic_u, scale, real, normalise_inputs)
+    if synthetic_v is not None:
+        lse_v = with_synthetic("synthetic_v", lse_v, v, synthetic_v, scale, real, normalise_inputs)
     weight = _anchor_weight(real, segments, axis_name, dtype)
     return Terms(u, v, lse_u, lse_v, positive, weight)
+
+
+def _debiased(sides: _Sides, pull: Pull, scale, positive) -> list[jax.Array]:
+    """Logarithms of the denominators whose negatives are a corrected mean, for u and for v."""
+    above = _log_sums(sides, scale * (1.0 + pull.hardness), positives=False)
+    below = [None, None]
+    if not (isinstance(pull.hardness, float) and pull.hardness == 0.0):
+        below = _log_sums(sides, scale * pull.hardness, positives=False)
+    count = num_negatives(sides, positive.dtype)
+    return [
+        jnp.where(sides.real, negatives_log_sum(pull, positive, scale, count, *sums), 0.0)
+        for sums in zip(above, below, strict=True)
+    ]

@@ -18,11 +18,13 @@ from mmix_jax.ops.collectives import varying_as
 
 class Tiling(NamedTuple):
     """What is static. block_size: rows of a tile. segmented: ids tell which pairs are contrasted;
-    otherwise they only tell real rows (0) from masked ones (−1)."""
+    otherwise they only tell real rows (0) from masked ones (−1). positives: whether a pair's own
+    term, u_i·v_i, is in its sums."""
 
     negatives: str
     block_size: int
     segmented: bool
+    positives: bool = True
 
 
 class Vectors(NamedTuple):
@@ -32,9 +34,11 @@ class Vectors(NamedTuple):
     ids: jax.Array
 
 
-def tiling_of(num_rows: int, negatives: str, block_size: int, segmented: bool) -> Tiling:
+def tiling_of(
+    num_rows: int, negatives: str, block_size: int, segmented: bool, positives: bool = True
+) -> Tiling:
     """Blocks of at most `block_size` rows, as equal as they can be: little padding."""
-    return Tiling(negatives, even_blocks(num_rows, block_size)[1], segmented)
+    return Tiling(negatives, even_blocks(num_rows, block_size)[1], segmented, positives)
 
 
 # A plan says which tiles are made: int32 [P, 4], each row block with a range of column blocks
@@ -83,22 +87,34 @@ def product(x: jax.Array, y: jax.Array, contract: tuple[int, int]) -> jax.Array:
     return jax.lax.dot_general(x, y, dimensions, preferred_element_type=wide(x.dtype))
 
 
-def _powers(rows: Vectors, columns: Vectors, scale, shift, itself: bool, segmented: bool):
-    """e^{s − shift} [B, B]; 0 for a vector with itself and across segments."""
+def _powers(rows: Vectors, columns: Vectors, scale, shift, itself, segmented: bool):
+    """e^{s − shift} [B, B]; 0 across segments and, where `itself`, on the diagonal: a vector with
+    itself, or with its pair."""
     powers = jnp.exp(product(rows.w, columns.w, (1, 1)) * scale - shift)
-    if itself:
-        powers = jnp.where(jnp.eye(powers.shape[0], dtype=bool), 0.0, powers)
+    if itself is not False:
+        powers = jnp.where(jnp.eye(powers.shape[0], dtype=bool) & itself, 0.0, powers)
     if segmented:
         powers = jnp.where(rows.ids[:, None] == columns.ids[None, :], powers, 0.0)
     return powers
+
+
+def _no_term(row, column, rows: Vectors, columns: Vectors | None, tiling: Tiling):
+    """Whether a tile's diagonal has no term: of a block with itself (`column` None), and without
+    positives of a block with that of its pairs, T blocks on; another side has no pairs."""
+    if column is None:
+        return True
+    if tiling.positives or columns is not None:
+        return False
+    return column == row + rows.w.shape[0] // (2 * tiling.block_size)
 
 
 def _follow(plan, sums: tuple, start, tile, size: int, itself: bool) -> tuple:
     """Make the tiles of a plan; returns the sums of rows and of columns (one array if they are the
     same vectors).
 
-    `start(row)` is what a row block brings, and zeros for its sum; `tile(mine, column, itself)`
-    the parts of rows and of columns. A row block's sum is kept apart until its range is done.
+    `start(row)` is what a row block brings, and zeros for its sum; `tile(mine, row, column)` the
+    parts of rows and of columns, of a block with itself where they are one. A row block's sum is
+    kept apart until its range is done.
     """
 
     def make_row(sums, entry):
@@ -108,12 +124,12 @@ def _follow(plan, sums: tuple, start, tile, size: int, itself: bool) -> tuple:
 
         def make_tile(column, carry):
             of_row, sums = carry
-            part, of_column = tile(mine, column, False)
+            part, of_column = tile(mine, row, column)
             return of_row + part, (*sums[:-1], _add(sums[-1], column, of_column))
 
         def make_own(_, carry):
             of_row, sums = carry
-            return of_row + tile(mine, row, True)[0], sums
+            return of_row + tile(mine, row, None)[0], sums
 
         carry = (none, sums)
         if itself:
@@ -140,9 +156,10 @@ def tile_sums(
     def start(row):
         return _cut(rows, row, size), jnp.zeros((size,), dtype)
 
-    def tile(mine, column, itself):
-        theirs = _cut(sides[-1], column, size)
-        powers = _powers(mine, theirs, scale, shift, itself, tiling.segmented)
+    def tile(mine, row, column):
+        theirs = _cut(sides[-1], row if column is None else column, size)
+        diagonal = _no_term(row, column, rows, columns, tiling)
+        powers = _powers(mine, theirs, scale, shift, diagonal, tiling.segmented)
         return powers @ real(theirs), real(mine) @ powers
 
     none = tuple(jnp.zeros(side.w.shape[:1], dtype) for side in sides)
@@ -175,9 +192,11 @@ def tile_gradients(
     def start(row):
         return _cut(sides[0], row, size), jnp.zeros((size, rows.w.shape[1]), dtype)
 
-    def tile(mine, column, itself):
-        (mine, of_mine), (theirs, of_theirs) = mine, _cut(sides[-1], column, size)
-        powers = _powers(mine, theirs, scale, shift, itself, tiling.segmented)
+    def tile(mine, row, column):
+        place = row if column is None else column
+        (mine, of_mine), (theirs, of_theirs) = mine, _cut(sides[-1], place, size)
+        diagonal = _no_term(row, column, rows, columns, tiling)
+        powers = _powers(mine, theirs, scale, shift, diagonal, tiling.segmented)
         slopes = (powers * (of_mine[:, None] + of_theirs[None, :])).astype(rows.w.dtype)
         return product(slopes, theirs.w, (1, 0)), product(slopes, mine.w, (0, 0))
 

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 
 from mmix_jax.lazy import importer
 from mmix_jax.mixing.rules import RULES, Mixture
-from mmix_jax.mixing.settings import CANDIDATES, MIXINGS, PAIR_CANDIDATES, Mixing
+from mmix_jax.mixing.settings import (
+    CANDIDATES,
+    MIX_INTO,
+    MIXINGS,
+    PAIR_CANDIDATES,
+    SYNTHETIC_RULES,
+    Mixing,
+)
 
 if TYPE_CHECKING:
     from mmix_jax.mixing.edges import mix_edges
     from mmix_jax.mixing.imix import draw_partners, i_mix_inputs, mix_with
+    from mmix_jax.mixing.neighbourhood import Neighbours
     from mmix_jax.mixing.pairs import mix_pairs
     from mmix_jax.mixing.statistics import mixing_statistics, rank_correlation
+    from mmix_jax.mixing.synthetic import SyntheticNegatives, synthetic_negatives
 
 __getattr__ = importer(
     __name__,
@@ -22,19 +31,26 @@ __getattr__ = importer(
         "draw_partners": "imix",
         "i_mix_inputs": "imix",
         "mix_with": "imix",
+        "Neighbours": "neighbourhood",
         "mix_pairs": "pairs",
         "mixing_statistics": "statistics",
         "rank_correlation": "statistics",
+        "SyntheticNegatives": "synthetic",
+        "synthetic_negatives": "synthetic",
     },
 )
 
 __all__ = [
     "CANDIDATES",
     "MIXINGS",
+    "MIX_INTO",
     "PAIR_CANDIDATES",
     "RULES",
+    "SYNTHETIC_RULES",
     "Mixing",
     "Mixture",
+    "Neighbours",
+    "SyntheticNegatives",
     "draw_partners",
     "i_mix_inputs",
     "mix_edges",
@@ -42,4 +58,5 @@ __all__ = [
     "mix_with",
     "mixing_statistics",
     "rank_correlation",
+    "synthetic_negatives",
 ]

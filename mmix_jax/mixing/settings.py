@@ -1,15 +1,18 @@
 """The settings of mixing (eq. 2–7): what a framework and a config say of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mmix_jax.fields import POSITIVE, between, setting
+from mmix_jax.fields import POSITIVE, SHARE, between, setting
 from mmix_jax.mixing.rules import RULES
 
 # i-mix mixes inputs, not embeddings: no rule of the table, but a word of the settings.
 MIXINGS = (*RULES, "i_mix")
 PAIR_CANDIDATES = ("op", "all")
 CANDIDATES = ("wp", *PAIR_CANDIDATES)
+MIX_INTO = ("anchor", "negatives")
+# Rules by which synthetic negatives are mixed: those that give weights to any set of candidates.
+SYNTHETIC_RULES = ("mo", "mp", "random", "neighbour_mean")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,30 @@ class Mixing:
     )
     mix_normalised: bool = setting(False, "Mix unit vectors instead of raw outputs.")
     stop_gradient: bool = setting(False, "No gradient through the weights (the authors' code).")
+    start: float = setting(
+        0.0,
+        "Beyond the paper: share of the steps, from the first on, that mix nothing; at 1 "
+        "embeddings alone are mixed.",
+        within=between(0.0, 1.0),
+        name="mixing_start",
+    )
+    into: str = setting(
+        "anchor",
+        "The mixture replaces its anchor; or, beyond the paper, mixtures join its negatives.",
+        choices=MIX_INTO,
+        name="mix_into",
+    )
+    num_synthetic: int = setting(
+        16, "… s, mixtures of each anchor among its negatives.", within=POSITIVE
+    )
+    num_mixed: int = setting(4, "… m, candidates in each of them.", within=POSITIVE)
+    num_hardest: int = setting(64, "… K, the hardest, from which they are drawn.", within=POSITIVE)
+    skip_hardest: float = setting(
+        0.0, "… the share of candidates, from the hardest on, that is never drawn.", within=SHARE
+    )
+    skip_hops: int = setting(
+        0, "… candidates so near in the graph are never drawn: 0, 1 or 2.", within=between(0, 2)
+    )
 
     @property
     def by_edges(self) -> bool:
@@ -47,16 +74,56 @@ class Mixing:
         return self.rule == "i_mix"
 
     @property
+    def into_negatives(self) -> bool:
+        """Whether mixtures join the negatives, and anchors stay what they are."""
+        return self.into == "negatives" and self.rule != "none"
+
+    @property
     def projects(self) -> bool:
         """Whether weights come from two learned projections (mp-mix)."""
         return not self.of_inputs and RULES[self.rule].projects
 
     def options(self) -> dict[str, Any]:
-        """Keywords that `mix_edges` and `mix_pairs` share; i-mix leaves embeddings as they are."""
+        """Keywords that `mix_edges` and `mix_pairs` share; i-mix and mixtures among the negatives
+        leave embeddings as they are."""
         return {
-            "rule": "none" if self.of_inputs else self.rule,
+            "rule": "none" if self.of_inputs or self.into_negatives else self.rule,
             "self_weight": None if self.self_weight < 0 else self.self_weight,
             "temperature": self.temperature,
             "mix_normalised": self.mix_normalised,
             "stop_gradient": self.stop_gradient,
         }
+
+    def synthetic_options(self) -> dict[str, Any]:
+        """Keywords of `synthetic_negatives`."""
+        return {
+            "rule": self.rule,
+            "temperature": self.temperature,
+            "threshold": self.threshold if self.candidates == "op" else None,
+            "stop_gradient": self.stop_gradient,
+            "num_synthetic": self.num_synthetic,
+            "num_mixed": self.num_mixed,
+            "num_hardest": self.num_hardest,
+            "skip_hardest": self.skip_hardest,
+            "skip_hops": self.skip_hops,
+        }
+
+    def beyond(self) -> dict[str, Any]:
+        """Options in use that the paper does not have, by their names in configs."""
+        used: dict[str, Any] = {}
+        if self.temperature != 1.0 and self.rule in ("mo", "mp"):
+            used["mixing_temperature"] = self.temperature
+        if self.start:
+            used["mixing_start"] = self.start
+        if self.into_negatives:
+            used |= {
+                "mix_into": "negatives", "num_synthetic": self.num_synthetic,
+                "num_mixed": self.num_mixed, "num_hardest": self.num_hardest,
+            }  # fmt: skip
+            skipped = {"skip_hardest": self.skip_hardest, "skip_hops": self.skip_hops}
+            used |= {name: value for name, value in skipped.items() if value}
+        return used
+
+    def before_start(self) -> "Mixing":
+        """What holds in the first `start` of the steps: no mixing."""
+        return replace(self, rule="none")

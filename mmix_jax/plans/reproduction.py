@@ -7,9 +7,9 @@ from typing import NamedTuple
 from mmix_jax.errors import InputError
 from mmix_jax.plans.catalog import SECONDS, TABLES, check_only, table_of
 from mmix_jax.plans.figures import Drawn, Plan, figure_plans, write_figure
-from mmix_jax.plans.runs import Setting, writable, write_record
+from mmix_jax.plans.runs import Setting, writable
 from mmix_jax.plans.table import Cell, cells_of
-from mmix_jax.plans.work import Work, carried_out, dry_lines, plan
+from mmix_jax.plans.work import carried_out, collect, dry_lines, plan
 from mmix_jax.plans.written import markdown, text, write_table, write_text
 
 _PAGE = """# Results
@@ -105,7 +105,7 @@ def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
         if not asked.read:
             _tell(write_figure(figure, drawn, asked.folder))
     if asked.collect:
-        _collect(work, asked.collect)
+        collect(work, asked.collect)
     if asked.page:
         _tell([write_text(asked.page, "\n".join(pages), flag="--page")])
 
@@ -120,12 +120,6 @@ def _figure_part(figure: Plan, drawn: Drawn, page: Path | None) -> str:
     if page is not None and (page.parent / picture).is_file():
         parts.append(f"![{figure.title}]({picture.as_posix()})")
     return "\n\n".join(parts if len(parts) > 1 else [*parts, drawn.text]) + "\n"
-
-
-def _collect(work: Work, folder: Path) -> None:
-    for setting, there in work.runs.items():
-        write_record(setting, there, folder)
-    print(f"wrote records of {len(work.runs)} runs to {folder}")
 
 
 def _tell(paths: list[Path]) -> None:

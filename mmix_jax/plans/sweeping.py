@@ -14,7 +14,7 @@ from mmix_jax.experiments.schema import Run
 from mmix_jax.plans.catalog import SECONDS
 from mmix_jax.plans.runs import Found, Setting, short_name, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
-from mmix_jax.plans.work import carried_out, dry_lines, plan
+from mmix_jax.plans.work import carried_out, collect, dry_lines, plan
 from mmix_jax.plans.written import text, write_table
 from mmix_jax.results import score
 from mmix_jax.training.metrics import read_history
@@ -42,6 +42,8 @@ class Sweep(NamedTuple):
     dry: bool = False
     read: bool = False
     validation: bool = False
+    arms: Sequence[str] = ()
+    collect: Path | None = None
 
 
 def pairs_of(flags: Iterable[str]) -> tuple[Pair, ...]:
@@ -59,6 +61,26 @@ def pairs_of(flags: Iterable[str]) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
+def arms_of(arms: Sequence[str]) -> list[tuple[Pair, ...]]:
+    """The fields that each of `KEY=V,KEY=V` sets; a comma before no KEY= belongs to a value.
+
+    Raises:
+      InputError: one sets nothing, or a field twice.
+    """
+    split = []
+    for given in arms:
+        pairs = tuple(
+            (key.strip(), value.strip())
+            for key, _, value in (part.partition("=") for part in re.split(r",(?=\w+=)", given))
+        )
+        if not all(key and value for key, value in pairs):
+            raise InputError(f"--arm must be KEY=V,KEY=V,…, found '{given}'; write it so")
+        if len(dict(pairs)) < len(pairs):
+            raise InputError(f"an arm sets a field once, found '{given}'; leave one out")
+        split.append(pairs)
+    return split
+
+
 def values_of(vary: Sequence[str]) -> dict[str, list[str]]:
     """{KEY: [V1, V2, …]} of `KEY=V1,V2,…`; commas in brackets part no values.
 
@@ -66,7 +88,9 @@ def values_of(vary: Sequence[str]) -> dict[str, list[str]]:
       InputError: there is none, one has no values or comes twice.
     """
     if not vary:
-        raise InputError("a sweep varies something, found no --vary; add --vary KEY=V1,V2")
+        raise InputError(
+            "a sweep varies something, found no --vary and no --arm; add --vary KEY=V1,V2"
+        )
     varied: dict[str, list[str]] = {}
     for given in vary:
         key, equals, listed = given.partition("=")
@@ -111,14 +135,11 @@ def table_of(asked: Sweep) -> Table:
       InputError: as `values_of`; a field is set twice; a value is wrong; the task has no single
         measure; or two combinations are the same run.
     """
-    varied = values_of(asked.vary)
-    _check_fields([key for key, _ in asked.changes], list(varied))
-    key, value = _baseline(asked.baseline, varied)
-    combinations = [
-        tuple(zip(varied, values, strict=True)) for values in itertools.product(*varied.values())
-    ]
+    combinations = _combinations(asked)
+    varied = list(dict.fromkeys(key for chosen in combinations for key, _ in chosen[0]))
+    _check_fields([key for key, _ in asked.changes], varied)
     lines, configs = [], {}
-    for chosen in combinations:
+    for chosen, base in combinations:
         setting = _setting(asked, chosen)
         config = setting.asked(asked.seeds)
         if config.task not in _HEADLINES:
@@ -137,7 +158,6 @@ def table_of(asked: Sweep) -> Table:
             metric = "micro_f1"
         if asked.validation:
             metric, protocol = _checked_validation(config, metric), ""
-        base = tuple((k, value if k == key else v) for k, v in chosen)
         lines.append(
             Line(
                 config.dataset,
@@ -150,14 +170,47 @@ def table_of(asked: Sweep) -> Table:
         )
     changes = f" with {_words(asked.changes)}" if asked.changes else ""
     title = f"{asked.given}{changes}, {' × '.join(varied)} varied"
-    caption = f"Differences are to {_words([(key, value)])}, other things equal."
+    against = _against(asked)
+    caption = f"Differences are to {_words(against)}, other things equal."
     if asked.validation:
         caption += " Best validation score of each training: no test label is in it."
     # Other values, or another baseline, are another table.
-    asks = repr((asked.vary, (key, value), asked.seeds, asked.validation)).encode()
+    of_arms = (asked.arms,) if asked.arms else ()
+    asks = repr((asked.vary, *of_arms, _of_hash(against), asked.seeds, asked.validation)).encode()
     name = short_name(f"sweep-{_setting(asked, ()).name}-{'-'.join(varied)}")
     name += f"-{hashlib.sha256(asks).hexdigest()[:6]}" + "-validation" * asked.validation
     return Table(name, title, caption, tuple(lines))
+
+
+def _against(asked: Sweep) -> tuple[Pair, ...]:
+    """What differences are taken to: an arm, or a value of one field."""
+    if not asked.arms:
+        return (_baseline(asked.baseline, values_of(asked.vary)),)
+    if asked.baseline and asked.baseline not in asked.arms:
+        raise InputError(
+            f"--baseline must be one of the arms ({'; '.join(asked.arms)}), found "
+            f"'{asked.baseline}'"
+        )
+    return arms_of([asked.baseline or asked.arms[0]])[0]
+
+
+def _of_hash(against: tuple[Pair, ...]) -> Pair | tuple[Pair, ...]:
+    return against[0] if len(against) == 1 else against
+
+
+def _combinations(asked: Sweep) -> list[tuple[tuple[Pair, ...], tuple[Pair, ...]]]:
+    """Every combination, with that which it is held against."""
+    against = _against(asked)
+    if asked.arms:
+        if asked.vary:
+            raise InputError("a sweep has --vary or --arm, found both; spell the arms out")
+        return [(arm, against) for arm in arms_of(asked.arms)]
+    (key, value), varied = against[0], values_of(asked.vary)
+    return [
+        (chosen, tuple((k, value if k == key else v) for k, v in chosen))
+        for values in itertools.product(*varied.values())
+        for chosen in [tuple(zip(varied, values, strict=True))]
+    ]
 
 
 def _check_fields(changed: Sequence[str], varied: Sequence[str]) -> None:
@@ -218,6 +271,8 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
     table = table_of(asked)
     if not (asked.dry or asked.read):
         writable(asked.folder)
+    if asked.collect:
+        writable(asked.collect, "--collect")
     planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
     if asked.dry:
         print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
@@ -233,6 +288,8 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
         runs = {s: _validation_of(s, there, asked.folder) for s, there in runs.items()}
     cells = cells_of(table, runs, work.reason)
     print("\n" + text(table, cells))
+    if asked.collect:
+        collect(work, asked.collect)
 
     def command(cell: Cell) -> str:
         setting = cell.line.setting

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmix_jax.errors import InputError, MissingData
-from mmix_jax.plans.runs import Found, Setting, carry_out, check, found, missing
+from mmix_jax.plans.runs import (
+    Found,
+    Setting,
+    carry_out,
+    check,
+    found,
+    missing,
+    write_record,
+)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +98,13 @@ def carried_out(
         elif of.setting.asked(of.seeds).dataset in absent:
             work.reasons[of.setting] = "data absent"
     return work
+
+
+def collect(work: Work, folder: Path) -> None:
+    """Write the records of all runs."""
+    for setting, there in work.runs.items():
+        write_record(setting, there, folder)
+    print(f"wrote records of {len(work.runs)} runs to {folder}")
 
 
 def seconds_of(of: Planned, folder: Path, usual: Mapping[str, float]) -> float | None:

@@ -55,7 +55,8 @@ class Schedule(NamedTuple):
     """How long, and how often.
 
     patience: evaluations without improvement until it stops; 0: never. chunk: steps per call of
-    `step_fn` at most; a call ends where something is due. batch_size: samples of a step.
+    `step_fn` at most; a call ends where something is due, and before step `turn`, the first of
+    another kind. batch_size: samples of a step.
     """
 
     num_steps: int
@@ -64,6 +65,7 @@ class Schedule(NamedTuple):
     patience: int = 30
     chunk: int = 1
     batch_size: int = 1
+    turn: int = 0
 
 
 class Outcome(NamedTuple):
@@ -155,6 +157,8 @@ def train(
     with ProgressBar(schedule.num_steps, step, description) as bar:
         while step < schedule.num_steps and not progress["stopped"]:
             count = min(schedule.chunk, evaluation.until(step), saving.until(step))
+            if step < schedule.turn:
+                count = min(count, schedule.turn - step)
             dispatched = time.monotonic()
             with bar.work("steps", count):
                 state, metrics = step_fn(state, step, count)

@@ -54,6 +54,16 @@ class GraphConfig(OnGraphs):
     max_buckets: int = in_training(6, "Sizes of slots that graphs are padded to.", within=POSITIVE)
     num_folds: int = in_evaluation(10, "Folds of the cross-validation.", within=POSITIVE)
 
+    def check(self) -> None:
+        super().check()
+        negatives = self.mixing.into_negatives
+        if negatives and (self.objective == "graph" or self.node_contrast == "batch"):
+            raise InputError(
+                "mix_into 'negatives' is of the nodes of one graph, found objective "
+                f"'{self.objective}' and node_contrast '{self.node_contrast}'; use objective both "
+                "or node, and node_contrast graph"
+            )
+
 
 @task_config("edit_distance", "graph")
 class EditDistanceConfig(GraphConfig):

@@ -4,6 +4,8 @@ from mmix_jax.data.catalog import IMAGE_DATASETS
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.flat import task_config
 from mmix_jax.experiments.schema import (
+    DEBIASED,
+    NEGATIVES,
     Run,
     in_augmentation,
     in_data,
@@ -92,6 +94,7 @@ class ImageConfig(Run):
     )
 
     def check(self) -> None:
+        super().check()
         stages = self.stages if isinstance(self.stages, tuple) else ()
         if not stages or any(type(blocks) is not int or blocks < 1 for blocks in stages):
             raise InputError(
@@ -130,6 +133,8 @@ IMAGE_VARIANTS = {
     "random": {"mixing": "random", "candidates": "all"},
     "binary": {"mixing": "binary", "candidates": "all"},
     "i_mix": {"mixing": "i_mix"},
+    "negatives": NEGATIVES,
+    "debiased": DEBIASED,
     # What the authors' code computes: self is an ordinary candidate, mixtures keep their length.
     "authors": {"mixing": "mo", "candidates": "op", "self_weight": -1.0, "renormalise": False},
     # The paper's own settings.

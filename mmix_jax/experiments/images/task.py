@@ -80,6 +80,7 @@ class ImageTask:
             self.config.batch_size,
             chunk=chunk_of(self.config, num_images),
             remembered={"mean": self.dataset.mean, "std": self.dataset.std},
+            classes=None if self.inputs.tables.labels is None else _classes,
         )
 
     def check_scoring(self) -> None:
@@ -122,6 +123,10 @@ class ImageTask:
 
     def _as_trained(self, encoder: Encoder) -> ImageInputs:
         return self.inputs.as_trained(encoder.progress) if encoder.trained else self.inputs
+
+
+def _classes(tables: ImageTables, rows: Any) -> Any:
+    return None if tables.labels is None else tables.labels[rows]
 
 
 def load(config: ImageConfig) -> ImageTask:

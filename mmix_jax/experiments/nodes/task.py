@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+
 from mmix_jax.data.catalog import load_nodes
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
 from mmix_jax.data.scaling import Scaling
@@ -107,7 +109,16 @@ class NodeTask:
             validation_judge(config, self.dataset, self.represent, keys_of(seed)[2]),
             num_contrasted(config, self.graph.num_nodes),
             remembered=remembered_of(self.scaling) | facts_of(self.dataset),
+            classes=self._classes(),
         )
+
+    def _classes(self) -> Callable | None:
+        """Of a batch's anchors, where each node of the graph that trains has one."""
+        labels = self.dataset.labels
+        if labels is None or not single_label(self.dataset) or len(labels) != self.graph.num_nodes:
+            return None
+        of_nodes = jnp.asarray(labels)
+        return lambda tables, shard: of_nodes[shard.rows[: shard.anchor_mask.shape[0]]]
 
     def score(self, encoder: Encoder, interrupted: Callable[[], bool]) -> Scores:
         key = keys_of(encoder.seed)[2]
