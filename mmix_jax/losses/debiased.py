@@ -40,8 +40,6 @@ def pull_of(debiased, hardness, temperature) -> Pull:
     hardness = real_number("hardness", hardness, NOT_NEGATIVE, "0.0 is off, 1.0 usual")
     if isinstance(hardness, float) and hardness == 0.0:
         return Pull(debiased, hardness)
-    if not isinstance(hardness, float):  # what divides by β's scale must not meet 0
-        hardness = jnp.where(hardness == 0.0, hardness + 1e-6, hardness)
     sharpest = real_number(
         "temperature / (1 + hardness)",
         temperature / (1.0 + hardness),
@@ -82,6 +80,7 @@ def negatives_log_sum(pull: Pull, positive, scale, count, above, below=None) -> 
     corrected = mean + jnp.log1p(-ratio) - jnp.log1p(-tau_plus)
     least = -scale
     g = jnp.where(inside, jnp.maximum(corrected, least), least)
+    g = jnp.where(jnp.isnan(gap), jnp.nan, g)  # of a number out of range, or sums that were lost
     return jnp.where(some, jnp.logaddexp(positive, log_count + g), positive)
 
 
@@ -99,7 +98,8 @@ def with_synthetic(name: str, lse, anchors, synthetic, scale, real, unit: bool) 
             f"{name} must be [N, s, D] with N, D = {anchors.shape}, found {np.shape(synthetic)}; "
             "give each anchor its own"
         )
-    there = jnp.any(synthetic != 0, axis=-1) & real[:, None]
+    synthetic = jnp.where(real[:, None, None], synthetic, 0.0)  # whatever stands in padding
+    there = jnp.any(synthetic != 0, axis=-1)
     if unit:
         synthetic = normalise(synthetic)
     dtype = wide(anchors.dtype)

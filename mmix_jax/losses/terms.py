@@ -235,10 +235,14 @@ def terms_of(
 def _debiased(sides: _Sides, pull: Pull, scale, positive) -> list[jax.Array]:
     """Logarithms of the denominators whose negatives are a corrected mean, for u and for v."""
     above = _log_sums(sides, scale * (1.0 + pull.hardness), positives=False)
+    count = num_negatives(sides, positive.dtype)
     below = [None, None]
     if not (isinstance(pull.hardness, float) and pull.hardness == 0.0):
-        below = _log_sums(sides, scale * pull.hardness, positives=False)
-    count = num_negatives(sides, positive.dtype)
+        # A gradient by scale divides by it: a traced β of 0 takes that of one next to it.
+        none = pull.hardness == 0.0
+        next_to = pull.hardness + jnp.where(none, 1e-12, 0.0).astype(positive.dtype)
+        below = _log_sums(sides, scale * next_to, positives=False)
+        below = [x - jax.lax.stop_gradient(jnp.where(none, x - jnp.log(count), 0.0)) for x in below]
     return [
         jnp.where(sides.real, negatives_log_sum(pull, positive, scale, count, *sums), 0.0)
         for sums in zip(above, below, strict=True)

@@ -56,11 +56,13 @@ def lists_of(neighbours: Neighbours, num_rows: int, axis_name: str | None) -> Li
 def within_hops(lists: Lists, index: jax.Array, hops: int) -> jax.Array:
     """Whether each row lies within one or two hops of the rows `index [B]`: bool [B, N'].
 
-    Two hops are one to any node that both are adjacent to. O(B·E') time and memory.
+    −1 is no row. Two hops are one to any node that both are adjacent to. O(B·E') time and memory.
     """
     num_rows, size = lists.own.shape[0], index.shape[0]
     # Where an edge's row stands in the block; the last place takes all others.
-    place = jnp.full((num_rows,), size, jnp.int32).at[index].set(jnp.arange(size, dtype=jnp.int32))
+    index = jnp.where(index < 0, num_rows, index)  # out of range, where `set` drops it
+    places_of = jnp.arange(size, dtype=jnp.int32)
+    place = jnp.full((num_rows,), size, jnp.int32).at[index].set(places_of, mode="drop")
     places = jnp.where(lists.rows >= 0, place[lists.rows], size)
     reached = jnp.zeros((size + 1, num_rows + lists.codes.shape[0]), bool)
     reached = reached.at[places, lists.codes].set(True)[:size]

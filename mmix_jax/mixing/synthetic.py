@@ -243,7 +243,7 @@ def _members(pool: _Pool, rows: _Rows, columns: _Columns, key, block_size) -> ja
         if pool.threshold is not None:
             allowed &= scores >= pool.threshold
         if columns.lists is not None:
-            allowed &= ~within_hops(columns.lists, jnp.maximum(block.index, 0), pool.skip_hops)
+            allowed &= ~within_hops(columns.lists, block.index, pool.skip_hops)
         count = jnp.sum(allowed, axis=1)
         ranked = jax.lax.top_k(jnp.where(allowed, scores, -jnp.inf), num_ranked)[1]
         places = jnp.asarray(skipped)[count][:, None] + jnp.arange(size)[None, :]
