@@ -64,8 +64,8 @@ def test_lines_carry_the_documented_fields(tmp_path):
     record = json.loads((tmp_path / "results.jsonl").read_text())
     documented = (
         "task dataset framework mixing candidates representation trained metric mean std n "
-        "protocol selection seed steps seconds device versions values seeds objective parts encoder "
-        "beyond"
+        "protocol selection seed steps seconds device versions values seeds objective parts "
+        "encoder beyond"
     )
     assert set(record) == set(documented.split())
 

@@ -170,7 +170,7 @@ def synthetic_of(
     **options: Any,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """Mixtures among the negatives of both views' anchors: keywords of `info_nce`, and this
-    device's share of metrics. Both are empty where the mixture replaces its anchor.
+    device's share of metrics of all. Both are empty where the mixture replaces its anchor.
 
     Args:
       u, v: [B, D] contrasted vectors.

@@ -18,7 +18,7 @@ from mmix_jax.mixing.rules import check_projections
 from mmix_jax.mixing.settings import SYNTHETIC_RULES, Mixing
 from mmix_jax.mixing.streamed import cut, joined
 from mmix_jax.ops.arrays import floats, ids_of, mask_of, widened
-from mmix_jax.ops.collectives import device_index, gather
+from mmix_jax.ops.collectives import device_index, gather, total
 from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.ops.similarity import normalise
 
@@ -33,7 +33,7 @@ class SyntheticNegatives(NamedTuple):
     devices, −1 where there are fewer. weights: [N, s, m] λ, 0 there. stats: scalars by name:
     `members` (mean number of those of a synthetic negative), `missing` (share of anchors without),
     `entropy` (nats), `cosine` (with the anchor), and `agreement` (share of weight on the anchor's
-    own class: false negatives) where labels were given.
+    own class: false negatives) where labels were given; of all devices.
     """
 
     vectors: jax.Array
@@ -284,8 +284,8 @@ def _mixed(
         highest = jnp.max(jnp.where(there, scores, -jnp.inf), axis=2, keepdims=True)
         highest = jax.lax.stop_gradient(jnp.where(jnp.isfinite(highest), highest, 0.0))
         powers = jnp.where(there, jnp.exp(jnp.where(there, scores - highest, 0.0)), 0.0)
-        total = jnp.sum(powers, axis=2, keepdims=True)
-        weights = powers / jnp.where(total == 0, 1.0, total)
+        sums = jnp.sum(powers, axis=2, keepdims=True)
+        weights = powers / jnp.where(sums == 0, 1.0, sums)
         if stop_gradient:
             weights = jax.lax.stop_gradient(weights)
         return normalise(jnp.einsum("nsm,nsmd->nsd", weights, source)), weights
@@ -300,15 +300,17 @@ def _statistics(u, vectors, members, weights, real, labels, axis_name) -> dict[s
     u, vectors, weights = jax.lax.stop_gradient((u, vectors, weights))
     there = (members >= 0) & real[:, None, None]
     made = jnp.any(there, axis=2)
-    count = jnp.maximum(jnp.sum(made), 1)
+
+    def of_all(x):
+        return total(jnp.sum(x), axis_name)
 
     def mean(x):
-        return jnp.sum(jnp.where(made, x, 0.0)) / count
+        return of_all(jnp.where(made, x, 0.0)) / jnp.maximum(of_all(made), 1)
 
     logs = jnp.log(jnp.where(weights > 0, weights, 1.0))
     stats = {
         "members": mean(jnp.sum(there, axis=2)),
-        "missing": jnp.sum(real & ~made[:, 0]) / jnp.maximum(jnp.sum(real), 1),
+        "missing": of_all(real & ~made[:, 0]) / jnp.maximum(of_all(real), 1),
         "entropy": mean(-jnp.sum(weights * logs, axis=2)),
         "cosine": mean(jnp.einsum("nd,nsd->ns", u, vectors)),
     }
@@ -316,7 +318,7 @@ def _statistics(u, vectors, members, weights, real, labels, axis_name) -> dict[s
         theirs = gather(labels, axis_name)[jnp.maximum(members, 0)]
         own = labels[:, None, None]
         known = there & (theirs >= 0) & (own >= 0)
-        mass = jnp.sum(jnp.where(known, weights, 0.0))
-        same = jnp.sum(jnp.where(known & (theirs == own), weights, 0.0))
+        mass = of_all(jnp.where(known, weights, 0.0))
+        same = of_all(jnp.where(known & (theirs == own), weights, 0.0))
         stats["agreement"] = same / jnp.where(mass > 0, mass, 1.0)
     return stats

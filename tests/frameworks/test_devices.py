@@ -34,6 +34,20 @@ CASES = {
     "mo_all": (FULL, {"mixing": "mo", "candidates": "all"}),
     "mp_op": (NODES, {"mixing": "mp", "candidates": "op", "threshold": 0.0, "negatives": "cross"}),
     "random_all": (NODES, {"mixing": "random", "candidates": "all"}),
+    "negatives": (
+        NODES,
+        {
+            "mixing": "mp",
+            "candidates": "all",
+            "mix_into": "negatives",
+            "num_synthetic": 3,
+            "num_mixed": 2,
+            "num_hardest": 4,
+            "skip_hops": 2,
+            "debiased": 0.1,
+            "hardness": 0.5,
+        },
+    ),
     "mvgrl": (FULL, {"mixing": "none", "objective": "mvgrl"}),
     "windows": (WINDOWS, {"mixing": "mo"}),
 }
