@@ -29,6 +29,7 @@ DATASETS = ("cora", "pubmed")  # of part `frontier`
 PARTS = {
     "roofline": "peaks of this machine: matrix products, copying",
     "info_nce": "InfoNCE, streamed and dense, beside plain products",
+    "beyond": "options beyond the paper: debiased, hardness, mixtures as negatives",
     "mixing": "every mixing rule, along edges and over pairs",
     "diffusion": "PageRank and heat of features over a graph",
     "steps": "a training step of each framework",

@@ -166,6 +166,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]] | None] = {
     "gb_per_s": ("GB/s", _plain),
     "share_of_bandwidth": ("share of bandwidth", _percent),
     "products_ratio": ("/ products alone", _times),
+    "plain_ratio": ("/ plain", _times),
     "torch_ratio": ("torch / this", _times),
     "difference": ("difference", lambda value: f"{value:.0e}"),
     "above_floor_mb": ("above imports, MB", _whole),

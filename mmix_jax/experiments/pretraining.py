@@ -34,6 +34,8 @@ from mmix_jax.training.step import (
 _ALL_BUT_UNMIXED = 0.95
 # A loss that moved by less than this share in so many evaluations stands still.
 _STILL, _JUDGED_AT = 1e-3, 10
+# Over so many candidates a mixture whose weights differ by e² at most is all but their mean.
+_MANY_CANDIDATES = 500
 log = logging.getLogger(__name__)
 
 
@@ -107,12 +109,28 @@ def pretrain(
         if ran:
             if (length := getattr(task, "length", "")) and seed == config.seed:
                 log.info("training for %s", length)
+            _warn_of_flat_weights(config.mixing, training.samples)
             state = _run(
                 task, training, seed, state, progress, checkpoints, folder, kept, interrupted, show
             )
         encoder = _chosen(config, seed, training.state, checkpoints, folder)
     history = kept.rows if folder is None else read_history(folder, seed)
     return Pretrained(state, encoder, history, ran)
+
+
+def _warn_of_flat_weights(mixing: Mixing, num_candidates: int) -> None:
+    """Say where similarity cannot matter: cosines lie in [−1, 1], so that no weight is over
+    e^{2/τ_mix} times another."""
+    by_similarity = mixing.rule in ("mo", "mp") and not mixing.into_negatives
+    if not by_similarity or mixing.candidates != "all" or mixing.temperature < 1.0:
+        return
+    if num_candidates >= _MANY_CANDIDATES:
+        log.warning(
+            "warning: at mixing_temperature %g a mixture of %d candidates is nearly their mean (no "
+            "weight is over e^%.3g times another), whatever their similarity; lower it, to 0.1 "
+            "say, or take candidates wp or op",
+            *(mixing.temperature, num_candidates, 2.0 / mixing.temperature),
+        )
 
 
 def _check_data(remembered: Mapping[str, Any], progress: Mapping[str, Any]) -> None:

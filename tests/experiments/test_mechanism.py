@@ -1,13 +1,16 @@
 """A training that mixes late, and one that is watched: on a graph of thirty nodes."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import read, run
+from mmix_jax.experiments import pretraining, read, run
 from mmix_jax.experiments.pretraining import pretrain
 from mmix_jax.experiments.records import check_record
+from mmix_jax.mixing import Mixing
 from mmix_jax.training.loop import Interrupted
 from tests.experiments.nodes import small
 
@@ -68,6 +71,24 @@ def test_the_length_of_a_late_start_is_fixed(trained, tmp_path):
     )  # fmt: skip
     with pytest.raises(InputError, match=r"num_steps \(6 there, 8 asked\)"):
         check_record(read(config), tmp_path / "run", mode="train")
+
+
+def test_flat_weights_are_told(caplog):
+    """τ_mix 1 over many candidates; not of few, not along edges, not at a sharp temperature."""
+    told = Mixing("mo", "all")
+    quiet = (
+        (told, 499),
+        (dataclasses.replace(told, candidates="wp"), 5000),
+        (dataclasses.replace(told, candidates="op"), 5000),
+        (dataclasses.replace(told, temperature=0.1), 5000),
+        (dataclasses.replace(told, rule="random"), 5000),
+        (dataclasses.replace(told, into="negatives"), 5000),
+    )
+    for mixing, count in quiet:
+        pretraining._warn_of_flat_weights(mixing, count)
+    assert not caplog.records
+    pretraining._warn_of_flat_weights(told, 500)
+    assert "at mixing_temperature 1 a mixture of 500 candidates is nearly" in caplog.text
 
 
 def test_watching_changes_nothing_else(trained):

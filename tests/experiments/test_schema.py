@@ -18,6 +18,7 @@ from mmix_jax.experiments.configs import TASKS
 from mmix_jax.experiments.flat import defaults, entries, flat, view
 from mmix_jax.experiments.listing import markdown
 from mmix_jax.experiments.nodes.inputs import settings_of
+from mmix_jax.experiments.schema import MIXING_VARIANTS
 
 
 def config_with(**changes):
@@ -56,6 +57,11 @@ def image_config_with(**changes):
         ({"stages": (1.5,)}, r"stages must be numbers of blocks"),
         ({"stages": ("a",)}, r"stages must be numbers of blocks"),
         ({"batch_size": 1}, "batch_size must be 2 or more on images, found 1"),
+        ({"mix_into": "loss"}, "unknown mix_into 'loss'; expected one of: anchor, negatives"),
+        ({"mix_into": "negatives", "skip_hops": 1}, "skip_hops is of nodes in one graph"),
+        ({"mix_into": "negatives", "symmetric": True}, "found symmetric; leave it"),
+        ({"mixing": "i_mix", "debiased": 0.1}, "i_mix has the plain loss, found debiased"),
+        ({"debiased": 1.0}, r"debiased must lie in \[0, 1\), found 1.0"),
         ({"warmup_steps": 500}, "warmup_steps must be fewer than num_steps, found 500 of 500"),
         ({"momentum": 1.0}, r"momentum must lie in \[0, 1\), found 1.0"),
         ({"momentum": -0.1}, r"momentum must lie in \[0, 1\), found -0.1"),
@@ -74,6 +80,7 @@ def test_wrong_values_for_images_are_told(changes, told):
         read(config)
 
 
+NEGATIVES = MIXING_VARIANTS["negatives"]
 GRACE = {"framework": "grace", "representation": "single", "depth": 2}
 
 
@@ -96,6 +103,13 @@ GRACE = {"framework": "grace", "representation": "single", "depth": 2}
         (GRACE | {"symmetric": True, "mixing": "i_mix"}, "i_mix mixes the inputs of view a"),
         (GRACE | {"num_heads": 0}, "num_heads must be positive, found 0"),
         ({"protocol": "splits"}, "protocol 'splits' must not choose by one split's validation"),
+        ({"mix_into": "negatives"}, "candidates of the whole batch, found candidates 'wp'"),
+        (NEGATIVES | {"mixing": "binary"}, "mixes by mo, mp, random, neighbour_mean, found mixing"),
+        (NEGATIVES | {"num_mixed": 65}, r"hold the 65 candidates of a mixture \(num_mixed\)"),
+        (NEGATIVES | {"skip_hops": 3}, "skip_hops must lie in"),
+        (NEGATIVES | {"skip_hardest": 1.0}, r"skip_hardest must lie in \[0, 1\), found 1.0"),
+        ({"mixing_start": 1.1}, "mixing_start must lie in"),
+        ({"objective": "mvgrl", "mixing": "none", "hardness": 1.0}, "no InfoNCE, found hardness"),
         ({"protocol": "splits", "selection": "last", "num_splits": 101}, "num_splits must lie"),
     ],
 )
@@ -268,3 +282,24 @@ def test_the_page_of_settings_is_up_to_date():
     assert page.read_text("utf-8") == markdown(), (
         "python -m mmix_jax.experiments.listing > docs/configuration.md"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"mixing": "mo"}, ""),
+        ({"mixing": "none"} | {"mixing_temperature": 0.1, "mixing_start": 0.5}, ""),
+        ({"mixing": "mo", "mixing_temperature": 0.1}, "mixing_temperature=0.1"),
+        ({"mixing": "random", "mixing_temperature": 0.1}, ""),
+        ({"mixing": "mp", "diversity_margin": 0.0}, "diversity_margin=0.0"),
+        ({"mixing": "mp", "diversity_margin": 0.0, "diversity_weight": 0.0}, ""),
+        (
+            NEGATIVES | {"debiased": 0.1, "skip_hops": 1, "mixing_start": 0.5},
+            "debiased=0.1, mix_into=negatives, mixing_start=0.5, num_hardest=64, num_mixed=4, "
+            "num_synthetic=16, skip_hops=1",
+        ),
+        (NEGATIVES | {"mixing": "none", "hardness": 0.5}, "hardness=0.5"),
+    ],
+)
+def test_options_beyond_the_paper_are_named(changes, told):
+    assert read(config_with(**changes)).beyond == told
