@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mmix_jax.errors import InputError
 from mmix_jax.plans.catalog import SECONDS, TABLES, check_only, table_of
 from mmix_jax.plans.figures import Drawn, Plan, figure_plans, write_figure
+from mmix_jax.plans.mechanism import mechanism_plans
 from mmix_jax.plans.runs import Setting, writable
 from mmix_jax.plans.table import Cell, cells_of
 from mmix_jax.plans.work import carried_out, collect, dry_lines, plan
@@ -38,6 +39,11 @@ class Asked(NamedTuple):
     page: Path | None = None
 
 
+def all_figures(seeds: int | None) -> dict[str, Plan]:
+    """Figures by name, the paper's and those of what mixing does; `seeds` where it is said."""
+    return figure_plans(seeds) | mechanism_plans(seeds)
+
+
 def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
     """Run what is missing of what was asked for, print and write it.
 
@@ -49,7 +55,7 @@ def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:
     if tables:
         check_only(tables, asked.only)
     made = [table_of(name, only=asked.only, seeds=asked.seeds) for name in tables]
-    of_figures = figure_plans(asked.seeds)
+    of_figures = all_figures(asked.seeds)
     figures = [of_figures[name] for name in asked.names if name in of_figures]
     if asked.only and figures:
         if not made:
