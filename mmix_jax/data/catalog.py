@@ -10,7 +10,7 @@ from mmix_jax.data.images import IMAGE_DATASETS, IMAGE_LOADERS, IMAGE_PATHS
 from mmix_jax.data.nodes import NODE_DATASETS, NODE_LOADERS, NODE_PATHS
 from mmix_jax.data.raw import MAX_DEGREE
 from mmix_jax.data.splits import check_split_name
-from mmix_jax.data.store.files import reading
+from mmix_jax.data.store.files import reading, search_folders
 from mmix_jax.data.types import GraphDataset, ImageDataset, NodeDataset
 from mmix_jax.errors import InputError
 
@@ -161,10 +161,20 @@ def _check_path(name: str, path: str | os.PathLike | None, of: Mapping[str, str]
         )
 
 
+def _own_data(path: Any, data_dir: Any) -> Any:
+    """The path of own data: as it is, or where a relative one is not there, below the folders of
+    data files, so that commands need not tell where these lie."""
+    if not path or os.path.isabs(path) or os.path.lexists(path):
+        return path
+    below = (folder / path for folder in search_folders(data_dir))
+    return next((str(place) for place in below if place.exists()), path)
+
+
 def _load(room: str, loader: tuple[str, tuple[str, ...]], **options: object) -> Any:
     """What the loader makes of those options that it takes."""
     function, takes = loader
     module, _, attribute = function.rpartition(".")
     load = getattr(importlib.import_module(f"mmix_jax.data.{room}.{module}"), attribute)
     with reading():
+        options["path"] = _own_data(options.get("path"), options.get("data_dir"))
         return load(**{option: options[option] for option in takes})

@@ -14,7 +14,7 @@ from mmix_jax.experiments.schema import Run
 from mmix_jax.plans.catalog import SECONDS
 from mmix_jax.plans.runs import Found, Setting, short_name, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
-from mmix_jax.plans.work import carried_out, collect, dry_lines, plan
+from mmix_jax.plans.work import Work, carried_out, collect, dry_lines, plan
 from mmix_jax.plans.written import text, write_table
 from mmix_jax.results import score
 from mmix_jax.training.metrics import read_history
@@ -261,6 +261,14 @@ def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
     return Found(there.settings, results)
 
 
+def cells_of_sweep(asked: Sweep, table: Table, work: Work) -> list[Cell]:
+    """The table's cells, of test scores or of validation scores."""
+    runs = work.runs
+    if asked.validation:
+        runs = {s: _validation_of(s, there, asked.folder) for s, there in runs.items()}
+    return cells_of(table, runs, work.reason)
+
+
 def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
     """Run what is missing of a sweep, print its table and write it.
 
@@ -283,10 +291,7 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
             f"a table needs scores, found none in {asked.folder}; "
             + ("run it without --read" if asked.read else "see to what the lines above name")
         )
-    runs = work.runs
-    if asked.validation:
-        runs = {s: _validation_of(s, there, asked.folder) for s, there in runs.items()}
-    cells = cells_of(table, runs, work.reason)
+    cells = cells_of_sweep(asked, table, work)
     print("\n" + text(table, cells))
     if asked.collect:
         collect(work, asked.collect)

@@ -114,6 +114,25 @@ def test_arguments_reach_a_graph_file(tmp_path):
     assert _check_random_split("graph_file", path=path) == "mine"
 
 
+def test_a_relative_path_is_looked_for_below_the_data(tmp_path, monkeypatch):
+    here, below, other = (tmp_path / name for name in ("here", "below", "other"))
+    for number, folder in enumerate((here, below / "graphs", other / "graphs")):
+        folder.mkdir(parents=True)
+        x = np.full((50, 1), number + 1.0)
+        np.savez(folder / "mine.npz", edge_index=[[0], [1]], x=x, y=np.arange(50) % 2)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("MMIX_DATA_DIR", str(below))
+
+    def first(path, **options):
+        return load_nodes("graph_file", path=path, **options).graph.x[0, 0]
+
+    assert first("mine.npz") == 1.0  # what is there comes first
+    assert first("graphs/mine.npz") == 2.0
+    assert first("graphs/mine.npz", data_dir=other) == 3.0
+    with pytest.raises(InputError, match=r"found.*graphs/gone\.npz"):
+        load_nodes("graph_file", path="graphs/gone.npz")
+
+
 def test_arguments_reach_the_digits():
     assert _check_random_split("digits_graph") == "digits_graph"
 

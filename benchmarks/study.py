@@ -1,0 +1,246 @@
+"""The study of when mixing helps: every question's sweeps by one command, and its page.
+
+    python -m benchmarks.study [NAME …] [--runs=DIR] [--read] [--dry] [--collect=DIR] [--page=FILE]
+
+A NAME is a question (a, b, …) or one of its sweeps; default: all. What is missing is run, in
+DIR/SWEEP; --read runs nothing. --collect writes records into DIR/SWEEP, which --runs reads as well.
+--page fills what stands between `<!-- study: SWEEP -->` and `<!-- end -->` with the sweep's table,
+and at `<!-- study: first -->` the first comparisons of all questions, corrected together. Data sets
+lie below MMIX_DATA_DIR. The questions, settled beforehand: docs/when_mixing_helps.md.
+
+Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted: the same command goes on.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from mmix_jax import command_line
+from mmix_jax.errors import InputError
+from mmix_jax.fields import unknown
+from mmix_jax.plans.sweeping import Sweep, cells_of_sweep, pairs_of, sweep, table_of
+from mmix_jax.plans.table import Cell, Table
+from mmix_jax.plans.work import carried_out, plan
+from mmix_jax.plans.written import markdown, write_text
+from mmix_jax.report.paired import holm
+from mmix_jax.surroundings import user_path
+
+_PLACE = re.compile(r"<!-- study: (?P<name>\w+) -->.*?<!-- end -->", re.DOTALL)
+
+_TUNED, _ANSWER, _FEWER = range(100, 102), range(200, 210), range(200, 205)
+# Cora's random splits: of tuning, split 100 and its validation nodes; of answers, splits 0 to 19.
+_LEAN = "num_clusterings=0"
+_CORA_TUNED = ("split=random", "split_seed=100", _LEAN, "num_classifiers=2", "eval_every=50")
+_DBLP_TUNED = (
+    *("split=random", "split_seed=100", "protocol=standard", "selection=validation"),
+    "num_classifiers=2",
+)
+_OWN = ("batch_size=1000", "num_steps=150", "learning_rate=3e-3", "eval_every=50", _LEAN)
+_PHOTO, _CS = ("data_path=graphs/amazon_photo.npz",), ("data_path=graphs/coauthor_cs.npz",)
+_OWN_TUNED = (*_OWN, "split=random", "split_seed=100", "num_classifiers=2")
+_TEMPERATURES = ("temperature=0.2,0.4,0.7", "mixing_temperature=1,0.3,0.1")
+_OPTIONS = (
+    "variant=none",
+    "variant=none,debiased=0.05",
+    "variant=none,debiased=0.1",
+    "variant=negatives,num_mixed=1",
+    "variant=negatives,num_mixed=2",
+    "variant=negatives,num_mixed=4",
+    "variant=negatives,num_mixed=8",
+    "variant=negatives,mixing_start=0.5",
+    "variant=negatives,skip_hops=1",
+    "variant=negatives,skip_hops=2",
+    "variant=negatives,skip_hardest=0.01",
+    "variant=negatives,skip_hardest=0.05",
+    "variant=negatives,debiased=0.05",
+    "variant=negatives,debiased=0.1",
+)
+_UNLIKE = ("variant=none,mo,mp_nodiv,random,mo_op,mo_all,binary",)
+
+
+class Asked(NamedTuple):
+    """A sweep of the study. first: the rows whose comparison is a question's first."""
+
+    config: str
+    changes: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    seeds: range = _ANSWER
+    validation: bool = False
+    first: tuple[str, ...] = ()
+
+    def sweep(self, folder: Path, **flags) -> Sweep:
+        changes = pairs_of(f"--config.{change}" for change in self.changes)
+        return Sweep(
+            self.config, changes, self.vary, "", self.seeds, folder, validation=self.validation,
+            arms=self.arms, **flags,
+        )  # fmt: skip
+
+
+def _tuning(config: str, changes: tuple[str, ...], **options) -> Asked:
+    return Asked(config, changes, validation=True, seeds=options.pop("seeds", _TUNED), **options)
+
+
+SWEEPS: dict[str, Asked] = {
+    "a": Asked("dblp", vary=("variant=none,mo,mp_nodiv",), seeds=range(200, 215), first=("mo",)),
+    "b": Asked(
+        "pubmed",
+        (_LEAN,),
+        arms=(
+            "variant=none",
+            "variant=mp_nodiv",
+            "variant=random",
+            "variant=none,embed_from=z",
+            "variant=mp_nodiv,embed_from=z",
+            "variant=random,embed_from=z",
+            "variant=mp_nodiv,mixing_start=1",
+        ),
+        first=("mp_nodiv",),
+    ),
+    "c_cora_none": _tuning("cora:none", _CORA_TUNED, vary=("temperature=0.2,0.4,0.7,1",)),
+    "c_cora_mo": _tuning("cora:mo", _CORA_TUNED, vary=_TEMPERATURES),
+    "c_dblp_none": _tuning(
+        "dblp:none", _DBLP_TUNED, vary=("temperature=0.2,0.4,0.7",), seeds=range(100, 101)
+    ),
+    "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=_TEMPERATURES, seeds=range(100, 101)),
+    "c_photo_none": _tuning(
+        "graph_file:none", (*_OWN_TUNED, *_PHOTO), vary=("temperature=0.2,0.4,0.7,1",),
+        seeds=range(100, 101),
+    ),
+    "c_photo_mo": _tuning(
+        "graph_file:mo", (*_OWN_TUNED, *_PHOTO), vary=_TEMPERATURES, seeds=range(100, 101)
+    ),
+    "c_cs_none": _tuning(
+        "graph_file:none", (*_OWN_TUNED, *_CS), vary=("temperature=0.2,0.4,0.7,1",),
+        seeds=range(100, 101),
+    ),
+    "c_cs_mo": _tuning(
+        "graph_file:mo", (*_OWN_TUNED, *_CS), vary=_TEMPERATURES, seeds=range(100, 101)
+    ),
+    "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
+    "d_photo_tuned": _tuning(
+        "graph_file", (*_OWN_TUNED, *_PHOTO), arms=_OPTIONS, seeds=range(100, 101)
+    ),
+    "e_chameleon": Asked(
+        "graph_file", (*_OWN, "data_path=graphs/chameleon_filtered.npz"), vary=_UNLIKE,
+        first=("mo", "mo_all"),
+    ),
+    "e_actor": Asked(
+        "graph_file", (*_OWN, "data_path=graphs/actor.npz"), vary=_UNLIKE, first=("mo", "mo_all")
+    ),
+    "h_proteins": Asked(
+        "mutag", ("dataset=PROTEINS", "features=auto", _LEAN),
+        vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
+    ),
+    "h_nci1": Asked(
+        "mutag", ("dataset=NCI1", "features=auto", _LEAN),
+        vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
+    ),
+}  # fmt: skip
+
+
+def chosen(names: list[str]) -> list[str]:
+    """Sweeps of the names: those of a question, or one.
+
+    Raises:
+      InputError: one is unknown.
+    """
+    questions = dict.fromkeys(name.partition("_")[0] for name in SWEEPS)
+    for name in names:
+        if name not in SWEEPS and name not in questions:
+            raise InputError(unknown("question", name, {*questions, *SWEEPS}))
+    return [
+        name for name in SWEEPS
+        if not names or name in names or name.partition("_")[0] in names
+    ]  # fmt: skip
+
+
+def shown(name: str, runs: Path) -> tuple[Table, list[Cell]]:
+    """The table of a sweep, with what is there of it."""
+    asked = SWEEPS[name].sweep(runs / name)
+    table = table_of(asked)
+    planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
+    work = carried_out(planned, asked.folder, lambda: False, run=False)
+    return table, cells_of_sweep(asked, table, work)
+
+
+def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
+    """The first comparison of every question that has an answer, with p after Holm's correction
+    over all of them, as Markdown."""
+    firsts = [
+        cell._replace(line=cell.line._replace(row=f"{name}: {cell.line.row}"))
+        for name, (_, cells) in tables.items()
+        for cell in cells
+        if cell.line.row in SWEEPS[name].first and cell.compared is not None
+    ]
+    corrected = holm([cell.compared.p for cell in firsts if cell.compared is not None])
+    cells = [cell._replace(p=p) for cell, p in zip(firsts, corrected, strict=True)]
+    words = "p is corrected over the first comparisons of all questions."
+    return markdown(Table("first", "first comparisons", words, ()), cells, level=3)
+
+
+def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
+    """The page with its tables; those of sweeps that have no score yet stay as they are.
+
+    Raises:
+      InputError: it names a sweep that is not there.
+    """
+
+    def fill(found: re.Match) -> str:
+        name = found["name"]
+        if name == "first":
+            return f"<!-- study: first -->\n{first_comparisons(tables)}<!-- end -->"
+        if name not in SWEEPS:
+            raise InputError(unknown("sweep of the study", name, [*SWEEPS, "first"]))
+        table, cells = tables.get(name, (None, []))
+        if table is None or all(cell.result is None for cell in cells):
+            return found[0]
+        return f"<!-- study: {name} -->\n{markdown(table, cells, level=3)}<!-- end -->"
+
+    return _PLACE.sub(fill, page)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_line.parser("study", __doc__)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help="a question or a sweep; default: all")
+    add("--runs", default="runs/study", metavar="DIR", help="default: %(default)s")
+    add("--read", action="store_true", help="run nothing: show what is there")
+    add("--dry", action="store_true", help="print commands and an estimate of the time")
+    add("--collect", metavar="DIR", help="write the records behind the tables there")
+    add("--page", metavar="FILE", help="fill the tables of this page")
+    return parser
+
+
+def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
+    args = _parser().parse_args(argv[1:])
+    names, runs = chosen(args.names), user_path(args.runs, "--runs")
+    collect = None if args.collect is None else user_path(args.collect, "--collect")
+    page = None if args.page is None else user_path(args.page, "--page")
+    if page is not None and not page.is_file():
+        raise InputError(f"--page must be a file, found {page}; name docs/when_mixing_helps.md")
+    for name in names:
+        own, there = SWEEPS[name], runs / name
+        flags = {"dry": args.dry, "read": args.read}
+        if collect is not None and not own.validation:  # records keep no validation scores
+            flags["collect"] = collect / name
+        if args.read and not there.is_dir():
+            print(f"{name}: not run")
+            continue
+        sweep(own.sweep(there, **flags), interrupted)
+    if page is not None:
+        tables = {name: shown(name, runs) for name in SWEEPS if (runs / name).is_dir()}
+        write_text(page, filled(page.read_text("utf-8"), tables), flag="--page")
+        print(f"wrote {page}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    return command_line.run(_run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The study's sweeps: all can be asked for, and a page is filled from what is there."""
+
+import pytest
+
+from benchmarks import study
+from mmix_jax.plans.runs import Found, write_record
+from mmix_jax.plans.sweeping import table_of
+from tests.example_results import result
+
+
+def test_every_sweep_is_a_table_of_different_runs(tmp_path):
+    for name, asked in study.SWEEPS.items():
+        table = table_of(asked.sweep(tmp_path))
+        assert set(asked.first) <= {line.row for line in table.lines if line.against}, name
+        assert asked.validation or asked.seeds.start >= 200  # fresh seeds
+        assert asked.validation == (asked.seeds.start == 100)
+
+
+def test_names():
+    assert study.chosen([]) == list(study.SWEEPS)
+    assert study.chosen(["h", "a"]) == ["a", "h_proteins", "h_nci1"]
+    with pytest.raises(ValueError, match="unknown question 'z'"):
+        study.chosen(["z"])
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Records of a and of both sweeps of h, whose mo gains 0.01, 0.02 and 0.03 over none."""
+    gains = {"a": 0.01, "h_proteins": 0.02, "h_nci1": 0.03}
+    for name, gain in gains.items():
+        asked = study.SWEEPS[name].sweep(tmp_path / name)
+        table = table_of(asked)
+        for place, line in enumerate(table.lines[:2]):
+            values = [0.8, 0.81, 0.79] if not place else [0.8 + gain, 0.811 + gain, 0.79 + gain]
+            measure = line.measure
+            scores = result(
+                values, seeds=range(200, 203), metric=measure.metric, task="node",
+                representation=measure.representation, protocol=measure.protocol or "splits",
+                dataset=line.dataset, mixing=("none", "mo")[place],
+            )  # fmt: skip
+            settings = {"seed": 200, "num_seeds": 3, "num_steps": 1}
+            write_record(line.setting, Found(settings, [scores]), tmp_path / name)
+    return tmp_path
+
+
+def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
+    from mmix_jax.plans import work
+
+    monkeypatch.setattr(work, "check", lambda *args: None)  # the records tell no settings
+    page = tmp_path / "page.md"
+    page.write_text(
+        "A\n<!-- study: a -->\n<!-- end -->\nB\n<!-- study: b -->\nold\n<!-- end -->\n"
+        "<!-- study: first -->\n<!-- end -->\nZ\n"
+    )
+    for _ in range(2):  # and again, over what it wrote
+        assert study.main(["study", "a", f"--runs={runs}", "--read", f"--page={page}"]) == 0
+    text = page.read_text()
+    assert text.startswith("A\n<!-- study: a -->\n### sweep-dblp")
+    assert "| mo | 81.0" in text and "+1.0" in text
+    assert "<!-- study: b -->\nold\n<!-- end -->" in text and text.endswith("Z\n")
+    first = text[text.index("<!-- study: first") :]
+    assert "a: mo" in first and "h_proteins" not in first  # which has none
+    assert text.count("<!-- end -->") == 3
+    capsys.readouterr()
+
+
+def test_bad_input(tmp_path, capsys):
+    assert study.main(["study", f"--page={tmp_path / 'gone.md'}", "--read"]) == 2
+    assert capsys.readouterr().err.startswith("error: --page must be a file")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- study: zz -->\n<!-- end -->")
+    with pytest.raises(ValueError, match="unknown sweep of the study 'zz'"):
+        study.filled(page.read_text(), {})
