@@ -156,12 +156,13 @@ def _number(value: float, form: str) -> str:
 
 def _words(document: dict[str, Any]) -> str:
     rows = document["rows"]
-    most = max((row["n"] for row in rows), default=0)
+    number = " or ".join(map(str, sorted({row["n"] for row in rows})))
     shape = document["settings"]["graph"]
     names = ", ".join(f"{found['name'][0].upper()} {found['name']}" for found in document["sets"])
     return (
         f"Drawn graphs of {shape['num_nodes']:,} nodes and {shape['num_classes']} classes. Points "
-        f"of test accuracy, n = {most} graphs and trainings a cell; bold: the paired 95 % interval "
-        "excludes 0;\nblue more, red less. Features alone: accuracy of the same regression on the "
-        "features, 0 chance, 1 no mistake" + (f"; circles: {names}." if names else ".")
+        f"of test accuracy, n = {number} graphs and trainings a cell; bold: the paired 95 % "
+        "interval excludes 0;\nblue more, red less. Features alone: accuracy of the same "
+        "regression on the features, 0 chance, 1 no mistake"
+        + (f"; circles: {names}." if names else ".")
     )
