@@ -9,9 +9,7 @@ from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split, make_graph
 
-OWN_CLASS = 0.7  # share of edges that are drawn within a class
-SIGNAL = 0.1  # standard deviation of a class mean's entries; that of the noise is 1
-_PER_CLASS, _NUM_VALID, _NUM_TEST = 20, 500, 10_000
+_NUM_VALID, _NUM_TEST = 500, 10_000
 _LEAST_PER_CLASS = 50
 _BLOCK = 65_536  # rows of features that have a copy at a time
 
@@ -21,7 +19,12 @@ class SyntheticGraph(NamedTuple):
 
     num_nodes: N. mean_degree: neighbours of a node on average; loops and repeats among the drawn
     edges are dropped, so the graph has a few less. num_features: F. num_classes: C, of equal size.
-    seed: of labels, edges and features.
+    seed: of labels, edges and features. homophily h: a share h of the edges is drawn within a
+    class and the others anywhere; below 0 a share −h between two classes and the others anywhere.
+    With equal classes h ≥ 0 is the homophily adjusted for chance, (s − 1/C)/(1 − 1/C) of the share
+    s of edges within a class; below 0 that is h/(C − 1). signal: standard deviation of a class
+    mean's entries; that of the noise is 1. labels_per_class: training nodes of the default split.
+    Labels, and noise of features, are the same at any homophily and signal.
     """
 
     num_nodes: int = 100_000
@@ -29,25 +32,29 @@ class SyntheticGraph(NamedTuple):
     num_features: int = 128
     num_classes: int = 10
     seed: int = 0
+    homophily: float = 0.7
+    signal: float = 0.1
+    labels_per_class: int = 20
 
 
 def load_synthetic_graph(
     synthetic: SyntheticGraph | None = None, *, split: str = "default", split_seed: int = 0
 ) -> NodeDataset:
-    """N nodes of C classes; seven edges in ten are drawn within a class, the others anywhere.
+    """N nodes of C classes; by default seven edges in ten are drawn within a class, the others
+    anywhere.
 
-    Features are the mean of the node's class, with entries from N(0, 0.1²), plus N(0, 1) noise: a
-    node's own say little about its class, those of its neighbours together much. Memory beyond the
-    graph itself is that of sorting its edges, about 80 bytes for each stored one.
+    Features are the mean of the node's class, with entries from N(0, signal²), plus N(0, 1) noise:
+    by default a node's own say little about its class, those of its neighbours together much.
+    Memory beyond the graph itself is that of sorting its edges, about 80 bytes for each stored one.
 
     Args:
       synthetic: sizes and seed; None means the defaults.
-      split: `"default"`: 20 training nodes per class, 500 (or N / 4) for validation, 10,000 of
-        the rest (or all) for tests; `"random"`: 10/10/80.
+      split: `"default"`: 20 training nodes per class (or `labels_per_class`), 500 (or N / 4) for
+        validation, 10,000 of the rest (or all) for tests; `"random"`: 10/10/80.
       split_seed: of either split.
 
     Raises:
-      InputError: a size is out of range.
+      InputError: a size, or a share, is out of range.
       ValueError: the split is unknown or `"public"`.
     """
     shape = SyntheticGraph() if synthetic is None else synthetic
@@ -56,30 +63,39 @@ def load_synthetic_graph(
     labels = draw.permutation(np.arange(shape.num_nodes, dtype=np.int32) % shape.num_classes)
     senders, receivers = _draw_edges(draw, labels, shape)
     graph = make_graph(_draw_features(draw, labels, shape), senders, receivers)
-    given = _labelled_few(labels, split_seed) if split == "default" else None
+    per_class = shape.labels_per_class
+    given = _labelled_few(labels, per_class, split_seed) if split == "default" else None
     return make_dataset(
         "synthetic_graph", graph, labels, given=given, split=split, split_seed=split_seed
     )
 
 
 def _draw_edges(draw, labels: np.ndarray, shape: SyntheticGraph) -> tuple[np.ndarray, np.ndarray]:
-    """One end anywhere, the other in its class or anywhere: [N · mean_degree / 2] each."""
+    """One end anywhere, the other in its class, in another or anywhere: [N · mean_degree / 2]."""
     num_edges = round(shape.num_nodes * shape.mean_degree / 2)
     senders = draw.integers(0, shape.num_nodes, num_edges, np.int32)
     receivers = draw.integers(0, shape.num_nodes, num_edges, np.int32)
     by_class = np.argsort(labels, kind="stable").astype(np.int32)
     sizes = np.bincount(labels, minlength=shape.num_classes)
     starts = np.cumsum(sizes) - sizes
-    inside = np.flatnonzero(draw.random(num_edges, np.float32) < OWN_CLASS)
-    classes = labels[senders[inside]]
+    bound = np.flatnonzero(draw.random(num_edges, np.float32) < abs(float(shape.homophily)))
+    classes = labels[senders[bound]]
+    if shape.homophily < 0:
+        # By class and from the class's end on, in a circle, the nodes of all others come first.
+        # Drawn from a stream of its own: what is drawn after the edges does not hang on them.
+        step = draw.spawn(1)[0].integers(0, shape.num_nodes - sizes[classes], dtype=np.int32)
+        place = starts[classes] + sizes[classes] + step
+        receivers[bound] = by_class[place % shape.num_nodes]
+        return senders, receivers
     # `receivers` is uniform on the nodes: modulo a class's size it picks one of the class, with a
     # bias below size / N that a class of equal sizes does not have but for a rest.
-    receivers[inside] = by_class[starts[classes] + receivers[inside] % sizes[classes]]
+    receivers[bound] = by_class[starts[classes] + receivers[bound] % sizes[classes]]
     return senders, receivers
 
 
 def _draw_features(draw, labels: np.ndarray, shape: SyntheticGraph) -> np.ndarray:
-    means = SIGNAL * draw.standard_normal((shape.num_classes, shape.num_features), np.float32)
+    means = draw.standard_normal((shape.num_classes, shape.num_features), np.float32)
+    means *= np.float32(shape.signal)
     x = np.empty((shape.num_nodes, shape.num_features), np.float32)
     draw.standard_normal(dtype=np.float32, out=x)
     for start in range(0, len(x), _BLOCK):
@@ -88,10 +104,10 @@ def _draw_features(draw, labels: np.ndarray, shape: SyntheticGraph) -> np.ndarra
     return x
 
 
-def _labelled_few(labels: np.ndarray, seed: int) -> Split:
+def _labelled_few(labels: np.ndarray, per_class: int, seed: int) -> Split:
     """Few labels, as citation graphs have them: scores of a million nodes need no more."""
     num_valid = min(_NUM_VALID, labels.size // 4)
-    whole = stratified_split(labels, per_class=_PER_CLASS, num_valid=num_valid, seed=seed)
+    whole = stratified_split(labels, per_class=per_class, num_valid=num_valid, seed=seed)
     # A generator of its own, from the same seed; splits are drawn by RandomState (data.splits).
     test = np.random.RandomState(seed).permutation(whole.test)[:_NUM_TEST]
     return whole._replace(test=np.sort(test))
@@ -113,4 +129,15 @@ def _check(shape: SyntheticGraph) -> None:
         raise InputError(
             f"mean_degree must be positive and below the size of a class, "
             f"{shape.num_nodes // shape.num_classes}, found {shape.mean_degree}; lower it"
+        )
+    if not -1 <= shape.homophily <= 1 or not 0 <= shape.signal < float("inf"):
+        raise InputError(
+            f"homophily must lie in [-1, 1] and signal must be finite and not negative, found "
+            f"{shape.homophily} and {shape.signal}; change them"
+        )
+    most = shape.num_nodes // shape.num_classes // 2
+    if not 0 < shape.labels_per_class <= most:
+        raise InputError(
+            f"labels_per_class must be positive and at most half of a class, {most}, found "
+            f"{shape.labels_per_class}; change it, or num_nodes"
         )

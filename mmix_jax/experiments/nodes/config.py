@@ -12,7 +12,7 @@ from mmix_jax.experiments.schema import (
     in_evaluation,
     in_training,
 )
-from mmix_jax.fields import NOT_NEGATIVE, POSITIVE
+from mmix_jax.fields import NOT_NEGATIVE, POSITIVE, between
 from mmix_jax.graphs import STRUCTURES
 
 
@@ -34,6 +34,20 @@ class NodeConfig(OnGraphs):
     mean_degree: float = in_data(20.0, "… their mean number of neighbours.", within=POSITIVE)
     num_features: int = in_data(128, "… its features.", within=POSITIVE)
     num_classes: int = in_data(10, "… its classes.", within=POSITIVE)
+    homophily: float = in_data(
+        0.7,
+        "… the share of its edges drawn within a class, or below 0 between two; the others "
+        "anywhere.",
+        within=between(-1.0, 1.0),
+    )
+    signal: float = in_data(
+        0.1,
+        "… the standard deviation of a class mean's entries; that of the noise is 1.",
+        within=NOT_NEGATIVE,
+    )
+    labels_per_class: int = in_data(
+        20, "… the training nodes of a class in its default split.", within=POSITIVE
+    )
     graph_seed: int = in_data(0, "… the seed of all that.", within=NOT_NEGATIVE)
     structure: str = in_data(
         "both",

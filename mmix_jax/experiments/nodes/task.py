@@ -172,6 +172,9 @@ def load(config: NodeConfig) -> NodeTask:
         config.num_features,
         config.num_classes,
         config.graph_seed,
+        config.homophily,
+        config.signal,
+        config.labels_per_class,
     )
     dataset = load_nodes(
         config.dataset,

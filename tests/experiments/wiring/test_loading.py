@@ -34,7 +34,7 @@ def test_of_nodes(monkeypatch):
     config = planted_nodes.config(
         data_dir="folder", data_path="file.npz", split="random", split_seed=7, graph_seed=3,
         structure="roles", missing="mean", skip_columns="a,b", num_nodes=500, mean_degree=4.0,
-        num_features=9, num_classes=5,
+        num_features=9, num_classes=5, homophily=-0.5, signal=0.3, labels_per_class=4,
     )  # fmt: skip
     assert told(monkeypatch, nodes, "load_nodes", config, planted_nodes.dataset()) == {
         "name": "graph_file",
@@ -42,7 +42,7 @@ def test_of_nodes(monkeypatch):
         "path": "file.npz",
         "split": "random",
         "split_seed": 7,
-        "synthetic": SyntheticGraph(500, 4.0, 9, 5, 3),
+        "synthetic": SyntheticGraph(500, 4.0, 9, 5, 3, -0.5, 0.3, 4),
         "structure": "roles",
         "missing": "mean",
         "skip_columns": "a,b",

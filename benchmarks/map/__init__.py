@@ -1,0 +1,1 @@
+"""Where does mixing help? Drawn graphs over homophily, signal of features and labels."""
