@@ -1,5 +1,7 @@
 """The study's sweeps: all can be asked for, and a page is filled from what is there."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import study
@@ -71,3 +73,14 @@ def test_bad_input(tmp_path, capsys):
     page.write_text("<!-- study: zz -->\n<!-- end -->")
     with pytest.raises(ValueError, match="unknown sweep of the study 'zz'"):
         study.filled(page.read_text(), {})
+
+
+def test_the_page_says_what_the_records_do():
+    root = Path(__file__).parents[2]
+    runs, page = root / "results" / "study", (root / "docs" / "when_mixing_helps.md").read_text()
+    there = [name for name in study.SWEEPS if (runs / name).is_dir()]
+    assert "e_chameleon" in there
+    tables = {name: study.shown(name, runs) for name in there}
+    assert study.filled(page, tables) == page
+    for name in study.SWEEPS:  # each has its place
+        assert page.count(f"<!-- study: {name} -->") == 1

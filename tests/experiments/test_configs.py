@@ -153,7 +153,9 @@ def test_the_defaults_are_the_papers():
 
 
 def test_an_unknown_variant_is_told_with_those_that_exist():
-    with pytest.raises(InputError, match=r"unknown variant 'mo_mix'; expected one of: .*mo, mo_all, mo_op"):
+    with pytest.raises(
+        InputError, match=r"unknown variant 'mo_mix'; expected one of: .*mo, mo_all, mo_op"
+    ):
         finish(node_config("cora"), "mo_mix")
 
 
