@@ -179,7 +179,7 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     corrected = holm([cell.compared.p for cell in firsts if cell.compared is not None])
     cells = [cell._replace(p=p) for cell, p in zip(firsts, corrected, strict=True)]
     words = "p is corrected over the first comparisons of all questions."
-    return markdown(Table("first", "first comparisons", words, ()), cells, level=3)
+    return markdown(Table("first", "of every question", words, ()), cells, level=3)
 
 
 def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
@@ -198,6 +198,9 @@ def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
         table, cells = tables.get(name, (None, []))
         if table is None or all(cell.result is None for cell in cells):
             return found[0]
+        table = table._replace(
+            name=name, title=SWEEPS[name].config, caption=f"{table.title}. {table.caption}"
+        )
         return f"<!-- study: {name} -->\n{markdown(table, cells, level=3)}<!-- end -->"
 
     return _PLACE.sub(fill, page)

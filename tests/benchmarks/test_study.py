@@ -57,7 +57,7 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
     for _ in range(2):  # and again, over what it wrote
         assert study.main(["study", "a", f"--runs={runs}", "--read", f"--page={page}"]) == 0
     text = page.read_text()
-    assert text.startswith("A\n<!-- study: a -->\n### sweep-dblp")
+    assert text.startswith("A\n<!-- study: a -->\n### a: dblp\n\ndblp, variant varied. Differences")
     assert "| mo | 81.0" in text and "+1.0" in text
     assert "<!-- study: b -->\nold\n<!-- end -->" in text and text.endswith("Z\n")
     first = text[text.index("<!-- study: first") :]
