@@ -28,7 +28,8 @@ from mmix_jax.plans.written import markdown, write_text
 from mmix_jax.report.paired import holm
 from mmix_jax.surroundings import user_path
 
-_PLACE = re.compile(r"<!-- study: (?P<name>\w+) -->.*?<!-- end -->", re.DOTALL)
+_MARK = re.compile(r"<!--\s*(?:study:\s*(?P<name>[^>]*?)|(?P<end>end))\s*-->")
+_FIRST = "first"
 
 _TUNED, _ANSWER, _FEWER = range(100, 102), range(200, 210), range(200, 205)
 # Cora's random splits: of tuning, split 100 and its validation nodes; of answers, splits 0 to 19.
@@ -95,13 +96,11 @@ SWEEPS: dict[str, Asked] = {
             "variant=none",
             "variant=mp_nodiv",
             "variant=random",
-            "variant=none,embed_from=z",
-            "variant=mp_nodiv,embed_from=z",
-            "variant=random,embed_from=z",
             "variant=mp_nodiv,mixing_start=1",
         ),
         first=("mp_nodiv",),
     ),
+    "b_z": Asked("pubmed", (_LEAN, "embed_from=z"), vary=("variant=none,mp_nodiv,random",)),
     "c_cora_none": _tuning("cora:none", _CORA_TUNED, vary=("temperature=0.2,0.4,0.7,1",)),
     "c_cora_mo": _tuning("cora:mo", _CORA_TUNED, vary=_WITH_ONE),
     "c_dblp_none": _tuning(
@@ -171,41 +170,65 @@ def shown(name: str, runs: Path) -> tuple[Table, list[Cell]]:
 
 def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     """The first comparison of every question that has an answer, with p after Holm's correction
-    over all of them, as Markdown."""
+    over all of them, as Markdown; empty without any."""
     firsts = [
         cell._replace(line=cell.line._replace(row=f"{name}: {cell.line.row}"))
         for name, (_, cells) in tables.items()
         for cell in cells
         if cell.line.row in SWEEPS[name].first and cell.compared is not None
     ]
+    if not firsts:
+        return ""
     corrected = holm([cell.compared.p for cell in firsts if cell.compared is not None])
     cells = [cell._replace(p=p) for cell, p in zip(firsts, corrected, strict=True)]
     words = "p is corrected over the first comparisons of all questions."
     return markdown(Table("first", "of every question", words, ()), cells, level=3)
 
 
-def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
-    """The page with its tables; those of sweeps that have no score yet stay as they are.
+def places_of(page: str) -> list[tuple[str, slice]]:
+    """Names of the page's tables, each with what stands between its mark and the next end.
 
     Raises:
-      InputError: it names a sweep that is not there.
+      InputError: a mark has no end, an end no mark, or a name is none of the study.
     """
+    places: list[tuple[str, slice]] = []
+    name, begin = None, 0
+    for mark in _MARK.finditer(page):
+        if (name is None) == (mark["end"] is not None):
+            line = page.count("\n", 0, mark.start()) + 1
+            raise InputError(
+                f"--page must have '<!-- end -->' after every '<!-- study: NAME -->', found "
+                f"'{mark[0]}' out of turn in line {line}; add what is missing"
+            )
+        if mark["end"] is None:
+            name, begin = mark["name"], mark.end()
+            if name not in (*SWEEPS, _FIRST):
+                raise InputError(unknown("sweep of the study", name, [*SWEEPS, _FIRST]))
+        elif name is not None:
+            places.append((name, slice(begin, mark.start())))
+            name = None
+    if name is not None:
+        raise InputError(f"--page must have '<!-- end -->' after '{name}', found none; add one")
+    return places
 
-    def fill(found: re.Match) -> str:
-        name = found["name"]
-        if name == "first":
-            return f"<!-- study: first -->\n{first_comparisons(tables)}<!-- end -->"
-        if name not in SWEEPS:
-            raise InputError(unknown("sweep of the study", name, [*SWEEPS, "first"]))
-        table, cells = tables.get(name, (None, []))
-        if table is None or all(cell.result is None for cell in cells):
-            return found[0]
-        table = table._replace(
-            name=name, title=SWEEPS[name].config, caption=f"{table.title}. {table.caption}"
-        )
-        return f"<!-- study: {name} -->\n{markdown(table, cells, level=3)}<!-- end -->"
 
-    return _PLACE.sub(fill, page)
+def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
+    """The page with its tables; what has no score yet stays as it is."""
+    pieces, place = [], 0
+    for name, between in places_of(page):
+        words = ""
+        if name == _FIRST:
+            words = first_comparisons(tables)
+        elif name in tables:
+            table, cells = tables[name]
+            if any(cell.result is not None for cell in cells):
+                table = table._replace(
+                    name=name, title=SWEEPS[name].config, caption=f"{table.title}. {table.caption}"
+                )
+                words = markdown(table, cells, level=3)
+        pieces += [page[place : between.start], f"\n{words}" if words else page[between]]
+        place = between.stop
+    return "".join([*pieces, page[place:]])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -225,21 +248,33 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
     names, runs = chosen(args.names), user_path(args.runs, "--runs")
     collect = None if args.collect is None else user_path(args.collect, "--collect")
     page = None if args.page is None else user_path(args.page, "--page")
-    if page is not None and not page.is_file():
-        raise InputError(f"--page must be a file, found {page}; name docs/when_mixing_helps.md")
+    if page is not None:
+        if args.dry:
+            raise InputError("--page is written of scores, found --dry; leave one out")
+        places_of(_text_of(page))  # before hours of work
     for name in names:
         own, there = SWEEPS[name], runs / name
         flags = {"dry": args.dry, "read": args.read}
         if collect is not None and not own.validation:  # records keep no validation scores
             flags["collect"] = collect / name
-        if args.read and not there.is_dir():
-            print(f"{name}: not run")
+        if args.read and all(cell.result is None for cell in shown(name, runs)[1]):
+            print(f"{name}: no score yet")
             continue
         sweep(own.sweep(there, **flags), interrupted)
     if page is not None:
         tables = {name: shown(name, runs) for name in SWEEPS if (runs / name).is_dir()}
-        write_text(page, filled(page.read_text("utf-8"), tables), flag="--page")
+        write_text(page, filled(_text_of(page), tables), flag="--page")
         print(f"wrote {page}")
+
+
+def _text_of(page: Path) -> str:
+    try:
+        return page.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--page must be a file of text, found {page} ({type(error).__name__}); name "
+            "docs/when_mixing_helps.md"
+        ) from error
 
 
 def main(argv: list[str] | None = None) -> int:

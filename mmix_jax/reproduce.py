@@ -75,7 +75,7 @@ def _list() -> None:
         print(f"{name:<15} {make().title}: {', '.join(datasets_of(name))}")
     for name, plan in all_figures(None).items():
         print(f"{name:<15} {plan.title}")
-    print(f"{_ALL:<15} all of them")
+    print(f"{_ALL:<15} all of them but mechanism_*")
 
 
 def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:

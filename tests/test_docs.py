@@ -16,7 +16,7 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments.configs import TASKS, read
 from mmix_jax.experiments.flat import entries
 from mmix_jax.plans.catalog import TABLES
-from mmix_jax.plans.figures import figure_plans
+from mmix_jax.plans.reproduction import all_figures
 from mmix_jax.pretrained.making import SHIPPED
 
 pytestmark = pytest.mark.slow
@@ -155,7 +155,7 @@ def faults(words: list[str]) -> list[str]:
         found += [f"no field {key}" for key in varied if key not in FIELDS | {"variant", "KEY"}]
     if module == "mmix_jax.reproduce":
         names = {w for w in rest if not w.startswith("-") and not is_placeholder(w)}
-        found += [f"no table {name}" for name in names - {*TABLES, *figure_plans(None), "all"}]
+        found += [f"no table {name}" for name in names - {*TABLES, *all_figures(None), "all"}]
     return found
 
 

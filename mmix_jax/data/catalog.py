@@ -166,8 +166,8 @@ def _own_data(path: Any, data_dir: Any) -> Any:
     data files, so that commands need not tell where these lie."""
     if not path or os.path.isabs(path) or os.path.lexists(path):
         return path
-    below = (folder / path for folder in search_folders(data_dir))
-    return next((str(place) for place in below if place.exists()), path)
+    below = (os.path.join(folder, path) for folder in search_folders(data_dir))
+    return next(filter(os.path.lexists, below), path)  # lexists: too long a name is no file
 
 
 def _load(room: str, loader: tuple[str, tuple[str, ...]], **options: object) -> Any:

@@ -15,7 +15,15 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments.mechanism import make_mechanism, without_mixing
 from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
-from mmix_jax.experiments.task import FEATURES, Encoder, Trainable, Training, keys_of, never
+from mmix_jax.experiments.task import (
+    BEYOND,
+    FEATURES,
+    Encoder,
+    Trainable,
+    Training,
+    keys_of,
+    never,
+)
 from mmix_jax.mixing import Mixing
 from mmix_jax.surroundings import user_path
 from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
@@ -105,11 +113,15 @@ def pretrain(
         ran = not progress["stopped"] and int(state.step) < config.num_steps
         if ran and restored is not None:
             _check_data(training.remembered, progress)
-        progress |= training.remembered
+        # An encoder tells by what it was trained, whatever it is evaluated with.
+        progress |= {**training.remembered, BEYOND: config.beyond}
         if ran:
             if (length := getattr(task, "length", "")) and seed == config.seed:
                 log.info("training for %s", length)
-            _warn_of_flat_weights(config.mixing, training.samples)
+            buckets = getattr(training.settings, "buckets", None)  # of graphs: mixed within each
+            _warn_of_flat_weights(
+                config.mixing, training.samples if buckets is None else max(buckets.sizes)
+            )
             state = _run(
                 task, training, seed, state, progress, checkpoints, folder, kept, interrupted, show
             )
@@ -222,7 +234,8 @@ def _run(
     config, devices = task.config, tuple(task.devices)
     shared = (training.optimization, devices, training.chunk)
     steps = _make_step(training.make_loss, training.settings, *shared)
-    first_mixed = math.ceil(config.mixing.start * config.num_steps)
+    # A share such as 0.07 of 100 steps is 7.000000000000001 in floats.
+    first_mixed = math.ceil(config.mixing.start * config.num_steps - 1e-9)
     early = steps
     if int(state.step) < first_mixed:
         early = _make_step(training.make_loss, without_mixing(training.settings), *shared)
@@ -250,7 +263,7 @@ def _run(
         training.samples,
         first_mixed,
     )
-    watch = make_mechanism(training, key) if config.mechanism else lambda state: {}
+    watch = make_mechanism(training, key, first_mixed) if config.mechanism else lambda state: {}
 
     def evaluate(state: TrainState):
         state = _as_restored(state)
@@ -268,7 +281,9 @@ def _run(
             evaluate=evaluate,
             schedule=schedule,
             checkpointer=checkpoints,
-            writer=WatchedWriter(writer, config.mixing, fresh=int(state.step) == 0),
+            writer=WatchedWriter(
+                writer, config.mixing, fresh=int(state.step) == 0, first_mixed=first_mixed
+            ),
             interrupted=interrupted,
             description=f"{config.dataset} {config.mixing.rule} seed {seed}" if show else None,
         )
@@ -292,8 +307,11 @@ class WatchedWriter:
     thousandth.
     """
 
-    def __init__(self, writer: Writer, mixing: Mixing, *, fresh: bool = False):
+    def __init__(
+        self, writer: Writer, mixing: Mixing, *, fresh: bool = False, first_mixed: int = 0
+    ):
         self._writer, self._mixing, self._fresh = writer, mixing, fresh
+        self._first_mixed = first_mixed
         self._losses: list[float] = []
         self._said_unmixed = False
 
@@ -318,6 +336,7 @@ class WatchedWriter:
         unmixed = values.get("mixing/unmixed", 0.0)
         mixing = self._mixing
         wanted = not mixing.of_inputs and not mixing.into_negatives and mixing.rule != "none"
+        wanted &= step > self._first_mixed  # before, nothing is to be mixed
         if wanted and unmixed > _ALL_BUT_UNMIXED and not self._said_unmixed:
             self._said_unmixed = True
             log.warning(

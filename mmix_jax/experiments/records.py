@@ -14,6 +14,10 @@ from mmix_jax.experiments.schema import Run
 _LENGTH = ("num_steps", "num_epochs")
 # What makes an encoder another function of its input.
 _OF_AN_ENCODER = ("model", "framework grace", "mixing", "representation")
+# Of mixing, what a training alone reads.
+_OF_A_TRAINING = (
+    *("mixing_start", "num_synthetic", "num_mixed", "num_hardest", "skip_hardest", "skip_hops"),
+)
 _OF_FEATURES = ("binarise_features", "normalise_features", "features", "max_degree")
 # How long to train, and how often.
 _MAY_GROW = (*_LENGTH, "num_seeds")
@@ -56,6 +60,7 @@ def check_checkpoint(config: Run, checkpoints: Path) -> None:
         for name, entry in flat.entries(type(config)).items()
         if not entry.meaning.evaluation
         and (entry.meaning.section in _OF_AN_ENCODER or name in _OF_FEATURES)
+        and name not in _OF_A_TRAINING
         and asked.get(name) != recorded.get(name)
     )
     if differing:

@@ -21,7 +21,7 @@ from mmix_jax.experiments.pretraining import (
 )
 from mmix_jax.experiments.records import check_checkpoint, read_record, seed_of
 from mmix_jax.experiments.schema import Run
-from mmix_jax.experiments.task import Encoder, Row, Scores, Task, never, seeds_of
+from mmix_jax.experiments.task import BEYOND, Encoder, Row, Scores, Task, never, seeds_of
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
 from mmix_jax.training.loop import Interrupted
 
@@ -197,7 +197,7 @@ def evaluate(
         return []
     scores: dict[bool, list[Scores]] = {True: [], False: []}
     seeds: list[int] = []
-    steps, seconds = 0, 0.0
+    steps, seconds, beyond = 0, 0.0, task.config.beyond
     for encoder in encoders:
         begin = time.monotonic()
         scores[True].append(task.score(encoder, interrupted))
@@ -205,13 +205,14 @@ def evaluate(
         steps = max(steps, encoder.progress["step"])
         scores[False].append(task.score(fresh_encoder(task, encoder.seed), interrupted))
         seeds.append(encoder.seed)
+        beyond = encoder.progress.get(BEYOND, beyond)  # older checkpoints do not tell
         if interrupted():
             raise Interrupted(encoder.progress["step"])
     rows = [(row.place, not trained, row) for trained in scores for row in scores[trained][0]]
     results = [
         _result(
             task, row, [of_seed[row] for of_seed in scores[not untrained]], seeds,
-            trained=not untrained, steps=steps, seconds=seconds,
+            trained=not untrained, steps=steps, seconds=seconds, beyond=beyond,
         )
         for _, untrained, row in sorted(rows, key=lambda found: found[:2])
     ]  # fmt: skip
@@ -232,6 +233,7 @@ def _result(
     trained: bool,
     steps: int,
     seconds: float,
+    beyond: str = "",
 ) -> Result:
     """One line of results.jsonl; a random-initialised encoder took no steps and no choice."""
     config, devices = task.config, task.devices
@@ -261,5 +263,5 @@ def _result(
         versions=versions(),
         parts=tuple(tuple(of_seed.values) for of_seed in scores) if row.parted else (),
         encoder=config.encoder,
-        beyond="" if row.method else config.beyond,
+        beyond="" if row.method else beyond,
     )

@@ -13,6 +13,7 @@ from mmix_jax.fields import NOT_NEGATIVE, POSITIVE, between, group, setting
 from mmix_jax.frameworks import GRAPH_FRAMEWORKS, IMAGE_FRAMEWORKS, NODE_FRAMEWORKS
 from mmix_jax.graphs import SAMPLERS, Diffusion
 from mmix_jax.losses import DISCRIMINATORS, Contrast
+from mmix_jax.losses.settings import LOWEST_TEMPERATURE
 from mmix_jax.mixing import MIXINGS, RULES, SYNTHETIC_RULES, Mixing
 from mmix_jax.mixing.settings import PAIR_CANDIDATES
 
@@ -182,7 +183,7 @@ class Run:
         """Options in use that the paper does not have: `debiased=0.1, mixing_start=0.5`."""
         mixing, contrast = self.mixing, self.contrast
         used: dict[str, Any] = dict(contrast.beyond())
-        if mixing.rule != "none" and not mixing.of_inputs:
+        if mixing.rule != "none":
             used |= mixing.beyond()
         if mixing.projects and contrast.diversity_weight and contrast.diversity_margin != -1.0:
             used["diversity_margin"] = contrast.diversity_margin
@@ -201,8 +202,20 @@ class Run:
                 f"objective 'mvgrl' has no InfoNCE, found {' and '.join(contrast.beyond())}; leave "
                 "it out"
             )
+        for name, temperature in self._temperatures.items():
+            if temperature / (1.0 + contrast.hardness) < LOWEST_TEMPERATURE:
+                raise InputError(
+                    f"{name} / (1 + hardness) must be at least {LOWEST_TEMPERATURE} (powers leave "
+                    f"float32 below), found {temperature:g} and hardness {contrast.hardness:g}; "
+                    "lower hardness"
+                )
         if mixing.into_negatives:
             self._check_negatives()
+
+    @property
+    def _temperatures(self) -> dict[str, float]:
+        """τ of every contrast, by its name."""
+        return {"temperature": self.contrast.temperature}
 
     def _check_negatives(self) -> None:
         mixing = self.mixing

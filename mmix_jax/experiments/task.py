@@ -14,8 +14,10 @@ from mmix_jax.experiments.schema import Run
 from mmix_jax.results import Score
 from mmix_jax.training.step import Optimization, TrainState
 
-# Where a checkpoint keeps how features were scaled.
+# Where a checkpoint keeps how features were scaled, and by what options beyond the paper it was
+# trained.
 FEATURES = "features"
+BEYOND = "beyond"
 
 RunT = TypeVar("RunT", bound=Run)
 

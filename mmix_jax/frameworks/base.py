@@ -168,7 +168,7 @@ def synthetic_of(
     axis_name: str | None = None,
     labels: jax.Array | None = None,
     **options: Any,
-) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+) -> tuple[dict[str, Any], dict[str, jax.Array]]:
     """Mixtures among the negatives of both views' anchors: keywords of `info_nce`, and this
     device's share of metrics of all. Both are empty where the mixture replaces its anchor.
 

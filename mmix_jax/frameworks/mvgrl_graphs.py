@@ -213,6 +213,10 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
 
     def contrast(u, z_b, *rest):
         *projected, mask, key = rest
+        if settings.views.mixing.into_negatives:  # which draw, too
+            key, draw_key = jax.random.split(key)
+        else:
+            draw_key = key
         if limit and limit < u.shape[0]:  # real nodes in random order come before padding
             order = jnp.where(mask, jax.random.uniform(key, mask.shape), -1.0)
             chosen = jax.lax.top_k(order, limit)[1]
@@ -220,7 +224,7 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
             projected = [x[chosen] for x in projected]
         of_u, of_v = (projected[:2], projected[2:]) if projected else (None, None)
         mixing = settings.views.mixing
-        synthetic, _ = synthetic_of(mixing, u, z_b, key, of_u=of_u, of_v=of_v, mask=mask)
+        synthetic, _ = synthetic_of(mixing, u, z_b, draw_key, of_u=of_u, of_v=of_v, mask=mask)
         return info_nce(u, z_b, mask=mask, **options, **synthetic)
 
     num_graphs = total(jnp.sum(graph.globals["mask"]), axis_name)

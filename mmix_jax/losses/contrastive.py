@@ -48,12 +48,19 @@ def info_nce(
         round, and a device holds its own rows and one block of another's.
       normalise: False contrasts the vectors as they are; meant for norms around 1 (mixtures of unit
         vectors): once a squared norm over τ passes 75 sums may underflow, and the loss is NaN.
+      debiased, hardness: τ⁺ in [0, 1) and β ≥ 0, beyond the paper. Of an anchor's n negatives with
+        s_j their sum is then n·max((mean_j w_j e^{s_j/τ} − τ⁺ e^{s_ii/τ})/(1 − τ⁺), e^{−1/τ}), with
+        w_j = e^{β s_j/τ}/mean_k e^{β s_k/τ} (Chuang et al. 2020, Robinson et al. 2021).
+        τ/(1 + β) must be at least 0.015. Either may be learned.
+      synthetic_u, synthetic_v: [N, s, D], further negatives ñ_ik of the anchors u_i and v_i alone,
+        such as those of `mixing.synthetic_negatives`: Σ_k e^{u_i·ñ_ik/τ} joins the denominator. A
+        row of zeros is none.
 
     Returns:
       Scalar loss, nats.
 
     Raises:
-      ValueError: shapes that do not fit, unknown negatives or exchange, a temperature below 0.015.
+      ValueError: shapes that do not fit, unknown negatives or exchange, a number out of range.
 
     Example:
       >>> import jax.numpy as jnp

@@ -2,9 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from mmix_jax.fields import POSITIVE
 from mmix_jax.losses.settings import NEGATIVES, Contrast
 from mmix_jax.ops.arrays import floats, ids_of, mask_of, widened
+from mmix_jax.ops.numbers import real_number, whole_number
 from mmix_jax.ops.similarity import normalise
 
 
@@ -22,7 +25,8 @@ def contrast_statistics(
     """How eq. 9 treats the anchors u_i and v_i: means over both views, of the first real rows.
 
     The gradient of L(u_i) by u_i is (1/τ) Σ_j p_j (x_j − v_i) over the negatives x_j, where p_j is
-    the share e^{u_i·x_j/τ} has in the denominator: what follows is of these weights.
+    the share e^{u_i·x_j/τ} has in the denominator: what follows is of these weights, whatever
+    corrections or synthetic negatives a loss has beside them.
 
     Args:
       u, v: [N, D] contrasted vectors, normalised here.
@@ -32,7 +36,7 @@ def contrast_statistics(
 
     Returns:
       Scalars by name. `weight`: Σ_j p_j, what negatives have of the denominator; the rest is the
-      positive's, and a gradient is as long. `hardness`: Σ_j p_j s_j/Σ_j p_j, the negatives' cosine
+      positive's: ∂L/∂(u_i·v_i) = −weight/τ. `hardness`: Σ_j p_j s_j/Σ_j p_j, the negatives' cosine
       as it is weighed. `cosine`: their plain mean. `effective`: e^{entropy of p_j/Σ p}, how many
       negatives count. `alignment`: mean ‖u_i − v_i‖². `uniformity`: log of the mean e^{−2‖x − y‖²}
       over pairs within a view (both: Wang and Isola 2020; lower is better). With labels
@@ -57,6 +61,11 @@ def contrast_statistics(
     if u.ndim != 2 or u.shape != v.shape:
         raise ValueError(f"u and v must have one shape [N, D], found {u.shape} and {v.shape}")
     num_rows = u.shape[0]
+    for name, of_rows in (("mask", mask), ("segments", segments), ("labels", labels)):
+        if of_rows is not None and np.shape(of_rows) != (num_rows,):
+            raise ValueError(f"{name} must have shape ({num_rows},), found {np.shape(of_rows)}")
+    temperature = real_number("temperature", temperature, POSITIVE, "1.0 is the paper's on graphs")
+    num_anchors = whole_number("num_anchors", num_anchors, 1, "512 is usual")
     real = jnp.ones((num_rows,), bool) if mask is None else mask_of("mask", mask)
     u, v = (normalise(jnp.where(real[:, None], x, 0.0)) for x in (u, v))
     # Real rows before padding, in their order.

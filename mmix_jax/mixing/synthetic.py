@@ -141,6 +141,8 @@ def synthetic_negatives(
     if u.ndim != 2 or u.shape != v.shape:
         raise ValueError(f"u and v must have one shape [N, D], found {u.shape} and {v.shape}")
     num_rows = u.shape[0]
+    if block_size is not None:
+        block_size = whole_number("block_size", block_size, 1, "None decides by size alone")
     pool = _pool(num_synthetic, num_mixed, num_hardest, skip_hardest, skip_hops, threshold)
     if pool.skip_hops and neighbours is None:
         raise ValueError(f"skip_hops {pool.skip_hops} needs lists of neighbours, found None")
@@ -167,6 +169,7 @@ def synthetic_negatives(
     members = _members(pool, rows, columns, key, block_size)
     noise = None
     if rule == "random":
+        # Another use than the choice's 0: weights would hang on it.
         noise = _by_row(key, index, 1, lambda k: jax.random.normal(k, members.shape[1:], u.dtype))
     vectors, weights = _mixed(
         rule, temperature, stop_gradient, rows.queries, members, noise, columns, block_size

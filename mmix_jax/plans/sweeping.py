@@ -71,7 +71,7 @@ def arms_of(arms: Sequence[str]) -> list[tuple[Pair, ...]]:
     for given in arms:
         pairs = tuple(
             (key.strip(), value.strip())
-            for key, _, value in (part.partition("=") for part in re.split(r",(?=\w+=)", given))
+            for key, _, value in (part.partition("=") for part in re.split(r",(?=\s*\w+=)", given))
         )
         if not all(key and value for key, value in pairs):
             raise InputError(f"--arm must be KEY=V,KEY=V,…, found '{given}'; write it so")
@@ -171,7 +171,8 @@ def table_of(asked: Sweep) -> Table:
     changes = f" with {_words(asked.changes)}" if asked.changes else ""
     title = f"{asked.given}{changes}, {' × '.join(varied)} varied"
     against = _against(asked)
-    caption = f"Differences are to {_words(against)}, other things equal."
+    equal = "" if asked.arms else ", other things equal"
+    caption = f"Differences are to {_words(against)}{equal}."
     if asked.validation:
         caption += " Best validation score of each training: no test label is in it."
     # Other values, or another baseline, are another table.
@@ -189,7 +190,7 @@ def _against(asked: Sweep) -> tuple[Pair, ...]:
     if asked.baseline and asked.baseline not in asked.arms:
         raise InputError(
             f"--baseline must be one of the arms ({'; '.join(asked.arms)}), found "
-            f"'{asked.baseline}'"
+            f"'{asked.baseline}'; name it as it stands there"
         )
     return arms_of([asked.baseline or asked.arms[0]])[0]
 
@@ -204,6 +205,8 @@ def _combinations(asked: Sweep) -> list[tuple[tuple[Pair, ...], tuple[Pair, ...]
     if asked.arms:
         if asked.vary:
             raise InputError("a sweep has --vary or --arm, found both; spell the arms out")
+        if len(asked.arms) < 2:
+            raise InputError("a sweep compares arms, found one; add another --arm")
         return [(arm, against) for arm in arms_of(asked.arms)]
     (key, value), varied = against[0], values_of(asked.vary)
     return [
@@ -220,8 +223,8 @@ def _check_fields(changed: Sequence[str], varied: Sequence[str]) -> None:
     for key in varied:
         if key in changed:
             raise InputError(
-                f"a field is set or varied, found {key} in --config.{key} and in --vary; leave one "
-                "out"
+                f"a field is set or varied, found {key} in --config.{key} and in --vary or --arm; "
+                "leave one out"
             )
 
 
@@ -279,8 +282,6 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
     table = table_of(asked)
     if not (asked.dry or asked.read):
         writable(asked.folder)
-    if asked.collect:
-        writable(asked.collect, "--collect")
     planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
     if asked.dry:
         print("\n".join(dry_lines(planned, asked.folder, SECONDS)))
@@ -294,6 +295,7 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
     cells = cells_of_sweep(asked, table, work)
     print("\n" + text(table, cells))
     if asked.collect:
+        writable(asked.collect, "--collect")
         collect(work, asked.collect)
 
     def command(cell: Cell) -> str:

@@ -56,7 +56,7 @@ class Schedule(NamedTuple):
 
     patience: evaluations without improvement until it stops; 0: never. chunk: steps per call of
     `step_fn` at most; a call ends where something is due, and before step `turn`, the first of
-    another kind. batch_size: samples of a step.
+    another kind, after which alone a step is chosen. batch_size: samples of a step.
     """
 
     num_steps: int
@@ -152,6 +152,7 @@ def train(
     saving = Cadence(schedule.checkpoint_every, schedule.num_steps)
     progress, begin, earlier = dict(progress), time.monotonic(), progress["seconds"]
     step = int(state.step)
+    turn = schedule.turn if schedule.turn < schedule.num_steps else 0
     pace = _Pace()
     first_step: dict[str, float] = {}
     with ProgressBar(schedule.num_steps, step, description) as bar:
@@ -172,6 +173,8 @@ def train(
                     f"the loss must be finite, found {_unfinite(values)} at step {step}; lower "
                     f"learning_rate; the checkpoint of step {_last(checkpointer)} is kept"
                 )
+            if turn and step - count <= turn:  # a loss of another kind, or the first after it
+                progress["smoothed_loss"] = None
             smoothed = progress["smoothed_loss"]
             progress["smoothed_loss"] = (
                 values["loss"]
@@ -185,7 +188,7 @@ def train(
                     judge, scores = evaluate(state)
                 pace = _Pace()
                 score = None if judge is None else scores[judge]
-                improved = _judge(progress, step, score, schedule.patience)
+                improved = _judge(progress, step, score, schedule.patience) if step > turn else None
                 writer.write(step, values | speed | scores | first_step)
                 first_step = {}
                 note = _note(values["loss"], judge, progress)
@@ -242,6 +245,8 @@ def _judge(progress: dict, step: int, score: float | None, patience: int) -> flo
 def _note(loss: float, judge: str | None, progress: dict) -> str:
     """The loss, and what has been best by name: `loss 0.512, best validation accuracy 0.834`."""
     best, name = progress["best_score"], (judge or "smoothed_loss").replace("_", " ")
+    if best is None:  # nothing is chosen yet
+        return f"loss {loss:.4f}"
     # A loss judges by its negative; what is read is the loss.
     return f"loss {loss:.4f}, best {name} {best if judge else -best:.4f}"
 

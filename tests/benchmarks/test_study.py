@@ -66,13 +66,36 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("<!-- study: zz -->\n<!-- end -->", "unknown sweep of the study 'zz'"),
+        ("<!-- study: first-one -->\n<!-- end -->", "unknown sweep of the study 'first-one'"),
+        ("<!-- study: a -->\nwords <!-- study: b -->\n<!-- end -->", "out of turn in line 2"),
+        ("<!-- end -->", "out of turn in line 1"),
+        ("<!-- study: a -->\nwords", "after 'a', found none"),
+    ],
+)
+def test_a_page_with_bad_marks_is_left(tmp_path, capsys, page, told):
+    path = tmp_path / "page.md"
+    path.write_text(page)
+    assert study.main(["study", f"--runs={tmp_path}", "--read", f"--page={path}"]) == 2
+    assert told in capsys.readouterr().err and path.read_text() == page
+
+
 def test_bad_input(tmp_path, capsys):
-    assert study.main(["study", f"--page={tmp_path / 'gone.md'}", "--read"]) == 2
-    assert capsys.readouterr().err.startswith("error: --page must be a file")
     page = tmp_path / "page.md"
-    page.write_text("<!-- study: zz -->\n<!-- end -->")
-    with pytest.raises(ValueError, match="unknown sweep of the study 'zz'"):
-        study.filled(page.read_text(), {})
+    for flags, told in (
+        ([f"--page={tmp_path / 'gone.md'}", "--read"], "--page must be a file of text"),
+        ([f"--page={page}", "--dry"], "found --dry"),
+    ):
+        page.write_text("<!-- study: first -->\nKEEP\n<!-- end -->")
+        assert study.main(["study", f"--runs={tmp_path}", *flags]) == 2
+        assert told in capsys.readouterr().err
+    (tmp_path / "b").mkdir()  # a sweep that has just begun
+    assert study.main(["study", f"--runs={tmp_path}", "--read", f"--page={page}"]) == 0
+    assert "b: no score yet" in capsys.readouterr().out
+    assert "KEEP" in page.read_text()
 
 
 def test_the_page_says_what_the_records_do():

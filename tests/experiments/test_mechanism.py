@@ -8,7 +8,7 @@ import pytest
 
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import pretraining, read, run
-from mmix_jax.experiments.pretraining import pretrain
+from mmix_jax.experiments.pretraining import WatchedWriter, pretrain
 from mmix_jax.experiments.records import check_record
 from mmix_jax.mixing import Mixing
 from mmix_jax.training.loop import Interrupted
@@ -71,6 +71,44 @@ def test_the_length_of_a_late_start_is_fixed(trained, tmp_path):
     )  # fmt: skip
     with pytest.raises(InputError, match=r"num_steps \(6 there, 8 asked\)"):
         check_record(read(config), tmp_path / "run", mode="train")
+
+
+def test_before_the_start_the_plain_loss_is_watched(trained):
+    none = trained(mixing="none", mechanism=True).history
+    late = trained(mixing="mo", mixing_start=0.5, mechanism=True).history
+    for early, plain in zip(late[:2], none[:2], strict=True):
+        watched = {name: value for name, value in early.items() if "contrast/" in name}
+        assert watched == {name: plain[name] for name in watched} and len(watched) > 5
+        assert "gradients/cosine" not in early
+    # What is watched is the next step: the third state's is the first that mixes.
+    assert all("gradients/cosine" in row for row in late[2:])
+    assert len({row["contrast/hardness"] for row in late}) == len(late)
+
+
+def test_an_encoder_tells_by_what_it_was_trained(trained, tmp_path):
+    debiased = trained(tmp_path / "run", mixing="none", debiased=0.1)
+    config = small.config(
+        tmp_path / "again.npz", num_steps=6, eval_every=1, selection="last", mixing="none"
+    )
+    small.save(tmp_path / "again.npz")
+    task = run.load(config)
+    results = run.evaluate(task, [debiased.encoder])
+    assert {row.beyond for row in results} == {"debiased=0.1"}
+    restored = list(run.encoders_of(task, tmp_path, str(tmp_path / "run")))
+    assert {row.beyond for row in run.evaluate(task, restored)} == {"debiased=0.1"}
+
+
+def test_unmixed_rows_are_no_fault_before_the_start(caplog):
+    class Nowhere:
+        def write(self, step, values):
+            pass
+
+    writer = WatchedWriter(Nowhere(), Mixing("mo", "op"), first_mixed=4)
+    for step in (2, 4):
+        writer.write(step, {"mixing/unmixed": 1.0})
+    assert not caplog.records
+    writer.write(6, {"mixing/unmixed": 1.0})
+    assert "mixed with no other at step 6" in caplog.text
 
 
 def test_flat_weights_are_told(caplog):

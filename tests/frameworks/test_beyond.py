@@ -13,7 +13,14 @@ import naive
 import naive_beyond
 from mmix_jax.experiments.mechanism import without_mixing
 from mmix_jax.frameworks import grace, mvgrl_nodes, simclr
-from tests.frameworks import grace_problem, image_problem, problem
+from mmix_jax.mixing import synthetic_negatives
+from tests.frameworks import (
+    grace_problem,
+    graph_problem,
+    image_problem,
+    problem,
+    test_mvgrl_graphs,
+)
 from tests.frameworks.changes import changed
 
 HARDEST = {
@@ -126,6 +133,57 @@ def test_anchors_stay_and_without_mixing_nothing_joins(x64, monkeypatch, name):
         for found, wanted in zip(aux.seen[:2], plain.seen[:2], strict=True):
             np.testing.assert_array_equal(found, wanted)
         assert (float(loss) == float(plain.metrics["contrast"])) == (changes["mixing"] == "none")
+
+
+@pytest.mark.parametrize("mixing", ["mo", "mp"])
+def test_a_graphs_own_nodes_join_its_negatives(x64, mixing):
+    """And both levels of equation 11 are debiased."""
+    views = changed(
+        graph_problem.VIEWS, **(HARDEST | {"mixing": mixing, "diversity_weight": 0.0}),
+        debiased=0.2,
+    )  # fmt: skip
+    settings = graph_problem.settings_of(graph_problem.sampler(), views)
+    params = problem.parameters(settings.views)
+    found = test_mvgrl_graphs.value_of(settings, params)
+    wanted = 0.0
+    for graph in graph_problem.GRAPHS:
+        if not graph.num_nodes:
+            continue
+        z_a, z_b = problem.views(params, graph)
+        u = naive.normalise(problem.predict(params["predictor"], z_a))
+        v = naive.normalise(z_b)
+        scores = u @ v.T, v @ u.T
+        if mixing == "mp":
+            (q_a, k_a), (q_b, k_b) = (
+                map(naive.normalise, problem.project(params["projections"], z)) for z in (z_a, z_b)
+            )
+            scores = q_a @ k_b.T, q_b @ k_a.T
+        wanted += naive_beyond.info_nce(
+            u, v, debiased=0.2, synthetic_u=hardest(scores[0], v), synthetic_v=hardest(scores[1], u)
+        ) / len(graph_problem.GRAPHS)
+    without = graph_problem.settings_of(graph_problem.sampler(), views.__class__(
+        **(views.__dict__ | {"mixing": views.mixing.before_start()})
+    ))  # fmt: skip
+    h_a, h_b = graph_problem.readouts(without, params)
+    wanted += naive_beyond.anchor_info_nce(
+        h_a, h_b, temperature=settings.graph_temperature, debiased=0.2
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_both_views_draw_apart(x64, monkeypatch):
+    """With equal views and one draw of two candidates, equal draws would be equal negatives."""
+    drawn = []
+    monkeypatch.setattr(
+        "mmix_jax.frameworks.base.synthetic_negatives",
+        lambda u, v, *, key, **options: drawn.append(key) or synthetic_negatives(
+            u, v, key=key, **options
+        ),
+    )  # fmt: skip
+    loss_fn, params, batch = of_images(monkeypatch, **HARDEST)
+    loss_fn(params, {}, batch, KEY)
+    assert len(drawn) == 2
+    assert not np.array_equal(*(jax.random.key_data(key) for key in drawn))
 
 
 def test_settings_without_mixing():

@@ -96,5 +96,10 @@ def test_one_sample_has_no_negatives():
 def test_bad_input():
     with pytest.raises(ValueError, match="one shape"):
         losses.contrast_statistics(np.ones((2, 3)), np.ones((3, 3)))
+    for name in ("mask", "segments", "labels"):
+        with pytest.raises(ValueError, match=rf"{name} must have shape \(4,\), found \(3,\)"):
+            losses.contrast_statistics(np.ones((4, 3)), np.ones((4, 3)), **{name: np.ones(3, int)})
+    with pytest.raises(ValueError, match="num_anchors"):
+        losses.contrast_statistics(np.ones((4, 3)), np.ones((4, 3)), num_anchors=0)
     with pytest.raises(ValueError, match="unknown negatives 'none'"):
         losses.contrast_statistics(np.ones((2, 3)), np.ones((2, 3)), negatives="none")

@@ -136,7 +136,7 @@ def _check(shape: SyntheticGraph) -> None:
             f"{shape.homophily} and {shape.signal}; change them"
         )
     most = shape.num_nodes // shape.num_classes // 2
-    if not 0 < shape.labels_per_class <= most:
+    if type(shape.labels_per_class) is not int or not 0 < shape.labels_per_class <= most:
         raise InputError(
             f"labels_per_class must be positive and at most half of a class, {most}, found "
             f"{shape.labels_per_class}; change it, or num_nodes"

@@ -54,6 +54,10 @@ class GraphConfig(OnGraphs):
     max_buckets: int = in_training(6, "Sizes of slots that graphs are padded to.", within=POSITIVE)
     num_folds: int = in_evaluation(10, "Folds of the cross-validation.", within=POSITIVE)
 
+    @property
+    def _temperatures(self) -> dict[str, float]:
+        return super()._temperatures | {"graph_temperature": self.graph_temperature}
+
     def check(self) -> None:
         super().check()
         negatives = self.mixing.into_negatives
