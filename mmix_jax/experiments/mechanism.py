@@ -33,11 +33,11 @@ def make_mechanism(
     held against that of the same loss without mixing; where something is mixed, from step
     `first_mixed` on.
     """
-    views = getattr(training.settings, "views", training.settings)
+    views: Any = getattr(training.settings, "views", training.settings)
     mixing: Mixing = views.mixing
     contrast: Contrast = views.contrast
-    loss = training.make_loss(training.settings, None)
-    plain = training.make_loss(without_mixing(training.settings), None)
+    loss = training.make_loss(training.settings)
+    plain = training.make_loss(without_mixing(training.settings))
 
     @partial(jax.jit, static_argnums=0)
     def compute(early, params, batch_stats, tables, shard, step):

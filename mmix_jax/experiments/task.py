@@ -82,7 +82,7 @@ class Training(NamedTuple):
 
     state: TrainState
     optimization: Optimization
-    make_loss: Callable[[Any, str], Callable]
+    make_loss: Callable[..., Callable]
     settings: Hashable
     tables: Any
     batch: Callable[[int], Any]

@@ -222,7 +222,8 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
             chosen = jax.lax.top_k(order, limit)[1]
             u, z_b, mask = u[chosen], z_b[chosen], mask[chosen]
             projected = [x[chosen] for x in projected]
-        of_u, of_v = (projected[:2], projected[2:]) if projected else (None, None)
+        of_u: Any = projected[:2] or None
+        of_v: Any = projected[2:] or None
         mixing = settings.views.mixing
         synthetic, _ = synthetic_of(mixing, u, z_b, draw_key, of_u=of_u, of_v=of_v, mask=mask)
         return info_nce(u, z_b, mask=mask, **options, **synthetic)

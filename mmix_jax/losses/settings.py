@@ -69,7 +69,7 @@ class Contrast:
             **self.beyond(),
         }
 
-    def beyond(self) -> dict[str, float]:
+    def beyond(self) -> dict[str, Any]:
         """Keywords of the options beyond the paper that are on."""
         options = {"debiased": self.debiased, "hardness": self.hardness}
         return {name: value for name, value in options.items() if value}
