@@ -16,9 +16,18 @@ os.environ["MMIX_COMPILE_CACHE"] = "off"
 # Compiling is most of a test's time, and what is compiled here runs once or twice on tiny arrays.
 # XLA's older emitters make the same programs in half the time.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-_EMITTERS = "--xla_cpu_use_fusion_emitters"
-if _EMITTERS not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EMITTERS}=false".strip()
+_FLAGS = {
+    "--xla_cpu_use_fusion_emitters": "false",
+    "--xla_cpu_parallel_codegen_split_count": "1",  # in one piece: they are small
+}
+for _flag, _value in _FLAGS.items():
+    if _flag not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_flag}={_value}".strip()
+# Where in the source each operation was traced is told in errors, but not written into programs.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
+# scikit-learn's small problems: threads of several workers would wait for each other.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
 # What one test or worker has compiled, others read. A folder of the user's own stays, and makes the
 # next run faster.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:

@@ -87,7 +87,7 @@ RUNS = {
     "compare_rules.py": Run(compares, arguments=("none", "propagate")),
     "inductive.py": Run(embeds_others, steps=5),
     "molecules.py": Run(tells_kinds, steps=5),
-    "node_classification.py": Run(classifies, steps=60),
+    "node_classification.py": Run(classifies, steps=30),
     "own_graph_pandas.py": Run(nearer_than_untrained, steps=100),
     "own_images.py": Run(features, steps=6),
     "own_loop_equinox.py": Run(learns, steps=60, needs="equinox"),

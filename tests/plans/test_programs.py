@@ -1,5 +1,4 @@
-"""`sweep` and `reproduce` as they are called: a sweep on trainings of four steps, tables on made
-scores."""
+"""`sweep` and `reproduce` as they are called, on made scores."""
 
 import json
 import os
@@ -10,7 +9,7 @@ import pytest
 from mmix_jax import reproduce, sweep
 from mmix_jax.data.store.download import DownloadFailed
 from mmix_jax.errors import InputError
-from mmix_jax.plans import catalog, reproduction, work
+from mmix_jax.plans import catalog, reproduction
 from mmix_jax.plans.runs import Setting
 from mmix_jax.plans.table import Line, Measure, Table
 from mmix_jax.results import read_results
@@ -54,19 +53,6 @@ def nowhere(monkeypatch):
         raise DownloadFailed("no network")
 
     monkeypatch.setattr("mmix_jax.data.store.files.download", fail)
-
-
-@pytest.fixture
-def ran(monkeypatch):
-    """Names and seeds of what is run."""
-    runs, carry_out = [], work.carry_out
-
-    def counted(setting, seeds, folder, interrupted):
-        runs.append((setting.name, len(seeds)))
-        return carry_out(setting, seeds, folder, interrupted)
-
-    monkeypatch.setattr(work, "carry_out", counted)
-    return runs
 
 
 @pytest.fixture
@@ -162,58 +148,6 @@ def test_a_table_by_one_command(tmp_path, made_scores, ran, capsys, monkeypatch)
     assert len(err) == 1
     assert "width (16 there, 8 asked)" in err[0]
     assert err[0].endswith("choose another --runs")
-
-
-@pytest.mark.slow
-def test_a_sweep_that_is_cut_off_ends_with_the_same_table(tmp_path, ran, capsys, monkeypatch):
-    arguments = [*SWEEP, "--vary=mixing=none,mo", "--seeds=1:3"]
-    assert call(sweep, *arguments, "--runs=whole") == 0
-    out, _ = told(capsys)
-    assert "+" in out or "-" in out
-    assert len(ran) == 2
-
-    from mmix_jax.plans.sweeping import carried_out
-
-    class Cut:
-        """True in the second training of the second run, once."""
-
-        asked = 0
-
-        def __call__(self):
-            self.asked += 1
-            return self.asked == 14
-
-    cut = Cut()
-    monkeypatch.setattr(
-        "mmix_jax.plans.sweeping.carried_out",
-        lambda p, folder, _, run: carried_out(p, folder, cut, run=run),
-    )
-    assert call(sweep, *arguments, "--runs=cut") == 130
-    _, err = told(capsys)
-    assert "start the same command again" in err[-1]
-    assert call(sweep, *arguments, "--runs=cut") == 0
-    (name,) = [path.name for path in (tmp_path / "whole").glob("*.json")]
-    whole, again = (json.loads((tmp_path / d / name).read_text())["rows"] for d in ("whole", "cut"))
-    for a, b in zip(whole, again, strict=True):
-        assert {**a, "seconds": 0, "command": ""} == {**b, "seconds": 0, "command": ""}
-    assert [row["row"] for row in whole] == ["mixing=none", "mixing=mo"]
-    assert [row["against"] for row in whole] == ["", "mixing=none"]
-    assert whole[1]["interval"][0] <= whole[1]["difference"] <= whole[1]["interval"][1]
-    assert "--config.seed=1 --config.num_seeds=2" in whole[1]["command"]
-
-    # The same runs by what their settings may be chosen by.
-    ran.clear()
-    assert call(sweep, *arguments, "--runs=cut", "--validation") == 0
-    assert ran == []
-    (path,) = (tmp_path / "cut").glob("*-validation.json")
-    mo = json.loads(path.read_text())["rows"][1]
-    (metrics,) = (tmp_path / "cut").glob("*mixing=mo/metrics.jsonl")
-    logged = [json.loads(line) for line in metrics.read_text().splitlines()]
-    best = [
-        max(row["validation_accuracy"] for row in logged if row["seed"] == seed) for seed in (1, 2)
-    ]
-    assert (mo["measure"], mo["n"]) == ("validation_accuracy", 2)
-    assert mo["mean"] == pytest.approx(sum(best) / 2)
 
 
 @pytest.mark.parametrize(
@@ -333,15 +267,6 @@ def test_scores_that_cannot_be_written_are_told(tmp_path, made_scores, capsys, m
     assert "results must be writable" in err[0]
     assert "No space left" in err[0]
     assert "see to what the lines above name" in err[1]
-
-
-def test_a_sweep_s_values_may_hold_commas():
-    from mmix_jax.plans.sweeping import values_of
-
-    assert values_of(["stages=(1,1),(2,2)", "width=8"]) == {
-        "stages": ["(1,1)", "(2,2)"],
-        "width": ["8"],
-    }
 
 
 def test_the_list_has_every_name(capsys, monkeypatch):
