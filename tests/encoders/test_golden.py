@@ -4,6 +4,7 @@ Parameters and images follow from a hash; the golden file holds what the release
 makes of them.
 """
 
+import contextlib
 import functools
 import json
 import pathlib
@@ -174,12 +175,14 @@ def torch_layout(tree, name: str) -> np.ndarray:
     return array.transpose(order).ravel()
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def optimised():
     """Double convolutions are slow without; this pays for compiling longer."""
     jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", True)
 
 
 # Of losses, gradients, and what a step leaves. In single precision an activation near zero
@@ -189,10 +192,11 @@ TWO_STEPS = {"f64": (1e-10, 1e-10, 1e-10), "f32": (1e-3, 5e-3, 2e-3)}
 
 # No two outputs reach a cosine of 0.9 here, so that it and 1.0 mix nothing.
 @pytest.mark.parametrize("case", ["f64_thr0.3", "f32_thr0.9"])
-def test_two_training_steps(optimised, case):
+def test_two_training_steps(case):
     precision, threshold = case[:3], float(case[-3:])
     wanted, (of_loss, of_gradient, of_params) = expected(f"{case}_"), TWO_STEPS[precision]
-    with jax.enable_x64(precision == "f64"):
+    double = precision == "f64"
+    with jax.enable_x64(double), optimised() if double else contextlib.nullcontext():
         params, batch_stats, _ = model(precision)
         x = jnp.asarray(both_views(), dtype_of(precision))
         before = init_state(jax.tree.map(jnp.asarray, params), OPTIMIZER, batch_stats)
