@@ -129,7 +129,7 @@ def test_a_relative_path_is_looked_for_below_the_data(tmp_path, monkeypatch):
     assert first("mine.npz") == 1.0  # what is there comes first
     assert first("graphs/mine.npz") == 2.0
     assert first("graphs/mine.npz", data_dir=other) == 3.0
-    with pytest.raises(InputError, match=r"found.*graphs/gone\.npz"):
+    with pytest.raises(InputError, match=r"'graphs/gone\.npz' does not exist"):
         load_nodes("graph_file", path="graphs/gone.npz")
 
 
