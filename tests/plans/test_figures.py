@@ -96,6 +96,7 @@ def test_without_runs_there_is_no_picture(name, tmp_path):
 def test_pictures_of_images(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fields = {"num_devices": "1", "num_train": "120", "num_test": "40", "batch_size": "16"}
+    fields |= {"stages": "(1,)", "width": "4"}
     small = Setting("digits", "smoke", tuple(fields.items()))
     monkeypatch.setattr(figures, "_DIGITS", small)
     carry_out(small, range(1), tmp_path, lambda: False)
@@ -108,6 +109,7 @@ def test_pictures_of_images(tmp_path, monkeypatch):
     assert sum(len(panel["points"]) for panel in panels) == 2 * 40
     drawn, mixtures, paths = written("figure5", runs, tmp_path)
     assert paths[1].exists()
+    assert mixtures
     for mixture in mixtures:
         assert mixture["self_weight"] + sum(mixture["weights"]) == pytest.approx(1, abs=1e-5)
         assert len(mixture["partners"]) == len(mixture["classes"]) == len(mixture["weights"]) > 0
