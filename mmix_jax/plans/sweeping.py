@@ -282,6 +282,8 @@ def sweep(asked: Sweep, interrupted: Callable[[], bool]) -> None:
     table = table_of(asked)
     if not (asked.dry or asked.read):
         writable(asked.folder)
+        if asked.collect:  # now, not after hours
+            writable(asked.collect, "--collect")
     planned = plan(dict.fromkeys(table.settings, asked.seeds), asked.folder)
     if asked.dry:
         print("\n".join(dry_lines(planned, asked.folder, SECONDS)))

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from mmix_jax import sweep as program
+from mmix_jax.errors import InputError
 from mmix_jax.plans import sweeping, work
 from mmix_jax.plans.runs import Found, write_record
 from mmix_jax.plans.sweeping import Sweep, arms_of, table_of
@@ -71,6 +72,13 @@ def test_records_are_collected_and_read_again(tmp_path, monkeypatch, capsys):
     for name in records:
         assert (runs / name).read_text() == (kept / name).read_text()
         assert '"beyond": "debiased=0.1"' in (kept / name).read_text()
+
+
+def test_where_records_cannot_go_nothing_is_run(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sweeping, "carried_out", lambda *args, **kwargs: pytest.fail("it ran"))
+    with pytest.raises(InputError, match="--collect must be a folder"):
+        sweeping.sweep(asked(tmp_path / "runs", collect=tmp_path / "file"), lambda: False)
 
 
 def test_nothing_is_made_by_a_dry_run(tmp_path, capsys):
