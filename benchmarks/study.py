@@ -12,12 +12,12 @@ Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted: the same c
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.tables import places_of
 from mmix_jax import command_line
 from mmix_jax.errors import InputError
 from mmix_jax.fields import unknown
@@ -28,7 +28,6 @@ from mmix_jax.plans.written import markdown, write_text
 from mmix_jax.report.paired import holm
 from mmix_jax.surroundings import user_path
 
-_MARK = re.compile(r"<!--\s*(?:study:\s*(?P<name>[^>]*?)|(?P<end>end))\s*-->")
 _FIRST = "first"
 
 _TUNED, _ANSWER, _FEWER = range(100, 102), range(200, 210), range(200, 205)
@@ -185,37 +184,23 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     return markdown(Table("first", "of every question", words, ()), cells, level=3)
 
 
-def places_of(page: str) -> list[tuple[str, slice]]:
+def places_in(page: str) -> list[tuple[str, slice]]:
     """Names of the page's tables, each with what stands between its mark and the next end.
 
     Raises:
       InputError: a mark has no end, an end no mark, or a name is none of the study.
     """
-    places: list[tuple[str, slice]] = []
-    name, begin = None, 0
-    for mark in _MARK.finditer(page):
-        if (name is None) == (mark["end"] is not None):
-            line = page.count("\n", 0, mark.start()) + 1
-            raise InputError(
-                f"--page must have '<!-- end -->' after every '<!-- study: NAME -->', found "
-                f"'{mark[0]}' out of turn in line {line}; add what is missing"
-            )
-        if mark["end"] is None:
-            name, begin = mark["name"], mark.end()
-            if name not in (*SWEEPS, _FIRST):
-                raise InputError(unknown("sweep of the study", name, [*SWEEPS, _FIRST]))
-        elif name is not None:
-            places.append((name, slice(begin, mark.start())))
-            name = None
-    if name is not None:
-        raise InputError(f"--page must have '<!-- end -->' after '{name}', found none; add one")
+    places = places_of(page, "study")
+    for name, _ in places:
+        if name not in (*SWEEPS, _FIRST):
+            raise InputError(unknown("sweep of the study", name, [*SWEEPS, _FIRST]))
     return places
 
 
 def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     """The page with its tables; what has no score yet stays as it is."""
     pieces, place = [], 0
-    for name, between in places_of(page):
+    for name, between in places_in(page):
         words = ""
         if name == _FIRST:
             words = first_comparisons(tables)
@@ -251,7 +236,7 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
     if page is not None:
         if args.dry:
             raise InputError("--page is written of scores, found --dry; leave one out")
-        places_of(_text_of(page))  # before hours of work
+        places_in(_text_of(page))  # before hours of work
     for name in names:
         own, there = SWEEPS[name], runs / name
         flags = {"dry": args.dry, "read": args.read}

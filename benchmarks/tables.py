@@ -15,8 +15,6 @@ from pathlib import Path
 from benchmarks import suite
 from mmix_jax.errors import InputError
 
-_MARK = re.compile(r"<!-- (?:table: (?P<part>[^>]*?)|(?P<end>end)) -->")
-
 
 def markdown_table(rows: list[suite.Row]) -> str:
     """The rows as a Markdown table, numbers to the right."""
@@ -40,36 +38,50 @@ def caption(document: dict) -> str:
     )
 
 
+def places_of(text: str, kind: str) -> list[tuple[str, slice]]:
+    """Names of the `<!-- KIND: NAME -->` in a document, each with what stands between it and the
+    next `<!-- end -->`.
+
+    Raises:
+      InputError: a mark has no end, or an end no mark.
+    """
+    places: list[tuple[str, slice]] = []
+    name, begin = None, 0
+    pattern = rf"<!--\s*(?:{kind}:\s*(?P<name>[^>]*?)|(?P<end>end))\s*-->"
+    for mark in re.finditer(pattern, text):
+        if (name is None) == (mark["end"] is not None):
+            line = text.count("\n", 0, mark.start()) + 1
+            raise InputError(
+                f"line {line}: every '<!-- {kind}: NAME -->' is followed by '<!-- end -->', found "
+                f"'{mark[0]}' out of turn; add what is missing"
+            )
+        if mark["end"] is None:
+            name, begin = mark["name"], mark.end()
+        elif name is not None:
+            places.append((name, slice(begin, mark.start())))
+            name = None
+    if name is not None:
+        raise InputError(f"{kind} '{name}' has no '<!-- end -->' after it; add one")
+    return places
+
+
 def fill(text: str, document: dict) -> tuple[str, list[str], list[str]]:
     """The document with its tables; parts that were filled, and parts without results.
 
     Raises:
       InputError: a table has no end, or an end no table.
     """
-    pieces, filled, left, place, part = [], [], [], 0, None
-    for mark in _MARK.finditer(text):
-        if (part is None) == (mark["end"] is not None):
-            line = text.count("\n", 0, mark.start()) + 1
-            raise InputError(
-                f"line {line}: every '<!-- table: PART -->' is followed by '<!-- end -->', found "
-                f"'{mark[0]}' out of turn; add what is missing"
-            )
-        if mark["end"] is None:
-            part = mark["part"]
-            pieces.append(text[place : mark.end()])
-        elif part in document["parts"]:
+    pieces, filled, left, place = [], [], [], 0
+    for part, between in places_of(text, "table"):
+        there = part in document["parts"]
+        (filled if there else left).append(part)
+        words = text[between]
+        if there:
             table = markdown_table(document["parts"][part]["rows"])
-            pieces.append(f"\n{caption(document)}\n\n{table}\n{mark[0]}")
-            filled.append(part)
-            part = None
-        else:
-            pieces.append(text[place : mark.end()])
-            left.append(part)
-            part = None
-        place = mark.end()
-    if part is not None:
-        raise InputError(f"table '{part}' has no '<!-- end -->' after it; add one")
-    return "".join(pieces) + text[place:], filled, left
+            words = f"\n{caption(document)}\n\n{table}\n"
+        pieces += [text[place : between.start], words]
+        place = between.stop
+    return "".join([*pieces, text[place:]]), filled, left
 
 
 def read_results(path: Path) -> dict:

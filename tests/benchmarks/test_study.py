@@ -71,9 +71,9 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
     [
         ("<!-- study: zz -->\n<!-- end -->", "unknown sweep of the study 'zz'"),
         ("<!-- study: first-one -->\n<!-- end -->", "unknown sweep of the study 'first-one'"),
-        ("<!-- study: a -->\nwords <!-- study: b -->\n<!-- end -->", "out of turn in line 2"),
-        ("<!-- end -->", "out of turn in line 1"),
-        ("<!-- study: a -->\nwords", "after 'a', found none"),
+        ("<!-- study: a -->\nwords <!-- study: b -->\n<!-- end -->", "line 2: every"),
+        ("<!-- end -->", "line 1: every"),
+        ("<!-- study: a -->\nwords", "study 'a' has no"),
     ],
 )
 def test_a_page_with_bad_marks_is_left(tmp_path, capsys, page, told):
