@@ -164,7 +164,7 @@ def synthetic_of(
     key: jax.Array,
     *,
     of_u: Projected | None = None,
-    of_v: Projected | None = None,
+    of_v: Callable[[], Projected] | None = None,
     axis_name: str | None = None,
     labels: jax.Array | None = None,
     **options: Any,
@@ -174,13 +174,14 @@ def synthetic_of(
 
     Args:
       u, v: [B, D] contrasted vectors.
-      of_u, of_v: (q, k) of their rows, for mp: a candidate is scored by q·k.
+      of_u, of_v: (q, k) of their rows, for mp: a candidate is scored by q·k. Those of v are asked
+        for only where they are read.
       options: further keywords of `synthetic_negatives`.
     """
     if not mixing.into_negatives:
         return {}, {}
     q_u, k_u = of_u or (None, None)
-    q_v, k_v = of_v or (None, None)
+    q_v, k_v = (None, None) if of_u is None or of_v is None else of_v()
     shared = mixing.synthetic_options() | options | {"axis_name": axis_name, "labels": labels}
     keys = jax.random.split(key)
     made_u = synthetic_negatives(u, v, key=keys[0], queries=q_u, keys=k_v, **shared)

@@ -274,14 +274,18 @@ def make_loss(settings: GraceSettings, axis_name: str | None = None) -> Callable
             mixed(views[1], key_b) if settings.symmetric else (encode(views[1])[anchors], None)
         )
         u, v = head(z_a), head(z_b)
-        scored_b = None
-        if of_a is not None and settings.mixing.into_negatives:
-            scored_b = _apply(settings, params, "project", z_b)
         synthetic, metrics = synthetic_of(
-            settings.mixing, u, v, key_a, of_u=of_a, of_v=scored_b, axis_name=axis_name,
+            settings.mixing,
+            u,
+            v,
+            key_a,
+            of_u=of_a,
+            of_v=lambda: _apply(settings, params, "project", z_b),
+            axis_name=axis_name,
             block_size=settings.mixing_block_size,
-            neighbours=neighbours_of(settings.mixing, shard), **real,
-        )  # fmt: skip
+            neighbours=neighbours_of(settings.mixing, shard),
+            **real,
+        )
         loss = info_nce(u, v, **contrast, **real, **synthetic)
         metrics["contrast"] = loss
         terms = [term for term in (of_a, of_b) if term is not None]

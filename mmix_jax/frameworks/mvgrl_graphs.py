@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -223,9 +223,10 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
             u, z_b, mask = u[chosen], z_b[chosen], mask[chosen]
             projected = [x[chosen] for x in projected]
         of_u: Any = projected[:2] or None
-        of_v: Any = projected[2:] or None
         mixing = settings.views.mixing
-        synthetic, _ = synthetic_of(mixing, u, z_b, draw_key, of_u=of_u, of_v=of_v, mask=mask)
+        synthetic, _ = synthetic_of(
+            mixing, u, z_b, draw_key, of_u=of_u, of_v=lambda: cast(Any, projected[2:]), mask=mask
+        )
         return info_nce(u, z_b, mask=mask, **options, **synthetic)
 
     num_graphs = total(jnp.sum(graph.globals["mask"]), axis_name)

@@ -178,14 +178,18 @@ def make_loss(settings: MVGRLSettings, axis_name: str | None = None) -> Callable
             settings, params, z_a, shard, own_key(mix_key, axis_name, settings.mixing), axis_name
         )
         u = apply_method(settings, params, "predict", mixture.z_mixed)
-        of_b = None
-        if projected is not None and settings.mixing.into_negatives:
-            of_b = apply_method(settings, params, "project", z_b)
         synthetic, metrics = synthetic_of(
-            settings.mixing, u, z_b, mix_key, of_u=projected, of_v=of_b, axis_name=axis_name,
+            settings.mixing,
+            u,
+            z_b,
+            mix_key,
+            of_u=projected,
+            of_v=lambda: apply_method(settings, params, "project", z_b),
+            axis_name=axis_name,
             block_size=settings.mixing_block_size,
-            neighbours=neighbours_of(settings.mixing, shard), **real,
-        )  # fmt: skip
+            neighbours=neighbours_of(settings.mixing, shard),
+            **real,
+        )
         loss = info_nce(u, z_b, **contrast, **real, **synthetic)
         metrics["contrast"] = loss
         if projected is not None:

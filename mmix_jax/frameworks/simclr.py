@@ -204,9 +204,15 @@ def make_loss(settings: ImageSettings, axis_name: str | None = None) -> Callable
             loss = virtual_labels(mixture.z_mixed, v, lam, partners, **contrast)
         else:
             synthetic, logged = synthetic_of(
-                settings.mixing, mixture.z_mixed, v, mix_keys[0], of_u=of_a, of_v=of_b,
-                labels=labels, **shared,
-            )  # fmt: skip
+                settings.mixing,
+                mixture.z_mixed,
+                v,
+                mix_keys[0],
+                of_u=of_a,
+                of_v=lambda: cast(Any, of_b),
+                labels=labels,
+                **shared,
+            )
             metrics |= logged
             loss = info_nce(mixture.z_mixed, v, **contrast, **synthetic)
         metrics["contrast"] = loss
