@@ -134,10 +134,19 @@ def _panel(
             x, _free(x, y, places), words, ha="center", va="center", fontsize=8,
             color="white" if dark else "black", weight="bold" if sure[y, x] else "normal",
         )  # fmt: skip
-    for found, (x, y) in zip(sets, places, strict=True):
+    for mark, (x, y) in zip(marks_of([found["name"] for found in sets]), places, strict=True):
         axes.plot(x, y, "o", markersize=9, color="white", markeredgecolor="black", mew=0.8)
-        axes.text(x, y - 0.02, found["name"][0].upper(), ha="center", va="center", fontsize=6.5)
+        axes.text(x, y - 0.02, mark, ha="center", va="center", fontsize=6.5)
     axes.tick_params(labelsize=8, length=2)
+
+
+def marks_of(names: list[str]) -> list[str]:
+    """First letters; the first two where another name begins alike."""
+    firsts = [name[0].upper() for name in names]
+    return [
+        name[:2].capitalize() if firsts.count(first) > 1 else first
+        for name, first in zip(names, firsts, strict=True)
+    ]
 
 
 def _free(x: int, y: int, places: list[tuple[float, float]]) -> float:
@@ -158,11 +167,12 @@ def _words(document: dict[str, Any]) -> str:
     rows = document["rows"]
     number = " or ".join(map(str, sorted({row["n"] for row in rows})))
     shape = document["settings"]["graph"]
-    names = ", ".join(f"{found['name'][0].upper()} {found['name']}" for found in document["sets"])
+    sets = [found["name"] for found in document["sets"]]
+    names = ", ".join(f"{mark} {name}" for mark, name in zip(marks_of(sets), sets, strict=True))
     return (
         f"Drawn graphs of {shape['num_nodes']:,} nodes and {shape['num_classes']} classes. Points "
         f"of test accuracy, n = {number} graphs and trainings a cell; bold: the paired 95 % "
         "interval excludes 0;\nblue more, red less. Features alone: accuracy of the same "
-        "regression on the features, 0 chance, 1 no mistake"
-        + (f"; circles: {names}." if names else ".")
+        "regression on the features, 0 chance, 1 no mistake."
+        + (f"\nCircles: {names}." if names else "")
     )

@@ -22,6 +22,7 @@ SETS = {
     "DBLP": Place("dblp"),
     "Photo": Place("graph_file", "graphs/amazon_photo.npz"),
     "actor": Place("graph_file", "graphs/actor.npz"),
+    "chameleon": Place("graph_file", "graphs/chameleon_filtered.npz"),
 }
 
 

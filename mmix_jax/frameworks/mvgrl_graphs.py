@@ -192,22 +192,25 @@ def encode(
 
 
 def _within_graphs(settings: GraphSettings, function, arrays, graph, key):
-    """(1/M) Σ_i function(arrays of graph i, its mask, key): this device's share of it."""
+    """Σ_i function(arrays of graph i, its mask, key), each of its values, over this device's."""
     buckets, graph_mask = settings.buckets, graph.globals["mask"][:-1]
     parts = zip(*(buckets.split(x) for x in (*arrays, graph.nodes["mask"])), strict=True)
     values = []
     for number, part in enumerate(parts):
         keys = jax.random.split(jax.random.fold_in(key, number), part[0].shape[0])
         values.append(jax.vmap(function)(*part, keys))
-    return jnp.sum(jnp.where(graph_mask, jnp.concatenate(values), 0.0))
+    return jax.tree.map(
+        lambda *of_parts: jnp.sum(jnp.where(graph_mask, jnp.concatenate(of_parts), 0.0)), *values
+    )
 
 
 def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, axis_name):
-    """J_node without L_div: the mean over graphs of eq. 10 within each, or over the batch."""
+    """J_node without L_div: the mean over graphs of eq. 10 within each, or over the batch; and
+    metrics of mixtures among the negatives, their means over graphs."""
     options = settings.views.contrast.options(settings.views.num_contrasted)
     if settings.node_contrast == "batch":
         mask = graph.nodes["mask"]
-        return info_nce(seen.u, seen.z_b, mask=mask, axis_name=axis_name, **options)
+        return info_nce(seen.u, seen.z_b, mask=mask, axis_name=axis_name, **options), {}
     options["block_size"] = None  # a graph's own nodes are few
     limit = settings.contrast_nodes
 
@@ -224,17 +227,17 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
             projected = [x[chosen] for x in projected]
         of_u: Any = projected[:2] or None
         mixing = settings.views.mixing
-        synthetic, _ = synthetic_of(
+        synthetic, metrics = synthetic_of(
             mixing, u, z_b, draw_key, of_u=of_u, of_v=lambda: cast(Any, projected[2:]), mask=mask
         )
-        return info_nce(u, z_b, mask=mask, **options, **synthetic)
+        return info_nce(u, z_b, mask=mask, **options, **synthetic), metrics
 
     num_graphs = total(jnp.sum(graph.globals["mask"]), axis_name)
     arrays = (seen.u, seen.z_b)
     if settings.views.mixing.into_negatives and seen.projected is not None:
         arrays += (*seen.projected, *apply_method(settings.views, params, "project", seen.z_b))
-    share = _within_graphs(settings, contrast, arrays, graph, key)
-    return share / jnp.maximum(num_graphs, 1)
+    shares = _within_graphs(settings, contrast, arrays, graph, key)
+    return jax.tree.map(lambda share: share / jnp.maximum(num_graphs, 1), shares)
 
 
 def _diversity_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name):
@@ -273,7 +276,7 @@ def make_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable
         ]
         seen = encode(settings, params, tables, graph, masks, mix_key)
         node_mask, graph_mask = graph.nodes["mask"], graph.globals["mask"][:-1]
-        metrics = {}
+        metrics, logged = {}, {}
         if settings.objective == "mvgrl":
             metrics["discrimination"] = _mvgrl_term(settings, params, seen, graph, axis_name)
         if settings.objective in ("both", "graph"):
@@ -289,7 +292,7 @@ def make_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable
                 **views.contrast.beyond(),
             )
         if settings.objective in ("both", "node"):
-            metrics["contrast_nodes"] = _node_term(
+            metrics["contrast_nodes"], logged = _node_term(
                 settings, params, seen, graph, node_key, axis_name
             )
         loss = sum(metrics.values(), jnp.zeros(()))
@@ -298,7 +301,7 @@ def make_loss(settings: GraphSettings, axis_name: str | None = None) -> Callable
             weight = views.contrast.diversity_weight
             if settings.objective in ("both", "node") and weight:
                 loss = loss + weight * metrics["diversity"]
-        return loss, Aux(metrics, batch_stats)
+        return loss, Aux(metrics | logged, batch_stats)
 
     return loss_fn
 

@@ -178,6 +178,10 @@ def test_points_that_would_cover_each_other_are_moved_apart():
     assert [x for x, _ in moved] == [1.0, 1.1, 4.0]
 
 
+def test_marks_of_data_sets_differ():
+    assert picture.marks_of(["Cora", "DBLP", "chameleon"]) == ["Co", "D", "Ch"]
+
+
 def test_a_set_without_files_is_left_out_and_said(tmp_path, capsys):
     lines = Lines(tmp_path, work.QUICK.digest)
     program.place(work.QUICK, lines, str(tmp_path))
