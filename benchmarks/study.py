@@ -30,7 +30,10 @@ from mmix_jax.surroundings import user_path
 
 _FIRST = "first"
 
-_TUNED, _ANSWER, _FEWER = range(100, 102), range(200, 210), range(200, 205)
+_TUNED, _ANSWER, _FEWER, _FEW = (
+    range(100, 102), range(200, 210), range(200, 205), range(200, 203)
+)  # fmt: skip
+_ONE = range(100, 101)
 # Cora's random splits: of tuning, split 100 and its validation nodes; of answers, splits 0 to 19.
 _LEAN = "num_clusterings=0"
 _CORA_TUNED = ("split=random", "split_seed=100", _LEAN, "num_classifiers=2", "eval_every=50")
@@ -41,9 +44,9 @@ _DBLP_TUNED = (
 _OWN = ("batch_size=1000", "num_steps=150", "learning_rate=3e-3", "eval_every=50", _LEAN)
 _PHOTO, _CS = ("data_path=graphs/amazon_photo.npz",), ("data_path=graphs/coauthor_cs.npz",)
 _OWN_TUNED = (*_OWN, "split=random", "split_seed=100", "num_classifiers=2")
-_TEMPERATURES = ("temperature=0.2,0.4,0.7", "mixing_temperature=1,0.3,0.1")
+_PHOTO_TUNED, _CS_TUNED = (*_OWN_TUNED, *_PHOTO), (*_OWN_TUNED, *_CS)
 # In the MVGRL-style framework τ is 1 by default.
-_WITH_ONE = ("temperature=0.2,0.4,0.7,1", "mixing_temperature=1,0.3,0.1")
+_OF_THREE, _OF_FOUR = "temperature=0.2,0.4,0.7", "temperature=0.2,0.4,0.7,1"
 _OPTIONS = (
     "variant=none",
     "variant=none,debiased=0.05",
@@ -99,45 +102,46 @@ SWEEPS: dict[str, Asked] = {
         ),
         first=("mp_nodiv",),
     ),
-    "b_z": Asked("pubmed", (_LEAN, "embed_from=z"), vary=("variant=none,mp_nodiv,random",)),
-    "c_cora_none": _tuning("cora:none", _CORA_TUNED, vary=("temperature=0.2,0.4,0.7,1",)),
-    "c_cora_mo": _tuning("cora:mo", _CORA_TUNED, vary=_WITH_ONE),
-    "c_dblp_none": _tuning(
-        "dblp:none", _DBLP_TUNED, vary=("temperature=0.2,0.4,0.7",), seeds=range(100, 101)
+    "b_z": Asked(
+        "pubmed", (_LEAN, "embed_from=z"), vary=("variant=none,mp_nodiv,random",), seeds=_FEWER
     ),
-    "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=_TEMPERATURES, seeds=range(100, 101)),
-    "c_photo_none": _tuning(
-        "graph_file:none", (*_OWN_TUNED, *_PHOTO), vary=("temperature=0.2,0.4,0.7,1",),
-        seeds=range(100, 101),
+    "c_cora_none": _tuning("cora:none", _CORA_TUNED, vary=(_OF_FOUR,)),
+    "c_cora_mo": _tuning(
+        "cora:mo", _CORA_TUNED, vary=(_OF_FOUR, "mixing_temperature=1,0.3,0.1")
     ),
-    "c_photo_mo": _tuning(
-        "graph_file:mo", (*_OWN_TUNED, *_PHOTO), vary=_WITH_ONE, seeds=range(100, 101)
-    ),
-    "c_cs_none": _tuning(
-        "graph_file:none", (*_OWN_TUNED, *_CS), vary=("temperature=0.2,0.4,0.7,1",),
-        seeds=range(100, 101),
-    ),
-    "c_cs_mo": _tuning(
-        "graph_file:mo", (*_OWN_TUNED, *_CS), vary=_WITH_ONE, seeds=range(100, 101)
-    ),
+    "c_dblp_none": _tuning("dblp:none", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
+    "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
+    "c_photo_none": _tuning("graph_file:none", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
+    "c_photo_mo": _tuning("graph_file:mo", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
+    "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
+    "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
-    "d_photo_tuned": _tuning(
-        "graph_file", (*_OWN_TUNED, *_PHOTO), arms=_OPTIONS, seeds=range(100, 101)
-    ),
+    "d_photo_tuned": _tuning("graph_file", _PHOTO_TUNED, arms=_OPTIONS, seeds=_ONE),
     "e_chameleon": Asked(
         "graph_file", (*_OWN, "data_path=graphs/chameleon_filtered.npz"), vary=_UNLIKE,
         first=("mo", "mo_all"),
     ),
     "e_actor": Asked(
-        "graph_file", (*_OWN, "data_path=graphs/actor.npz"), vary=_UNLIKE, first=("mo", "mo_all")
+        "graph_file", (*_OWN, "data_path=graphs/actor.npz"), vary=_UNLIKE, seeds=_FEWER,
+        first=("mo", "mo_all"),
+    ),
+    "g": Asked(
+        "cifar10:small", ("num_steps=390",),
+        arms=(
+            "variant=none",
+            "variant=mo_op,threshold=0.9",
+            "variant=mo_op,threshold=0.7",
+            "variant=mo_all,mixing_temperature=0.1",
+            "variant=negatives,num_mixed=4",
+        ),
+        seeds=_FEW, first=("mo_op, threshold=0.9",),
     ),
     "h_proteins": Asked(
         "mutag", ("dataset=PROTEINS", "features=auto", _LEAN),
         vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
     ),
     "h_nci1": Asked(
-        "mutag", ("dataset=NCI1", "features=auto", _LEAN),
-        vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
+        "mutag", ("dataset=NCI1", "features=auto", _LEAN), vary=("variant=none,mo,mp",), seeds=_FEW,
     ),
 }  # fmt: skip
 
