@@ -41,18 +41,20 @@ class Projections(nn.Module):
 class ProjectionHead(nn.Module):
     """SimCLR's head: linear without bias, batch norm, ReLU, linear; [B, D] -> [B, features].
 
-    The hidden width is D. `views` and `axis_name` are those of `BatchNorm`; initialised as torch
-    initialises linear layers; computes in the parameters' type. The output is not normalised.
+    hidden: width of the hidden layer; 0 is D. `views` and `axis_name` are those of `BatchNorm`;
+    initialised as torch initialises linear layers; computes in the parameters' type. The output is
+    not normalised.
     """
 
     features: int = 128
     views: int = 1
     axis_name: str | None = None
+    hidden: int = 0
 
     @nn.compact
     def __call__(self, h: jax.Array, *, train: bool = False) -> jax.Array:
         h = floats("h", h)
-        width = h.shape[-1]
+        width = self.hidden or h.shape[-1]
 
         def bias_init(key, shape, dtype):
             return jax.random.uniform(key, shape, dtype, -(width**-0.5), width**-0.5)

@@ -32,7 +32,8 @@ class ImageTables(NamedTuple):
 class ImageSettings:
     """Static settings; names are METHOD.md's, defaults the paper's on images.
 
-    stages, width: of `ResNet18`. features: outputs of the head. dtype: of the convolutions,
+    stages, width: of `ResNet18`. features: outputs of the head; hidden: width of its hidden layer,
+    0 is the encoder's. dtype: of the convolutions,
     "float32" or "bfloat16". augmentation: with the data set's mean and std. symmetric: mix view b
     too. renormalise: mixtures are unit vectors again before NT-Xent; False is the authors' code.
     num_contrasted: images of a step on all devices, which decides between dense and streamed forms.
@@ -41,6 +42,7 @@ class ImageSettings:
     stages: tuple[int, ...] = (2, 2, 2, 2)
     width: int = 64
     features: int = 128
+    hidden: int = 0
     dtype: str = "float32"
     augmentation: ImageAugmentation = CIFAR
     mixing: Mixing = Mixing(rule="mo", candidates="op", mix_normalised=True, stop_gradient=True)
@@ -65,12 +67,13 @@ class SimCLR(nn.Module):
     projected: bool = False
     views: int = 1
     axis_name: str | None = None
+    hidden: int = 0
 
     def setup(self):
         shared = {"views": self.views, "axis_name": self.axis_name}
         dtype = None if self.dtype == "float32" else jnp.dtype(self.dtype)
         self.encoder = ResNet18(self.stages, self.width, dtype=dtype, **shared)
-        self.head = ProjectionHead(self.features, **shared)
+        self.head = ProjectionHead(self.features, hidden=self.hidden, **shared)
         if self.projected:
             self.projections = Projections(self.features)
 
@@ -94,6 +97,7 @@ def make_model(settings: ImageSettings, *, views: int = 1, axis_name: str | None
         settings.mixing.projects,
         views,
         axis_name,
+        settings.hidden,
     )
 
 

@@ -191,7 +191,7 @@ def train(
                 improved = _judge(progress, step, score, schedule.patience) if step > turn else None
                 writer.write(step, values | speed | scores | first_step)
                 first_step = {}
-                note = _note(values["loss"], judge, progress)
+                note = _note(values["loss"], judge, progress, scores)
             bar.update(count, note)
             stop = interrupted()
             if improved is not None or saving.due(step) or progress["stopped"] or stop:
@@ -242,13 +242,19 @@ def _judge(progress: dict, step: int, score: float | None, patience: int) -> flo
     return None
 
 
-def _note(loss: float, judge: str | None, progress: dict) -> str:
-    """The loss, and what has been best by name: `loss 0.512, best validation accuracy 0.834`."""
-    best, name = progress["best_score"], (judge or "smoothed_loss").replace("_", " ")
-    if best is None:  # nothing is chosen yet
-        return f"loss {loss:.4f}"
-    # A loss judges by its negative; what is read is the loss.
-    return f"loss {loss:.4f}, best {name} {best if judge else -best:.4f}"
+def _note(loss: float, judge: str | None, progress: dict, scores: dict[str, float]) -> str:
+    """The loss, what has been best by name, and validation scores that choose nothing: `loss 0.512,
+    best validation accuracy 0.834`."""
+    best, name = progress["best_score"], judge or "smoothed_loss"
+    told = {"loss": loss}
+    if best is not None:  # something is chosen already
+        # A loss judges by its negative; what is read is the loss.
+        told[f"best {name}"] = best if judge else -best
+    told |= {
+        name: score for name, score in scores.items()
+        if name.startswith("validation_") and name != judge
+    }  # fmt: skip
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in told.items())
 
 
 def _unfinite(values: dict[str, float]) -> str:

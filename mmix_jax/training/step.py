@@ -30,7 +30,9 @@ class Optimization(NamedTuple):
     """How parameters are updated; static.
 
     learning_rate: the highest. weight_decay: added to the gradient (L2), as in torch's optimizers.
-    optimizer: `adam`, or `sgd` with Nesterov's momentum. warmup_steps: the rate rises linearly to
+    optimizer: `adam`, `sgd` with Nesterov's momentum, or `lars` with momentum: there each matrix
+    moves by a thousandth of its own length times the rate, and vectors (biases, scales) neither
+    decay nor are scaled so. warmup_steps: the rate rises linearly to
     its highest. cosine_steps: then it falls to 0 along half a cosine, this many steps after the
     first; 0: it stays.
     """
@@ -65,11 +67,21 @@ def make_optimizer(
     rate = learning_rate_at(settings)
     if settings.optimizer == "sgd":
         update = optax.sgd(rate, momentum=settings.momentum, nesterov=True)
+    elif settings.optimizer == "lars":
+        decay = settings.weight_decay
+        return optax.lars(
+            rate, decay, _matrices, trust_ratio_mask=_matrices, momentum=settings.momentum
+        )
     else:
         update = optax.adam(rate)
     if not settings.weight_decay:
         return update
     return optax.chain(optax.add_decayed_weights(settings.weight_decay), update)
+
+
+def _matrices(params: Any) -> Any:
+    """Which parameters are more than vectors."""
+    return jax.tree.map(lambda x: x.ndim > 1, params)
 
 
 def init_state(

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mmix_jax.encoders.heads import Predictor, ProjectionHead, Projections
 from tests.frameworks import problem
@@ -31,8 +32,9 @@ def test_projections_are_two_matrices_of_their_own(x64):
     np.testing.assert_allclose(k, Z @ p_n, atol=1e-6)
 
 
-def test_projection_head_is_linear_norm_relu_linear(x64):
-    head = ProjectionHead(3)
+@pytest.mark.parametrize("width", [0, 7])
+def test_projection_head_is_linear_norm_relu_linear(x64, width):
+    head = ProjectionHead(3, hidden=width)
     variables = head.init(jax.random.key(0), jnp.zeros((1, 4)))
     variables = jax.tree.map(lambda leaf: jnp.asarray(leaf + 0.1, jnp.float64), variables)
     params = jax.tree.map(np.asarray, variables["params"])
@@ -42,6 +44,7 @@ def test_projection_head_is_linear_norm_relu_linear(x64):
         "output": {"kernel", "bias"},
     }
     hidden = Z @ params["hidden"]["kernel"]
+    assert hidden.shape[1] == (width or 4)
     for train in (True, False):
         mean, variance = (hidden.mean(0), hidden.var(0)) if train else (0.1, 1.1)
         normed = (hidden - mean) / np.sqrt(variance + 1e-5)

@@ -49,7 +49,7 @@ def image_config_with(**changes):
         ({"candidates": "wp"}, "unknown candidates 'wp'; expected one of: all, op"),
         ({"framework": "moco"}, "unknown framework 'moco'; expected one of: simclr"),
         ({"precision": "half"}, "unknown precision 'half'; expected one of: auto, bfloat16"),
-        ({"optimizer": "lars"}, "unknown optimizer 'lars'; expected one of: adam, sgd"),
+        ({"optimizer": "lamb"}, "unknown optimizer 'lamb'; expected one of: adam, lars, sgd"),
         ({"schedule": "linear"}, "unknown schedule 'linear'; expected one of: constant, cosine"),
         ({"selection": "validation"}, "unknown selection 'validation'; expected one of: last"),
         ({"stages": ()}, r"stages must be numbers of blocks, one or more each, found \(\)"),

@@ -172,6 +172,28 @@ def test_sgd_has_the_momentum_of_nesterov_and_adds_weight_decay_to_the_gradient(
     np.testing.assert_allclose(descend(settings, 6), w, rtol=1e-5)
 
 
+def test_lars_moves_matrices_by_their_own_length_and_vectors_plainly():
+    """update = rate · momentum of (0.001 |w| / |g + λw|) (g + λw); of vectors of g alone."""
+    settings = Optimization(0.5, 0.3, "lars", momentum=0.8)
+    params = {"matrix": W.reshape(3, 1).astype(np.float32), "vector": W.astype(np.float32)}
+    optimizer, found = make_optimizer(settings), jax.tree.map(jnp.asarray, params)
+    state = optimizer.init(found)
+    wanted = jax.tree.map(lambda x: x.astype(np.float64), params)
+    momentum = jax.tree.map(np.zeros_like, wanted)
+    for _ in range(3):
+        updates, state = optimizer.update(jax.tree.map(lambda x: x + 1.0, found), state, found)
+        found = jax.tree.map(jnp.add, found, updates)
+        for name, w in wanted.items():
+            g = w + 1.0
+            if name == "matrix":
+                g = g + 0.3 * w
+                g = 1e-3 * np.linalg.norm(w) / np.linalg.norm(g) * g
+            momentum[name] = 0.8 * momentum[name] + g
+            wanted[name] = w - 0.5 * momentum[name]
+    for name, w in wanted.items():
+        np.testing.assert_allclose(found[name], w, rtol=1e-5)
+
+
 def test_adam_of_an_optimization_is_that_of_two_numbers():
     settings = Optimization(0.1, 0.3)
     expected = adam(lambda w, _: w + 1.0, 4, 0.3)

@@ -58,13 +58,20 @@ class ImageConfig(Run):
         "Of convolutions; auto: bfloat16 except on a CPU.",
         choices=("auto", "float32", "bfloat16"),
     )
+    head_hidden_width: int = in_model(
+        0, "Width of the head's hidden layer; 0: the encoder's.", within=NOT_NEGATIVE
+    )
     renormalise: bool = in_mixing(
         True, "Mixtures become unit vectors again before NT-Xent; False is the authors' code."
     )
     chunk_steps: int = in_training(
         0, "Steps per dispatch at most; 0: an epoch, or 1 on a CPU.", within=NOT_NEGATIVE
     )
-    optimizer: str = in_training("adam", "sgd has Nesterov's momentum.", choices=("adam", "sgd"))
+    optimizer: str = in_training(
+        "adam",
+        "sgd has Nesterov's momentum; lars is for batches of 1,024 and more.",
+        choices=("adam", "sgd", "lars"),
+    )
     momentum: float = in_training(0.9, "… its momentum.")
     schedule: str = in_training(
         "constant",
@@ -73,6 +80,15 @@ class ImageConfig(Run):
     )
     warmup_steps: int = in_training(
         0, "Steps in which the rate rises linearly from 0.", within=NOT_NEGATIVE
+    )
+    warmup_epochs: int = in_training(
+        0, "… in epochs, in place of warmup_steps.", within=NOT_NEGATIVE
+    )
+    num_monitored: int = in_evaluation(
+        1000,
+        "Training images whose classes kNN tells from four times as many others, at every "
+        "evaluation; a fifth of them all at most, 0: none.",
+        within=NOT_NEGATIVE,
     )
 
     num_neighbours: int = in_evaluation(200, "Neighbours of kNN.", within=POSITIVE)
@@ -111,6 +127,11 @@ class ImageConfig(Run):
                 f"momentum must lie in [0, 1), found {self.momentum}: at 1 no step is forgotten; "
                 "0.9 is usual"
             )
+        if self.warmup_steps and self.warmup_epochs:
+            raise InputError(
+                f"warmup is told in steps or in epochs, found warmup_steps {self.warmup_steps} and "
+                f"warmup_epochs {self.warmup_epochs}; set one to 0"
+            )
         if self.warmup_steps >= self.num_steps:
             raise InputError(
                 f"warmup_steps must be fewer than num_steps, found {self.warmup_steps} of "
@@ -120,6 +141,21 @@ class ImageConfig(Run):
 
 # What images of one's own want: epochs; num_steps, which fit CIFAR, are the most.
 OWN_IMAGES = {"num_epochs": 200}
+
+# SGD at 0.03 · batch / 256, which falls along a cosine, weaker crops, a wider head.
+_STRONG = {
+    "num_epochs": 1000,
+    "num_steps": 1_000_000,
+    "batch_size": 512,
+    "optimizer": "sgd",
+    "learning_rate": 0.06,
+    "schedule": "cosine",
+    "weight_decay": 5e-4,
+    "crop_min": 0.2,
+    "grayscale": 0.1,
+    "temperature": 0.5,
+    "head_hidden_width": 1024,
+}
 
 # What the variants change; `configs/cifar10.py:none` is get_config("none").
 IMAGE_VARIANTS = {
@@ -149,6 +185,16 @@ IMAGE_VARIANTS = {
         "schedule": "constant",
         "weight_decay": 1e-6,
     },
+    # What open single-file SimCLRs reach their scores with (METHOD.md section 10).
+    "strong": _STRONG,
+    "strong100": _STRONG | {"num_epochs": 100},
+    "lars": {
+        "optimizer": "lars",
+        "batch_size": 1024,
+        "learning_rate": 1.2,
+        "weight_decay": 1e-6,
+        "warmup_epochs": 10,
+    },
     # A small network on some of the images: a CPU takes a quarter of an hour.
     "small": {
         "stages": (1, 1, 1),
@@ -172,6 +218,7 @@ IMAGE_VARIANTS = {
         "num_steps": 4,
         "chunk_steps": 2,
         "warmup_steps": 0,
+        "warmup_epochs": 0,
         "num_neighbours": 20,
         "probe_epochs": 5,
         "eval_every": 2,

@@ -33,9 +33,10 @@ def fit(config: ImageConfig, dataset: ImageDataset) -> Fitted:
     - `num_neighbours`: a class's share of the training images.
     - `num_steps`: those of `num_epochs`, where that is given, but no more than asked;
       `eval_every` and `checkpoint_every` then divide these.
+    - `warmup_steps`: those of `warmup_epochs`, where that is given.
 
     Raises:
-      InputError: warmup_steps are no fewer than the steps.
+      InputError: warmup takes no fewer steps than the training.
     """
     changes, notes = {}, []
 
@@ -59,9 +60,9 @@ def fit(config: ImageConfig, dataset: ImageDataset) -> Fitted:
     if config.num_neighbours > num_train and _is_usual(config, "num_neighbours"):
         share = max(num_train // max(len(dataset.classes), 1), 1)
         choose("num_neighbours", share, f"there are {num_train} images to choose them from")
-    training = ""
+    training, steps = "", config.num_steps
+    per_epoch = max(num_train // max(batch_size, 1), 1)
     if config.num_epochs:
-        per_epoch = max(num_train // max(batch_size, 1), 1)
         in_steps, training = in_epochs(config, per_epoch)
         steps = changes["num_steps"] = in_steps.num_steps
         for name, share in {"eval_every": 20, "checkpoint_every": 10}.items():
@@ -71,6 +72,15 @@ def fit(config: ImageConfig, dataset: ImageDataset) -> Fitted:
             raise InputError(
                 f"warmup_steps must be fewer than the steps, found {config.warmup_steps} of "
                 f"{training}; lower them"
+            )
+    if config.warmup_epochs:
+        warmup = config.warmup_epochs * per_epoch
+        changes |= {"warmup_steps": warmup, "warmup_epochs": 0}
+        if warmup >= steps:
+            raise InputError(
+                f"warmup must be shorter than the training, found warmup_epochs "
+                f"{config.warmup_epochs} of {per_epoch} steps and {training or f'{steps} steps'}; "
+                "lower it"
             )
     return Fitted(dataclasses.replace(config, **changes), tuple(notes), training)
 

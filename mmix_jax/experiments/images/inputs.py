@@ -17,7 +17,7 @@ from mmix_jax.experiments.images.config import ImageConfig
 from mmix_jax.frameworks.simclr import ImageSettings, ImageTables
 from mmix_jax.training.step import Optimization
 
-_SPLIT_SEED = 0
+SPLIT_SEED = 0
 log = logging.getLogger(__name__)
 
 
@@ -36,7 +36,7 @@ def parts_of(config: ImageConfig, dataset: ImageDataset) -> ImageDataset:
         test = _Part(dataset.test, dataset.test_labels, dataset.test_ids)
     elif train.labels is not None:
         num_test = max(round(config.test_share * len(train.images)), 1)
-        chosen = stratified_test(train.labels, num_test, seed=_SPLIT_SEED)
+        chosen = stratified_test(train.labels, num_test, seed=SPLIT_SEED)
         rest = np.setdiff1d(np.arange(len(train.images)), chosen)
         train, test = train.take(rest), train.take(chosen)
     if config.num_train:
@@ -77,7 +77,7 @@ def _subset(name: str, part: _Part, wanted: int) -> np.ndarray:
     if wanted > len(part.images):
         raise InputError(f"{name} must be at most {len(part.images)}, found {wanted}; 0 is all")
     known = np.zeros(len(part.images), np.int64) if part.labels is None else part.labels
-    return stratified_test(known, wanted, seed=_SPLIT_SEED)
+    return stratified_test(known, wanted, seed=SPLIT_SEED)
 
 
 def held_out_of(config: ImageConfig, num_images: int, num_classes: int) -> int:
@@ -185,6 +185,7 @@ def image_settings(config: ImageConfig, dataset: ImageDataset) -> ImageSettings:
         stages=tuple(config.stages),
         width=config.width,
         features=config.head_width,
+        hidden=config.head_hidden_width,
         dtype=precision,
         augmentation=augmentation_of(config, dataset),
         mixing=config.mixing,

@@ -1,15 +1,18 @@
 """Features of images, and how they are judged: kNN and a linear probe."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mmix_jax.augment.images import augment
+from mmix_jax.data.splits import stratified_test
 from mmix_jax.evaluation.knn import knn_accuracy
 from mmix_jax.evaluation.linear_probe import linear_probe
-from mmix_jax.experiments.images.inputs import ImageInputs, held_out_of
+from mmix_jax.experiments.images.inputs import SPLIT_SEED, ImageInputs, held_out_of
 from mmix_jax.experiments.task import Row, Scores, keys_of
 from mmix_jax.frameworks import simclr
 from mmix_jax.results import score
@@ -44,6 +47,36 @@ def features_of(inputs: ImageInputs, variables: Any, images, crop_key=None) -> j
 @partial(jax.jit, static_argnums=3)
 def _cropped(key, images, first, settings):
     return jnp.round(255 * augment(key, images, settings, first=first)).astype(jnp.uint8)
+
+
+def make_monitor(inputs: ImageInputs) -> Callable[[TrainState], dict[str, float]]:
+    """`measure(state) -> {"validation_knn": accuracy}` of kNN on training images alone: classes of
+    `num_monitored` of them, told from four times as many others; the same ones at every call.
+
+    Nothing where there are no classes, or too few images. No label of a test image is read.
+    """
+    labels, num_images = inputs.dataset.train_labels, len(inputs.dataset.train)
+    num_classes = len(inputs.dataset.classes)
+    num_queries = min(inputs.config.num_monitored, num_images // 5)
+    if labels is None or num_queries < 1:
+        return lambda state: {}
+    chosen = stratified_test(labels, num_queries, seed=SPLIT_SEED)
+    rest = np.setdiff1d(np.arange(num_images), chosen)
+    bank = rest[stratified_test(labels[rest], 4 * num_queries, seed=SPLIT_SEED)]
+    # Of one class there are no more; of 50,000 images the protocol's 200.
+    k = min(inputs.config.num_neighbours, max(len(bank) // num_classes, 1))
+    images = inputs.dataset.train[np.concatenate([chosen, bank])]
+    told = labels[chosen], labels[bank]
+
+    def measure(state: TrainState) -> dict[str, float]:
+        z = features_of(inputs, variables_of(state), images)
+        votes = knn_accuracy(
+            z[num_queries:], told[1], z[:num_queries], told[0],
+            num_classes=num_classes, k=k, temperature=inputs.config.knn_temperature,
+        )  # fmt: skip
+        return {"validation_knn": votes["top1"]}
+
+    return measure
 
 
 def probe_features(inputs: ImageInputs, variables: Any, clean: jax.Array, key) -> jax.Array:

@@ -22,7 +22,12 @@ from mmix_jax.experiments.images.inputs import (
     make_order,
     optimization_of,
 )
-from mmix_jax.experiments.images.scores import features_of, score_features, variables_of
+from mmix_jax.experiments.images.scores import (
+    features_of,
+    make_monitor,
+    score_features,
+    variables_of,
+)
 from mmix_jax.experiments.task import Encoder, Files, Points, Scores, Training, devices_of, keys_of
 from mmix_jax.frameworks import simclr
 from mmix_jax.frameworks.simclr import ImageTables
@@ -69,6 +74,7 @@ class ImageTask:
 
     def training(self, seed: int, workdir: Path | None = None) -> Training:
         num_images = len(self.dataset.train)
+        monitor = make_monitor(self.inputs)
         return Training(
             self.start(seed),
             self.optimization,
@@ -76,7 +82,7 @@ class ImageTask:
             self.inputs.settings,
             self.inputs.tables,
             make_order(self.config, num_images, seed, len(self.devices)),
-            lambda state: (None, {}),  # no label is seen; the loss judges
+            lambda state: (None, monitor(state)),  # no label chooses: the loss judges
             self.config.batch_size,
             chunk=chunk_of(self.config, num_images),
             remembered={"mean": self.dataset.mean, "std": self.dataset.std},

@@ -10,6 +10,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import read, records, run
 from mmix_jax.experiments.images import fitting
 from mmix_jax.experiments.images.fitting import fit
+from mmix_jax.experiments.images.inputs import optimization_of
+from mmix_jax.training.step import Optimization
 from tests.experiments import configs
 from tests.experiments.images import small_images
 
@@ -135,6 +137,29 @@ def test_a_long_warmup_is_told():
     told = "fewer than the steps, found 400 of 400 steps: 200 epochs of 2 .*; lower them"
     with pytest.raises(InputError, match=told):
         fit(asked(warmup_steps=400), dataset(600))
+
+
+def test_warmup_in_epochs():
+    found = fit(asked(warmup_epochs=3), dataset(600)).config  # epochs of 2 steps
+    assert (found.warmup_steps, found.num_steps) == (6, 400)
+    alone = fit(asked(warmup_epochs=3, num_epochs=0, num_steps=50), dataset(600)).config
+    assert (alone.warmup_steps, alone.num_steps) == (6, 50)
+    told = "found warmup_epochs 25 of 2 steps and 50 steps; lower it"
+    with pytest.raises(InputError, match=told):
+        fit(asked(warmup_epochs=25, num_epochs=0, num_steps=50), dataset(600))
+    with pytest.raises(InputError, match="in steps or in epochs, found warmup_steps 1 and"):
+        asked(warmup_epochs=1, warmup_steps=1)
+
+
+def test_the_strong_recipe_counts_in_epochs():
+    found = fit(asked("strong100", "cifar10"), dataset(50_000, 10_000, 10))
+    assert found.training == "9700 steps: 100 epochs of 97 (--config.num_epochs)"
+    recipe = optimization_of(found.config)
+    assert recipe == Optimization(0.06, 5e-4, "sgd", cosine_steps=9700)
+    whole = fit(asked("strong+none", "cifar10"), dataset(50_000, 10_000, 10)).config
+    assert (whole.num_steps, whole.mixing.rule) == (97_000, "none")
+    large = fit(asked("strong+lars", "cifar10"), dataset(50_000, 10_000, 10)).config
+    assert optimization_of(large) == Optimization(1.2, 1e-6, "lars", 0.9, 480, 48_000)
 
 
 # In a workdir

@@ -318,11 +318,11 @@ def test_every_other_setting_is_the_configs():
         "stages": (1, 2),
         "width": 6,
     }
-    static = settings_with(**given, head_width=24)
+    static = settings_with(**given, head_width=24, head_hidden_width=5)
     assert (static.mixing.rule, static.mixing.candidates) == ("mp", "all")
     assert (static.contrast.negatives, static.contrast.temperature) == ("cross", 0.3)
     assert (static.symmetric, static.renormalise) == (True, False)
-    assert (static.stages, static.width, static.features) == ((1, 2), 6, 24)
+    assert (static.stages, static.width, static.features, static.hidden) == ((1, 2), 6, 24, 5)
     assert isinstance(hash(static), int)  # static: part of a program's key
 
 

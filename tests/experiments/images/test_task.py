@@ -8,12 +8,14 @@ import jax
 import numpy as np
 import pytest
 
+from mmix_jax.data.splits import stratified_test
 from mmix_jax.data.types import make_image_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments import run
 from mmix_jax.experiments.images import task as images
 from mmix_jax.experiments.images.scores import (
     features_of,
+    make_monitor,
     probe_features,
     score_features,
     variables_of,
@@ -139,7 +141,7 @@ def test_what_is_logged(whole):
     lines = [json.loads(line) for line in (whole[0] / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 6]
     mixing = {"partners", "unmixed", "entropy", "cosine", "rank_correlation", "agreement"}
-    expected = {"seed", "step", "loss", "contrast", "gradient_norm", *SPEED}
+    expected = {"seed", "step", "loss", "contrast", "gradient_norm", "validation_knn", *SPEED}
     for line in lines:
         assert set(line) == expected | {f"mixing/{name}" for name in mixing}
         assert line["mixing/partners"] > 0  # or the next tests would say nothing
@@ -152,10 +154,48 @@ def test_agreement_follows_the_labels_and_training_does_not(tmp_path, whole):
     pretrain(run.task_of(config("alike"), alike), workdir=tmp_path)
     assert_same(state_of(tmp_path, config())[0], state_of(whole[0], config())[0])
     found = {"six": lines_of(whole[0]), "alike": lines_of(tmp_path)}
+    assert all(line.pop("validation_knn") == 1.0 for line in found["alike"])
+    assert all(line.pop("validation_knn") < 1.0 for line in found["six"])
     agreement = {name: [line.pop("mixing/agreement") for line in found[name]] for name in found}
     assert found["six"] == found["alike"]
     np.testing.assert_allclose(agreement["alike"], 1.0, rtol=1e-6)
     assert all(0 < value < 1 for value in agreement["six"])
+
+
+def test_classes_are_told_from_other_training_images_at_every_evaluation(whole):
+    """By loops: of each class its share is told, from four times as many others, by k votes."""
+    inputs = run.load(config()).inputs
+    variables = variables_of(state_of(whole[0], config())[0])
+    z = np.asarray(features_of(inputs, variables, inputs.dataset.train), np.float64)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    labels = inputs.dataset.train_labels
+    chosen = stratified_test(labels, 8, seed=0)
+    others = [i for i in range(len(z)) if i not in set(chosen)]  # 32, four times eight
+    right = 0
+    for i in chosen:
+        votes = np.zeros(6)
+        for j in sorted(others, key=lambda j: -z[i] @ z[j])[:5]:
+            votes[labels[j]] += np.exp(z[i] @ z[j] / 0.4)
+        right += votes.argmax() == labels[i]
+    assert lines_of(whole[0])[-1]["validation_knn"] == pytest.approx(right / 8)
+
+
+def test_training_reads_no_label_of_a_test_image(tmp_path, whole):
+    """Permuted test labels give the same training, bit for bit, and the same lines."""
+    six = SETS["six"]
+    permuted = six._replace(test_labels=np.roll(six.test_labels, 1))
+    pretrain(run.task_of(config(), permuted), workdir=tmp_path)
+    assert_same(state_of(tmp_path, config())[0], state_of(whole[0], config())[0])
+    assert lines_of(tmp_path) == lines_of(whole[0])
+
+
+def test_nothing_is_told_where_nothing_is_asked_or_known(tmp_path, whole):
+    pretrained = pretrain(run.task_of(config(num_monitored=0), SETS["six"]), show=False)
+    assert_same(pretrained.state, state_of(whole[0], config())[0])
+    assert not any("validation_knn" in row for row in pretrained.history)
+    for name in ("bare", "four"):  # no classes; a fifth of four images is none
+        inputs = run.load(config(name, batch_size=4)).inputs
+        assert make_monitor(inputs)(None) == {}
 
 
 def test_the_random_encoder_has_nothing_to_do_with_training(tmp_path, whole):
@@ -460,7 +500,7 @@ def test_values_that_do_not_fit_the_data_are_told_before_training(tmp_path, chan
 
 KINDS = {
     "mp": {"mixing": "mp", "threshold": 0.0, "optimizer": "sgd", "schedule": "cosine"},
-    "i_mix": {"mixing": "i_mix", "warmup_steps": 1, "weight_decay": 0.0},
+    "i_mix": {"mixing": "i_mix", "warmup_steps": 1, "weight_decay": 0.0, "optimizer": "lars"},
     "streamed": {"candidates": "all", "symmetric": True, "block_size": 4, "crop_min": 1.0},
 }
 
