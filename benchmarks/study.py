@@ -221,7 +221,7 @@ def filled(page: str, tables: dict[str, tuple[Table, list[Cell]]]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line.parser("study", __doc__)
+    parser = command_line.parser("study", __doc__, package="benchmarks")
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="a question or a sweep; default: all")
     add("--runs", default="runs/study", metavar="DIR", help="default: %(default)s")

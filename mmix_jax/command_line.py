@@ -160,10 +160,10 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see --help")
 
 
-def parser(program: str, description: str | None) -> Parser:
-    """Of `python -m mmix_jax.PROGRAM`, with its module's words as they stand."""
+def parser(program: str, description: str | None, *, package: str = "mmix_jax") -> Parser:
+    """Of `python -m PACKAGE.PROGRAM`, with its module's words as they stand."""
     return Parser(
-        prog=f"python -m mmix_jax.{program}",
+        prog=f"python -m {package}.{program}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

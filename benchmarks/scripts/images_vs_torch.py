@@ -19,6 +19,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +36,17 @@ OUTER = re.compile(
 )
 
 
-def operations(function: Callable[[], object]) -> list[str]:
-    """Lines: share of all operations' time, seconds and calls of each kind of operation.
+class Operation(NamedTuple):
+    """A kind of operation: its share of all operations' time, its seconds and calls."""
+
+    kind: str
+    share: float
+    seconds: float
+    calls: int
+
+
+def operations(function: Callable[[], object]) -> list[Operation]:
+    """What a call spends its time on, the costliest kind first.
 
     Kinds are the compiler's names without their numbers. Times of operations that run side by side
     add up, so shares are of work, not of the clock.
@@ -55,11 +65,8 @@ def operations(function: Callable[[], object]) -> list[str]:
             seconds[kind] += event["dur"] / 1e6
             calls[kind] += 1
     whole = sum(seconds.values())
-    ordered = sorted(seconds, key=lambda kind: -seconds[kind])[:SHOWN]
-    return [
-        f"  {100 * seconds[kind] / whole:5.1f} %  {seconds[kind]:8.4f} s  {calls[kind]:>6}  {kind}"
-        for kind in ordered
-    ]
+    ordered = sorted(seconds, key=lambda kind: -seconds[kind])
+    return [Operation(kind, seconds[kind] / whole, seconds[kind], calls[kind]) for kind in ordered]
 
 
 def print_times(args, device: str, batch_size: int, peak: float) -> None:
@@ -125,7 +132,9 @@ def main() -> None:
         )
         step = tasks.ImageStep(config, tasks.random_images(size))
         step()
-        print("\n".join(operations(step)))
+        for operation in operations(step)[:SHOWN]:
+            kind, share, seconds, calls = operation
+            print(f"  {100 * share:5.1f} %  {seconds:8.4f} s  {calls:>6}  {kind}")
         return
     device = suite.set_up_torch("images", args.torch_device)
     on_cpu = jax.default_backend() == "cpu"

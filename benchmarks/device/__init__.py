@@ -1,0 +1,1 @@
+"""One plan for a machine with an accelerator that is at hand for minutes."""
