@@ -1,4 +1,4 @@
-"""Sets of images: CIFAR's files, folders and archives of one's own, digits, generated ones."""
+"""Sets of images: CIFAR, Fashion-MNIST, folders and archives of your own, digits, generated ones."""
 
 # By name: module and function that load it, imported when they are used, and those arguments of
 # `catalog.load_images` that the function takes.
@@ -6,6 +6,7 @@ IMAGE_LOADERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cifar10": ("cifar.load_cifar", ("name", "data_dir")),
     "cifar100": ("cifar.load_cifar", ("name", "data_dir")),
     "digits": ("digit_images.load_digit_images", ()),
+    "fashion_mnist": ("fashion_mnist.load_fashion_mnist", ("data_dir",)),
     "generated": ("generated_images.load_generated_images", ()),
     "image_folder": ("image_folder.read_image_folder", ("path", "size")),
 }
