@@ -33,6 +33,7 @@ PARTS = {
     "mixing": "every mixing rule, along edges and over pairs",
     "diffusion": "PageRank and heat of features over a graph",
     "steps": "a training step of each framework",
+    "layers": "each convolution of ResNet-18",
     "evaluation": "the protocols: regressions, SVM, kNN, k-means",
     "runs": "whole runs as processes, cold and warm",
     "memory": "peak memory over N, and the largest N that fits",

@@ -119,3 +119,20 @@ def power_side(
         return total
 
     return side
+
+
+def convolution_side(x: np.ndarray, kernel: np.ndarray, gradients: bool, dtype: str) -> Callable:
+    """A 3×3 convolution of NHWC images by an HWIO kernel, channels last; with both gradients of
+    slopes like its value."""
+    images = tensor(x).permute(0, 3, 1, 2).to(getattr(torch, dtype)).requires_grad_(gradients)
+    weights = tensor(kernel).permute(3, 2, 0, 1).to(getattr(torch, dtype))
+    weights = weights.contiguous(memory_format=torch.channels_last).requires_grad_(gradients)
+
+    def side() -> torch.Tensor:
+        y = F.conv2d(images, weights, padding=1)
+        if gradients:
+            torch.autograd.grad(y, (images, weights), y.detach())
+        wait(y.device)
+        return y
+
+    return side

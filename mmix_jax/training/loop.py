@@ -192,6 +192,7 @@ def train(
                 writer.write(step, values | speed | scores | first_step)
                 first_step = {}
                 note = _note(values["loss"], judge, progress, scores)
+                note += f", {speed['samples_per_second']:,.0f} samples/s"
             bar.update(count, note)
             stop = interrupted()
             if improved is not None or saving.due(step) or progress["stopped"] or stop:

@@ -1,4 +1,4 @@
-"""Sets of images: CIFAR, Fashion-MNIST, folders and archives of your own, digits, generated ones."""
+"""Sets of images: CIFAR, Fashion-MNIST, folders and archives of yours, digits, generated ones."""
 
 # By name: module and function that load it, imported when they are used, and those arguments of
 # `catalog.load_images` that the function takes.
