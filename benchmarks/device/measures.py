@@ -21,6 +21,7 @@ from benchmarks.parts.roofline import matmul_peak
 from benchmarks.parts.steps import flops_of_images
 from benchmarks.scripts.images_vs_torch import operations
 from benchmarks.suite import Options, Row
+from mmix_jax.frameworks import simclr
 from mmix_jax.losses import info_nce
 from mmix_jax.mixing import mix_pairs
 
@@ -140,6 +141,15 @@ def profile(quick: bool) -> Iterator[Row]:
     step(), step()
     (seconds,) = timing.seconds_of_calls(step, 1)
     yield {"what": "steps", "seconds": seconds, "share_of_peak": flops / seconds / _peak(quick)}
+    images = step.tables.images[: step.config.batch_size]
+    views = jax.jit(functools.partial(simclr.two_views, step.settings))
+    keys = jax.random.split(jax.random.key(0), 1 + tasks.WARM_UP)
+    *_, alone = [timing.seconds_of_calls(suite.waiting(views, images, key), 1)[0] for key in keys]
+    yield {
+        "what": "augmentation alone",
+        "seconds": step.chunk * alone,
+        "share": step.chunk * alone / seconds,
+    }
     for operation in operations(step)[:10]:
         yield {
             "what": operation.kind, "share": operation.share, "seconds": operation.seconds,

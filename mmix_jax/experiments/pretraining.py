@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -234,8 +233,7 @@ def _run(
     config, devices = task.config, tuple(task.devices)
     shared = (training.optimization, devices, training.chunk)
     steps = _make_step(training.make_loss, training.settings, *shared)
-    # A share such as 0.07 of 100 steps is 7.000000000000001 in floats.
-    first_mixed = math.ceil(config.mixing.start * config.num_steps - 1e-9)
+    first_mixed = config.mixing.first_step(config.num_steps)
     early = steps
     if int(state.step) < first_mixed:
         early = _make_step(training.make_loss, without_mixing(training.settings), *shared)

@@ -1,5 +1,6 @@
 """The settings of mixing (eq. 2–7): what a framework and a config say of it."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,6 +124,11 @@ class Mixing:
             skipped = {"skip_hardest": self.skip_hardest, "skip_hops": self.skip_hops}
             used |= {name: value for name, value in skipped.items() if value}
         return used
+
+    def first_step(self, num_steps: int) -> int:
+        """The first step, from 0 on, that mixes: of so many the share `start` does not."""
+        # A share such as 0.07 of 100 steps is 7.000000000000001 in floats.
+        return math.ceil(self.start * num_steps - 1e-9)
 
     def before_start(self) -> "Mixing":
         """What holds in the first `start` of the steps: no mixing."""

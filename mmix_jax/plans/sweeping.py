@@ -11,6 +11,7 @@ from typing import NamedTuple
 from mmix_jax.config_files import find_config
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.schema import Run
+from mmix_jax.mixing import Mixing
 from mmix_jax.plans.catalog import SECONDS
 from mmix_jax.plans.runs import Found, Setting, short_name, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
@@ -242,10 +243,14 @@ def _checked_validation(config: Run, metric: str) -> str:
 def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
     """The run with its best validation scores in the place of its results."""
     best: dict[str, dict[int, float]] = {}
+    # Where mixing starts late, only what is mixed can be chosen.
+    num_steps = int(there.settings["num_steps"])
+    turn = Mixing(start=float(there.settings.get("mixing_start", 0.0))).first_step(num_steps)
+    turn = turn if turn < num_steps else 0
     for seed in there.seeds:
         history = read_history(folder / setting.name, seed)
         for name in _VALIDATION:
-            if logged := [row[name] for row in history if name in row]:
+            if logged := [row[name] for row in history if name in row and row["step"] > turn]:
                 best.setdefault(name, {})[seed] = max(logged)
     judged = [name.removeprefix("validation_") for name in _VALIDATION]
     trained = [r for r in there.results if r.trained and r.metric in judged]

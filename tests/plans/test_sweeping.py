@@ -7,6 +7,8 @@ import pytest
 
 from mmix_jax import sweep
 from mmix_jax.plans import sweeping
+from mmix_jax.plans.runs import Found, Setting
+from tests.example_results import result
 from tests.experiments.nodes import small
 from tests.metric_lines import lines_of
 
@@ -82,3 +84,15 @@ def test_a_sweep_s_values_may_hold_commas():
         "stages": ["(1,1)", "(2,2)"],
         "width": ["8"],
     }
+
+
+@pytest.mark.parametrize(("start", "best"), [(0.0, 0.9), (0.5, 0.8), (0.25, 0.9), (1.0, 0.9)])
+def test_a_late_start_is_judged_by_what_is_mixed(tmp_path, monkeypatch, start, best):
+    """Of four steps; where nothing is ever mixed, by all."""
+    scores = {1: 0.7, 2: 0.9, 3: 0.8, 4: 0.6}
+    rows = [{"step": step, "validation_accuracy": score} for step, score in scores.items()]
+    monkeypatch.setattr(sweeping, "read_history", lambda workdir, seed: rows)
+    settings = {"num_steps": 4, "mixing_start": start, "seed": 1, "num_seeds": 1}
+    there = Found(settings, [result([0.5], seeds=(1,))])
+    (found,) = sweeping._validation_of(Setting("cora"), there, tmp_path).results
+    assert (found.mean, found.protocol) == (best, "best while training")
