@@ -37,6 +37,10 @@ _ONE = range(100, 101)
 # Cora's random splits: of tuning, split 100 and its validation nodes; of answers, splits 0 to 19.
 _LEAN = "num_clusterings=0"
 _CORA_TUNED = ("split=random", "split_seed=100", _LEAN, "num_classifiers=2", "eval_every=50")
+# On 20 splits at once, which one split's validation nodes must not choose for: the last step, and
+# that is the 100th, after which validation is best over the arms of the tuning.
+_CORA_SPLITS = ("protocol=splits", "selection=last", _LEAN)
+_CORA_ANSWER = (*_CORA_SPLITS, "num_steps=100")
 _DBLP_TUNED = (
     *("split=random", "split_seed=100", "protocol=standard", "selection=validation"),
     "num_classifiers=2",
@@ -73,6 +77,7 @@ class Asked(NamedTuple):
     changes: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
+    baseline: str = ""
     seeds: range = _ANSWER
     validation: bool = False
     first: tuple[str, ...] = ()
@@ -80,8 +85,8 @@ class Asked(NamedTuple):
     def sweep(self, folder: Path, **flags) -> Sweep:
         changes = pairs_of(f"--config.{change}" for change in self.changes)
         return Sweep(
-            self.config, changes, self.vary, "", self.seeds, folder, validation=self.validation,
-            arms=self.arms, **flags,
+            self.config, changes, self.vary, self.baseline, self.seeds, folder,
+            validation=self.validation, arms=self.arms, **flags,
         )  # fmt: skip
 
 
@@ -109,6 +114,11 @@ SWEEPS: dict[str, Asked] = {
     "c_cora_mo": _tuning(
         "cora:mo", _CORA_TUNED, vary=(_OF_FOUR, "mixing_temperature=1,0.3,0.1")
     ),
+    "c_cora": Asked("cora", _CORA_ANSWER, vary=("variant=none,mo",), first=("mo",)),
+    "c_cora_long": Asked(
+        "cora", _CORA_SPLITS, vary=("temperature=1,0.4", "variant=none,mo"),
+        baseline="variant=none", seeds=_FEWER,
+    ),
     "c_dblp_none": _tuning("dblp:none", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "c_photo_none": _tuning("graph_file:none", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
@@ -116,6 +126,16 @@ SWEEPS: dict[str, Asked] = {
     "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
+    "d_cora": Asked(
+        "cora", _CORA_ANSWER,
+        arms=(
+            "variant=none",
+            "variant=none,debiased=0.05",
+            "variant=negatives,num_mixed=8,skip_hardest=0.05",
+            "variant=negatives,num_mixed=8,skip_hardest=0.05,debiased=0.1",
+        ),
+        first=("negatives, num_mixed=8, skip_hardest=0.05",),
+    ),
     "d_photo_tuned": _tuning("graph_file", _PHOTO_TUNED, arms=_OPTIONS, seeds=_ONE),
     "e_chameleon": Asked(
         "graph_file", (*_OWN, "data_path=graphs/chameleon_filtered.npz"), vary=_UNLIKE,
