@@ -153,6 +153,10 @@ def _interval(cell: Cell) -> str:
     return " … ".join(signed(cell.line.measure.metric, end) for end in cell.compared.interval)
 
 
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 _COLUMNS: dict[str, Callable[[Cell], str]] = {
     "row": lambda cell: cell.line.row,
     "ours": _ours,
@@ -162,7 +166,7 @@ _COLUMNS: dict[str, Callable[[Cell], str]] = {
     "against": lambda cell: "–" if cell.compared is None else cell.line.against,
     "difference": _difference,
     "95 % interval": _interval,
-    "p (Holm)": lambda cell: "–" if cell.p is None else f"{cell.p:.3f}",
+    "p (Holm)": lambda cell: "–" if cell.p is None else _p_value(cell.p),
 }
 
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from mmix_jax.errors import InputError
+from mmix_jax.plans import written
 from mmix_jax.plans.runs import Found, Setting
 from mmix_jax.plans.table import Line, Measure, Paper, Table, cells_of
 from mmix_jax.plans.written import markdown, text, write_table
@@ -106,3 +107,8 @@ def test_a_folder_that_is_a_file_is_told(cells, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"tables must be writable at .*another --runs"):
         write_table(TABLE, cells, tmp_path / "file", command)
+
+
+def test_a_p_value_is_never_nothing():
+    told = [written._p_value(p) for p in (0.0, 0.0004999, 0.0005, 0.0123, 1.0)]
+    assert told == ["< 0.001", "< 0.001", "0.001", "0.012", "1.000"]
