@@ -54,7 +54,7 @@ def _names(given: list[str]) -> list[str]:
       InputError: there is none, or one is unknown.
     """
     from mmix_jax.plans.catalog import TABLES
-    from mmix_jax.plans.reproduction import all_figures
+    from mmix_jax.plans.reproduction import all_figures, further_figures
 
     known = [*TABLES, *all_figures(None)]
     if not given:
@@ -63,19 +63,19 @@ def _names(given: list[str]) -> list[str]:
         if name not in (*known, _ALL):
             raise InputError(unknown("table", name, (*known, _ALL)))
     # Tables 6 and 9 are one; what the paper has not is run where it is named.
-    every = [name for name in known if name != "table9" and not name.startswith("mechanism")]
+    every = [name for name in known if name not in {"table9", *further_figures(None)}]
     return list(dict.fromkeys(n for name in given for n in (every if name == _ALL else [name])))
 
 
 def _list() -> None:
     from mmix_jax.plans.catalog import TABLES, datasets_of
-    from mmix_jax.plans.reproduction import all_figures
+    from mmix_jax.plans.reproduction import all_figures, further_figures
 
     for name, make in TABLES.items():
         print(f"{name:<15} {make().title}: {', '.join(datasets_of(name))}")
     for name, plan in all_figures(None).items():
         print(f"{name:<15} {plan.title}")
-    print(f"{_ALL:<15} all of them but mechanism_*")
+    print(f"{_ALL:<15} all of them but {', '.join(further_figures(None))}")
 
 
 def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:

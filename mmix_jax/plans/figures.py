@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ SIZES = (256, 512, 1024)
 WIDTHS = (64, 128, 256, 512)
 _WITH = {"mp": "with L_div", "mp_nodiv": "without L_div"}
 _DELTA = 0.1
-_DIGITS = Setting("digits", "mo_op")
+_DIGITS, _CIFAR = Setting("digits", "mo_op"), Setting("cifar10", "small+mo_op")
 Runs = Mapping[Setting, Found]
 
 
@@ -158,15 +159,15 @@ def _curve(
     return curves
 
 
-def _map_of_digits(runs: Runs, folder: Path) -> Drawn:
+def _map_of_images(setting: Setting, runs: Runs, folder: Path) -> Drawn:
     """Figure 4: t-SNE of images, random-initialised and trained."""
     from mmix_jax.experiments.figures import encoder_map
 
-    encoder = _encoder(runs, folder)
+    encoder = _encoder(setting, runs, folder)
     if encoder is None:
         return Drawn("its run is not there", [], None)
     task, encoder = encoder
-    made = encoder_map(task, encoder, runs[_DIGITS].results)
+    made = encoder_map(task, encoder, runs[setting].results)
     if isinstance(made, str):
         return Drawn(f"nothing to show: {made}", [], None)
     panels = [
@@ -178,15 +179,15 @@ def _map_of_digits(runs: Runs, folder: Path) -> Drawn:
         for axes in made.axes
         for place, shown in enumerate(axes.collections)
     ]
-    return Drawn("t-SNE of digits (mo-mix-op)", panels, made)
+    return Drawn(f"t-SNE of {setting.config} (mo-mix-op)", panels, made)
 
 
-def _mixtures_of_digits(runs: Runs, folder: Path) -> Drawn:
+def _mixtures_of_images(setting: Setting, runs: Runs, folder: Path) -> Drawn:
     """Figure 5: anchors and what is mixed into them, with its weights."""
     from mmix_jax.experiments.images.figures import MIXTURES, mixtures_of
     from mmix_jax.experiments.images.scores import variables_of
 
-    encoder = _encoder(runs, folder)
+    encoder = _encoder(setting, runs, folder)
     if encoder is None:
         return Drawn("its run is not there", [], None)
     task, encoder = encoder
@@ -201,17 +202,17 @@ def _mixtures_of_digits(runs: Runs, folder: Path) -> Drawn:
          "classes": labels[rows[partners]].tolist()}
         for anchor, own, partners, weights in mixtures
     ]  # fmt: skip
-    return Drawn("mixtures of digits (mo-mix-op)", values, made[MIXTURES])
+    return Drawn(f"mixtures of {setting.config} (mo-mix-op)", values, made[MIXTURES])
 
 
-def _encoder(runs: Runs, folder: Path) -> tuple[Any, Any] | None:
-    """The task and the first encoder of the run on digits, if its workdir is there."""
-    if _DIGITS not in runs or not (folder / _DIGITS.name / "checkpoints").is_dir():
+def _encoder(setting: Setting, runs: Runs, folder: Path) -> tuple[Any, Any] | None:
+    """The task and the first encoder of a run on images, if its workdir is there."""
+    if setting not in runs or not (folder / setting.name / "checkpoints").is_dir():
         return None
     from mmix_jax.experiments.run import encoders_of, load
 
-    task: Any = load(_DIGITS.asked(runs[_DIGITS].seeds))
-    return task, next(encoders_of(task, folder / _DIGITS.name))
+    task: Any = load(setting.asked(runs[setting].seeds))
+    return task, next(encoders_of(task, folder / setting.name))
 
 
 def _theorem(runs: Runs, folder: Path) -> Drawn:
@@ -238,15 +239,27 @@ def _theorem(runs: Runs, folder: Path) -> Drawn:
 def figure_plans(seeds: int | None) -> dict[str, Plan]:
     """The figures by name; `seeds` trainings each where it is said."""
     grid = _grid(seeds or 2)
-    digits = {_DIGITS: seeds or 1}
     plans = (
         Plan("figure2", "sample size and width on Pubmed", grid, _accuracy_over_sizes),
         Plan("figure3", "the same over steps", grid, _accuracy_over_steps),
-        Plan("figure4", "t-SNE of images", digits, _map_of_digits),
-        Plan("figure5", "mixtures of images", digits, _mixtures_of_digits),
+        *_of_images(_DIGITS, seeds or 1),
         Plan("theorem32", "the sample size of theorem 3.2", grid, _theorem),
     )
     return {plan.name: plan for plan in plans}
+
+
+def cifar_plans(seeds: int | None) -> dict[str, Plan]:
+    """Figures 4 and 5 on CIFAR-10, by a small network; a quarter of an hour on a CPU."""
+    plans = _of_images(_CIFAR, seeds or 1)
+    return {f"{plan.name}_cifar10": plan._replace(name=f"{plan.name}_cifar10") for plan in plans}
+
+
+def _of_images(setting: Setting, seeds: int) -> tuple[Plan, Plan]:
+    runs = {setting: seeds}
+    return (
+        Plan("figure4", "t-SNE of images", runs, partial(_map_of_images, setting)),
+        Plan("figure5", "mixtures of images", runs, partial(_mixtures_of_images, setting)),
+    )
 
 
 def write_figure(plan: Plan, drawn: Drawn, folder: Path) -> list[Path]:

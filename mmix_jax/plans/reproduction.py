@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from mmix_jax.errors import InputError
 from mmix_jax.plans.catalog import SECONDS, TABLES, check_only, table_of
-from mmix_jax.plans.figures import Drawn, Plan, figure_plans, write_figure
+from mmix_jax.plans.figures import Drawn, Plan, cifar_plans, figure_plans, write_figure
 from mmix_jax.plans.mechanism import mechanism_plans
 from mmix_jax.plans.runs import Setting, writable
 from mmix_jax.plans.table import Cell, cells_of
@@ -40,8 +40,13 @@ class Asked(NamedTuple):
 
 
 def all_figures(seeds: int | None) -> dict[str, Plan]:
-    """Figures by name, the paper's and those of what mixing does; `seeds` where it is said."""
-    return figure_plans(seeds) | mechanism_plans(seeds)
+    """Figures by name, the paper's and the further ones; `seeds` where it is said."""
+    return figure_plans(seeds) | further_figures(seeds)
+
+
+def further_figures(seeds: int | None) -> dict[str, Plan]:
+    """Those that are drawn where they are named alone: of CIFAR-10, and of what mixing does."""
+    return cifar_plans(seeds) | mechanism_plans(seeds)
 
 
 def reproduce(asked: Asked, interrupted: Callable[[], bool]) -> None:

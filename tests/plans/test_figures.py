@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmix_jax.plans import figures
-from mmix_jax.plans.figures import SIZES, WIDTHS, figure_plans, write_figure
+from mmix_jax.plans.figures import SIZES, WIDTHS, cifar_plans, figure_plans, write_figure
 from mmix_jax.plans.runs import Found, Setting, carry_out, found
 from mmix_jax.theory import sample_size
 from tests.example_results import result
@@ -99,6 +99,7 @@ def test_pictures_of_images(tmp_path, monkeypatch):
     fields |= {"stages": "(1,)", "width": "4"}
     small = Setting("digits", "smoke", tuple(fields.items()))
     monkeypatch.setattr(figures, "_DIGITS", small)
+    assert [s for plan in cifar_plans(3).values() for s in plan.settings] == 2 * [figures._CIFAR]
     carry_out(small, range(1), tmp_path, lambda: False)
     runs = {small: found(small, tmp_path)}
     drawn, panels, _ = written("figure4", runs, tmp_path)
