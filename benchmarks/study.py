@@ -153,8 +153,11 @@ SWEEPS: dict[str, Asked] = {
             "variant=mo_op,threshold=0.7",
             "variant=mo_all,mixing_temperature=0.1",
             "variant=negatives,num_mixed=4",
+            "variant=mp",
+            "variant=binary",
+            "variant=i_mix",
         ),
-        seeds=_FEW, first=("mo_op, threshold=0.9",),
+        seeds=_FEWER, first=("mo_op, threshold=0.9",),
     ),
     "h_proteins": Asked(
         "mutag", ("dataset=PROTEINS", "features=auto", _LEAN),
