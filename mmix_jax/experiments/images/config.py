@@ -202,6 +202,7 @@ IMAGE_VARIANTS = {
         "batch_size": 128,
         "num_train": 10_000,
         "num_test": 2_000,
+        "num_monitored": 500,
         "num_steps": 15 * 78,
         "eval_every": 78,
         "checkpoint_every": 390,
