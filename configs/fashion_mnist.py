@@ -8,6 +8,4 @@ def get_config(variant: str = ""):
     config.saturation = 0.0  # one channel has no colours
     config.hue = 0.0
     config.grayscale = 0.0
-    # Of variants too, what one channel has none of.
-    strong = {name: IMAGE_VARIANTS[name] | {"grayscale": 0.0} for name in ("strong", "strong100")}
-    return finish(config, variant, IMAGE_VARIANTS | strong)
+    return finish(config, variant, IMAGE_VARIANTS)

@@ -62,7 +62,7 @@ def _names(given: list[str]) -> list[str]:
     for name in given:
         if name not in (*known, _ALL):
             raise InputError(unknown("table", name, (*known, _ALL)))
-    # Tables 6 and 9 are one; what the paper has not is run where it is named.
+    # Tables 6 and 9 are one; further figures are drawn where they are named.
     every = [name for name in known if name not in {"table9", *further_figures(None)}]
     return list(dict.fromkeys(n for name in given for n in (every if name == _ALL else [name])))
 

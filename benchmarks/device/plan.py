@@ -1,13 +1,12 @@
 """The steps of a plan, each a process of its own with seconds it may take; what is done is kept."""
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,8 @@ from benchmarks.suite import write_whole
 from mmix_jax.errors import InputError
 
 FILE = "plan.json"
-_POLL, _PUBLISH_EVERY, _GRACE = 0.2, 20.0, 25.0  # seconds
+GRACE = 25.0  # seconds in which an interrupted step may save what it has
+_POLL, _PUBLISH_EVERY = 0.2, 20.0
 DONE, FAILED, CUT = "done", "failed", "cut off"
 
 
@@ -43,14 +43,22 @@ class Kept:
             try:
                 content = json.loads(self._path.read_text("utf-8"))
                 self.settings, self.steps = content["settings"], content["steps"]
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                kinds = [self.settings, self.steps, *self.steps.values()]
+                if not all(isinstance(kind, dict) for kind in kinds):
+                    raise TypeError("objects are wanted")
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
                     f"{self._path} must be a plan's record, found {type(error).__name__}; choose "
                     "another --runs"
                 ) from error
 
-    def done(self, name: str) -> bool:
-        return self.steps.get(name, {}).get("status") == DONE
+    def status(self, name: str) -> str:
+        """How a step ended; empty where it has not begun."""
+        return self.steps.get(name, {}).get("status", "")
+
+    def seconds(self, name: str) -> float:
+        """What a step has taken in all calls."""
+        return self.steps.get(name, {}).get("seconds", 0.0)
 
     def write(self) -> None:
         content = {"settings": self.settings, "steps": self.steps}
@@ -62,26 +70,28 @@ def carry_out(
     kept: Kept,
     log: Path,
     *,
-    environment: dict[str, str],
+    environment: Mapping[str, str],
     publish: Callable[[], None],
     interrupted: Callable[[], bool],
 ) -> str:
     """Run a step, its output into `log`; returns and keeps how it ended.
 
     Past its seconds, or where somebody interrupts, it is interrupted, which lets a training save
-    its state, and killed if that takes too long. `publish` is called now and then meanwhile.
+    its state, and killed after `GRACE`. `publish` is called now and then meanwhile.
     """
     begin = published = time.monotonic()
     print(f"{step.name}: at most {step.most:.0f} s", flush=True)
+    cut = False
     with log.open("ab") as stream:
         process = subprocess.Popen(
             step.command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            env={**os.environ, **environment}, start_new_session=True, preexec_fn=_end_with_parent,
+            env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip
         try:
             while process.poll() is None:
                 now = time.monotonic()
                 if now - begin > step.most or interrupted():
+                    cut = True
                     _end(process)
                     break
                 if now - published > _PUBLISH_EVERY:
@@ -92,27 +102,21 @@ def carry_out(
             if process.poll() is None:
                 process.kill()
     seconds = time.monotonic() - begin
-    cut = seconds > step.most or interrupted()
     status = DONE if process.returncode == 0 else CUT if cut else FAILED
-    spent = kept.steps.get(step.name, {}).get("seconds", 0.0) + seconds
-    kept.steps[step.name] = {"status": status, "seconds": round(spent, 1)}
+    kept.steps[step.name] = {
+        "status": status,
+        "seconds": round(kept.seconds(step.name) + seconds, 1),
+    }
     kept.write()
     publish()
     print(f"  {status} after {seconds:.0f} s{_last_line(log) if status == FAILED else ''}")
     return status
 
 
-def _end_with_parent() -> None:
-    """In the new process, on Linux: who kills the plan kills its step, which would hold the
-    device, and the workdir of its training."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def _end(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(_GRACE)
+        process.wait(GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -125,5 +129,5 @@ def _last_line(log: Path) -> str:
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command of a module, by this interpreter."""
-    return [sys.executable, "-u", "-m", module, *arguments]
+    """The command of a module, by this interpreter; it ends with this process."""
+    return [sys.executable, "-u", "-m", "benchmarks.device.child", module, *arguments]

@@ -9,6 +9,7 @@ be evaluated.
 Exit status: 0 done; 2 bad input, one `error:` line.
 """
 
+import hashlib
 import io
 import json
 import sys
@@ -30,7 +31,7 @@ def pack(workdir: Path, out: Path, name: str, *, part: int = PART) -> list[Path]
     """Write the encoder that a workdir's `selection` chooses; returns the files.
 
     Parameters and statistics are rounded to bfloat16. What they hang on, config and step, stands
-    in NAME.json.
+    in NAME.json, which is written last.
 
     Raises:
       InputError: the workdir has no checkpoint.
@@ -49,23 +50,28 @@ def pack(workdir: Path, out: Path, name: str, *, part: int = PART) -> list[Path]
     np.savez(stream, **arrays)
     content = stream.getvalue()
     out.mkdir(parents=True, exist_ok=True)
+    described = out / f"{name}.json"
+    described.unlink(missing_ok=True)
     files = []
     for number, begin in enumerate(range(0, len(content), part)):
         files.append(out / f"{name}.{number}")
         files[-1].write_bytes(content[begin : begin + part])
-    config = json.loads((workdir / "config.json").read_text("utf-8"))
-    progress = {key: value for key, value in encoder.progress.items() if key != "stopped"}
-    kept = {"config": config, "seed": encoder.seed, "parts": len(files), "progress": progress}
-    files.append(out / f"{name}.json")
-    write_whole(files[-1], json.dumps(kept, indent=1) + "\n")
-    return files
+    kept = {
+        "config": json.loads((workdir / "config.json").read_text("utf-8")),
+        "seed": encoder.seed,
+        "progress": {key: value for key, value in encoder.progress.items() if key != "stopped"},
+        "parts": len(files),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write_whole(described, json.dumps(kept, indent=1) + "\n")
+    return [*files, described]
 
 
 def unpack(folder: Path, name: str, workdir: Path) -> None:
     """Make a workdir of what `pack` wrote, in float32.
 
     Raises:
-      InputError: a file is missing or damaged, or the workdir has checkpoints already.
+      InputError: a file is missing or damaged, or the workdir holds a run already.
     """
     import jax
     import jax.numpy as jnp
@@ -76,29 +82,40 @@ def unpack(folder: Path, name: str, workdir: Path) -> None:
     from mmix_jax.training.checkpoint import Checkpointer
     from mmix_jax.training.step import TrainState
 
+    kept, content = _read(folder, name)
+    with np.load(io.BytesIO(content)) as archive:
+        arrays = {key: archive[key].view(ml_dtypes.bfloat16) for key in archive.files}
+    if (workdir / "config.json").exists() or (workdir / "checkpoints").exists():
+        raise InputError(f"weights start a workdir, found a run in {workdir}; choose another --to")
+    trees: Any = traverse_util.unflatten_dict({tuple(k.split("/")): x for k, x in arrays.items()})
+    single = jax.tree.map(lambda x: x.astype(np.float32), trees)
+    step = kept["progress"]["step"]
+    state = TrainState(
+        jnp.asarray(step, jnp.int32), single["params"], single.get("batch_stats", {}), ()
+    )
+    with Checkpointer(checkpoint_folder(workdir, kept["seed"])) as checkpointer:
+        checkpointer.save(step, state, kept["progress"])
+    write_whole(workdir / "config.json", json.dumps(kept["config"], indent=2) + "\n")
+
+
+def _read(folder: Path, name: str) -> tuple[dict[str, Any], bytes]:
     try:
         kept = json.loads((folder / f"{name}.json").read_text("utf-8"))
         parts = [(folder / f"{name}.{number}").read_bytes() for number in range(kept["parts"])]
-        with np.load(io.BytesIO(b"".join(parts))) as archive:
-            arrays = {key: archive[key].view(ml_dtypes.bfloat16) for key in archive.files}
-        seed, progress = kept["seed"], kept["progress"]
+        content = b"".join(parts)
+        if hashlib.sha256(content).hexdigest() != kept["sha256"]:
+            raise ValueError("other bytes than were packed")
+        kinds = {"config": dict, "seed": int, "progress": dict}
+        if any(type(kept[key]) is not kind for key, kind in kinds.items()):
+            raise ValueError("another description")
+        if type(kept["progress"].get("step")) is not int:
+            raise ValueError("no step")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{name} must be an encoder in parts in {folder}, found {type(error).__name__}: "
-            f"{error}; copy {name}.json and all its parts there"
+            f"{error}; copy {name}.json and all its parts there anew"
         ) from error
-    checkpoints = checkpoint_folder(workdir, seed)
-    if checkpoints.exists():
-        raise InputError(
-            f"weights start a workdir, found checkpoints in {checkpoints}; choose another --to"
-        )
-    trees: Any = traverse_util.unflatten_dict({tuple(k.split("/")): x for k, x in arrays.items()})
-    single = jax.tree.map(lambda x: x.astype(np.float32), trees)
-    step = jnp.asarray(progress["step"], jnp.int32)
-    state = TrainState(step, single["params"], single.get("batch_stats", {}), ())
-    with Checkpointer(checkpoints) as checkpointer:
-        checkpointer.save(progress["step"], state, progress)
-    write_whole(workdir / "config.json", json.dumps(kept["config"], indent=2) + "\n")
+    return kept, content
 
 
 def _run(argv: list[str], _interrupted: Any) -> None:

@@ -141,12 +141,14 @@ def _panel(
 
 
 def marks_of(names: list[str]) -> list[str]:
-    """First letters; the first two where another name begins alike."""
-    firsts = [name[0].upper() for name in names]
-    return [
-        name[:2].capitalize() if firsts.count(first) > 1 else first
-        for name, first in zip(names, firsts, strict=True)
-    ]
+    """As many first letters as tell each name from the others."""
+    marks = []
+    for name in names:
+        others = [other.lower() for other in names if other != name]
+        sizes = range(1, len(name) + 1)
+        own = (n for n in sizes if not any(o.startswith(name[:n].lower()) for o in others))
+        marks.append(name[: next(own, len(name))].capitalize())
+    return marks
 
 
 def _free(x: int, y: int, places: list[tuple[float, float]]) -> float:

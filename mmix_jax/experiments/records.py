@@ -21,8 +21,9 @@ _OF_A_TRAINING = (
 _OF_FEATURES = ("binarise_features", "normalise_features", "features", "max_degree")
 # How long to train, and how often.
 _MAY_GROW = (*_LENGTH, "num_seeds")
-# Where the files lie, what is drawn, and what may grow may change between a run and its resumption.
-_MAY_CHANGE = ("data_dir", "figures", *_MAY_GROW)
+# Where the files lie, what is drawn or watched, and what may grow may change between a run and its
+# resumption.
+_MAY_CHANGE = ("data_dir", "figures", "num_monitored", *_MAY_GROW)
 
 
 def seed_of(checkpoints: Path) -> int | None:

@@ -29,8 +29,8 @@ WORDS = {
     "authors": "what the authors' code computes",
     "paper": "the published settings",
     "strong": "SimCLR's strong recipe, 1,000 epochs; with a rule, strong+none",
-    "strong100": "… 100 epochs",
-    "lars": "behind strong, strong+lars: LARS and batches of 1,024",
+    "strong100": "… for 100 epochs",
+    "strong_lars": "… by LARS, with batches of 1,024",
     "small": "a small network, on some of the images: for a CPU",
     "smoke": "a few tiny steps, to see that it runs: seconds on a CPU",
 }

@@ -18,7 +18,7 @@ from mmix_jax.mixing import (
     mix_with,
     synthetic_negatives,
 )
-from mmix_jax.ops.collectives import device_count
+from mmix_jax.ops.collectives import device_count, total
 
 _SAMPLED_NODES = 4096
 MANY_NODES = 50_000
@@ -32,6 +32,9 @@ class Seen(NamedTuple):
     u: jax.Array
     v: jax.Array
     rows: dict[str, jax.Array | None]
+
+
+_MISSING, _MEMBERS, _SHARE = "synthetic/missing", "synthetic/members", "share"
 
 
 class Aux(NamedTuple):
@@ -192,6 +195,28 @@ def synthetic_of(
         for name in made_u.stats
     }
     return {"synthetic_u": made_u.vectors, "synthetic_v": made_v.vectors}, metrics
+
+
+def weighed_by_mixed(metrics: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """A graph's metrics of `synthetic_of`, all but `missing` times the share of its anchors that
+    have mixtures, and that share: none in a graph of one node, or of none."""
+    if not metrics:
+        return {}
+    missing = metrics[_MISSING]
+    share = jnp.where(metrics[_MEMBERS] > 0, 1.0 - missing, 0.0)
+    return {name: share * x for name, x in metrics.items()} | {_MISSING: missing, _SHARE: share}
+
+
+def means_of_graphs(
+    sums: dict[str, jax.Array], num_graphs: jax.Array, axis_name: str | None
+) -> dict[str, jax.Array]:
+    """This device's share of the means over graphs, of its sums of what is weighed so."""
+    if not sums:
+        return {}
+    mixed = total(sums[_SHARE], axis_name)
+    means = {name: x / jnp.where(mixed > 0, mixed, 1.0) for name, x in sums.items()}
+    del means[_SHARE]
+    return means | {_MISSING: sums[_MISSING] / jnp.maximum(num_graphs, 1)}
 
 
 def neighbours_of(mixing: Mixing, batch: NodeBatch) -> Neighbours | None:

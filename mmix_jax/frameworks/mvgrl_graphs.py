@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mmix_jax.augment.graphs import feature_mask
 from mmix_jax.frameworks import graph_tables, mvgrl
-from mmix_jax.frameworks.base import Aux, synthetic_of
+from mmix_jax.frameworks.base import Aux, means_of_graphs, synthetic_of, weighed_by_mixed
 from mmix_jax.frameworks.graph_tables import GraphTables
 from mmix_jax.frameworks.mvgrl import REPRESENTATIONS, MVGRLSettings, apply_method
 from mmix_jax.graphs.batches import Buckets, Union
@@ -230,14 +230,14 @@ def _node_term(settings: GraphSettings, params, seen: GraphViews, graph, key, ax
         synthetic, metrics = synthetic_of(
             mixing, u, z_b, draw_key, of_u=of_u, of_v=lambda: cast(Any, projected[2:]), mask=mask
         )
-        return info_nce(u, z_b, mask=mask, **options, **synthetic), metrics
+        return info_nce(u, z_b, mask=mask, **options, **synthetic), weighed_by_mixed(metrics)
 
     num_graphs = total(jnp.sum(graph.globals["mask"]), axis_name)
     arrays = (seen.u, seen.z_b)
     if settings.views.mixing.into_negatives and seen.projected is not None:
         arrays += (*seen.projected, *apply_method(settings.views, params, "project", seen.z_b))
-    shares = _within_graphs(settings, contrast, arrays, graph, key)
-    return jax.tree.map(lambda share: share / jnp.maximum(num_graphs, 1), shares)
+    share, sums = _within_graphs(settings, contrast, arrays, graph, key)
+    return share / jnp.maximum(num_graphs, 1), means_of_graphs(sums, num_graphs, axis_name)
 
 
 def _diversity_term(settings: GraphSettings, seen: GraphViews, graph, key, axis_name):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from mmix_jax.config_files import find_config
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.schema import Run
-from mmix_jax.mixing import Mixing
 from mmix_jax.plans.catalog import SECONDS
 from mmix_jax.plans.runs import Found, Setting, short_name, writable
 from mmix_jax.plans.table import Cell, Line, Measure, Table, cells_of
@@ -231,11 +230,11 @@ def _check_fields(changed: Sequence[str], varied: Sequence[str]) -> None:
 
 def _checked_validation(config: Run, metric: str) -> str:
     """The name of a training's validation score."""
-    if config.task != "node" or config.selection != "validation":
+    if config.task != "node" or config.selection != "validation" or config.protocol == "reference":
         raise InputError(
             "--validation shows what trainings are chosen by, found "
-            f"task '{config.task}' with selection '{config.selection}'; leave it out, or set "
-            "--config.selection=validation"
+            f"task '{config.task}' with selection '{config.selection}' and protocol "
+            f"'{config.protocol}'; leave it out, or set --config.selection=validation"
         )
     return f"validation_{metric}"
 
@@ -243,15 +242,14 @@ def _checked_validation(config: Run, metric: str) -> str:
 def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
     """The run with its best validation scores in the place of its results."""
     best: dict[str, dict[int, float]] = {}
-    # Where mixing starts late, only what is mixed can be chosen.
-    num_steps = int(there.settings["num_steps"])
-    turn = Mixing(start=float(there.settings.get("mixing_start", 0.0))).first_step(num_steps)
-    turn = turn if turn < num_steps else 0
+    late = float(there.settings.get("mixing_start", 0.0)) > 0.0
     for seed in there.seeds:
         history = read_history(folder / setting.name, seed)
         for name in _VALIDATION:
-            if logged := [row[name] for row in history if name in row and row["step"] > turn]:
-                best.setdefault(name, {})[seed] = max(logged)
+            if logged := [row[name] for row in history if name in row]:
+                # Where mixing starts late, only a step that mixes was chosen.
+                kept = _chosen_score(folder / setting.name, seed) if late else max(logged)
+                best.setdefault(name, {})[seed] = kept
     judged = [name.removeprefix("validation_") for name in _VALIDATION]
     trained = [r for r in there.results if r.trained and r.metric in judged]
     results = [
@@ -267,6 +265,18 @@ def _validation_of(setting: Setting, there: Found, folder: Path) -> Found:
         for r in trained
     ]
     return Found(there.settings, results)
+
+
+def _chosen_score(workdir: Path, seed: int) -> float:
+    """The score of the step that a training has chosen, by its own record."""
+    from mmix_jax.experiments.pretraining import checkpoint_folder
+    from mmix_jax.training.checkpoint import Checkpointer
+
+    with Checkpointer(checkpoint_folder(workdir, seed), read_only=True) as checkpointer:
+        progress = checkpointer.latest_progress()
+    if progress is None:
+        raise InputError(f"a score needs a checkpoint, found none whole in {workdir}; train anew")
+    return progress["best_score"]
 
 
 def cells_of_sweep(asked: Sweep, table: Table, work: Work) -> list[Cell]:

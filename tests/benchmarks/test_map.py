@@ -180,6 +180,7 @@ def test_points_that_would_cover_each_other_are_moved_apart():
 
 def test_marks_of_data_sets_differ():
     assert picture.marks_of(["Cora", "DBLP", "chameleon"]) == ["Co", "D", "Ch"]
+    assert picture.marks_of(["Cora", "Cornell", "CS"]) == ["Cora", "Corn", "Cs"]
 
 
 def test_a_set_without_files_is_left_out_and_said(tmp_path, capsys):

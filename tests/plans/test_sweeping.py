@@ -1,14 +1,14 @@
 """A sweep on trainings of four steps, cut off and begun again."""
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmix_jax import sweep
 from mmix_jax.plans import sweeping
-from mmix_jax.plans.runs import Found, Setting
-from tests.example_results import result
 from tests.experiments.nodes import small
 from tests.metric_lines import lines_of
 
@@ -86,13 +86,26 @@ def test_a_sweep_s_values_may_hold_commas():
     }
 
 
-@pytest.mark.parametrize(("start", "best"), [(0.0, 0.9), (0.5, 0.8), (0.25, 0.9), (1.0, 0.9)])
-def test_a_late_start_is_judged_by_what_is_mixed(tmp_path, monkeypatch, start, best):
-    """Of four steps; where nothing is ever mixed, by all."""
-    scores = {1: 0.7, 2: 0.9, 3: 0.8, 4: 0.6}
-    rows = [{"step": step, "validation_accuracy": score} for step, score in scores.items()]
-    monkeypatch.setattr(sweeping, "read_history", lambda workdir, seed: rows)
-    settings = {"num_steps": 4, "mixing_start": start, "seed": 1, "num_seeds": 1}
-    there = Found(settings, [result([0.5], seeds=(1,))])
-    (found,) = sweeping._validation_of(Setting("cora"), there, tmp_path).results
-    assert (found.mean, found.protocol) == (best, "best while training")
+@pytest.mark.slow
+def test_a_late_start_is_judged_by_what_is_mixed(tmp_path, monkeypatch, ran):
+    """Of epochs: six steps, though a hundred are allowed; from the fourth on they mix."""
+    kinds = np.random.default_rng(0).integers(0, 3, small.N)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rings = small.save(tmp_path / "rings.npz", y=kinds)
+    fields = ("num_epochs=6", "num_steps=100", "eval_every=1", "mixing_start=0.5")
+    arguments = [*SWEEP, f"--config.data_path={rings}", *(f"--config.{f}" for f in fields)]
+    arguments += ["--config.selection=validation", "--vary=mixing=mo,mp", "--seeds=1:2"]
+    assert call(*arguments, f"--runs={tmp_path / 'runs'}", "--validation") == 0
+    (path,) = (tmp_path / "runs").glob("*-validation.json")
+    mo = json.loads(path.read_text())["rows"][0]
+    workdir = shlex.split(mo["command"])[-1].removeprefix("--workdir=")
+    logged = lines_of(Path(workdir))
+    assert [row["step"] for row in logged] == [1, 2, 3, 4, 5, 6]
+    mixed = [row["validation_accuracy"] for row in logged if row["step"] > 3]
+    assert mo["mean"] == max(mixed)
+
+
+def test_validation_is_not_shown_where_the_test_set_chooses(tmp_path, capsys):
+    arguments = ("--config=cora:mo", "--config.protocol=reference", "--vary=temperature=1,2")
+    assert call(*arguments, f"--runs={tmp_path}", "--validation", "--dry") == 2
+    assert "and protocol 'reference'; leave it out" in capsys.readouterr().err

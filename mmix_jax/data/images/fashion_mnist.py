@@ -9,6 +9,7 @@ Learning Algorithms", 2017; https://github.com/zalandoresearch/fashion-mnist. MI
 
 import gzip
 import hashlib
+import math
 import os
 import zlib
 from pathlib import Path
@@ -63,7 +64,13 @@ def load_fashion_mnist(
 
 def _read(path: Path, name: str) -> np.ndarray:
     try:
-        content = gzip.decompress(path.read_bytes())
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} must be a file that can be read, found {error.strerror}; see to its rights"
+        ) from error
+    try:
+        content = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"{path} must be packed by gzip, found {error}: damaged file; delete it and get it "
@@ -93,7 +100,7 @@ def read_idx(content: bytes) -> np.ndarray:
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     begin = 4 + 4 * rank
     shape = np.frombuffer(content[4:begin], ">u4").tolist() if len(content) >= begin else []
-    if not rank or len(shape) != rank or len(content) - begin != int(np.prod(shape)):
+    if not 1 <= rank <= 8 or len(shape) != rank or len(content) - begin != math.prod(shape):
         raise InputError(
             "an idx file must begin with two zeros, 8, its number of dimensions and these, and "
             f"hold as many bytes, found {content[:4].hex() or 'nothing'} and {len(content)} bytes; "

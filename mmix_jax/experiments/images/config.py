@@ -72,7 +72,7 @@ class ImageConfig(Run):
         "sgd has Nesterov's momentum; lars is for batches of 1,024 and more.",
         choices=("adam", "sgd", "lars"),
     )
-    momentum: float = in_training(0.9, "… its momentum.")
+    momentum: float = in_training(0.9, "Of sgd and lars.")
     schedule: str = in_training(
         "constant",
         "Of the learning rate; cosine: to 0 at num_steps.",
@@ -142,7 +142,7 @@ class ImageConfig(Run):
 # What images of one's own want: epochs; num_steps, which fit CIFAR, are the most.
 OWN_IMAGES = {"num_epochs": 200}
 
-# SGD at 0.03 · batch / 256, which falls along a cosine, weaker crops, a wider head.
+# SGD, its rate falling along a cosine, weaker crops, a wider head.
 _STRONG = {
     "num_epochs": 1000,
     "num_steps": 1_000_000,
@@ -184,11 +184,19 @@ IMAGE_VARIANTS = {
         "learning_rate": 1e-3,
         "schedule": "constant",
         "weight_decay": 1e-6,
+        "num_epochs": 0,
+        "num_steps": 97_500,
+        "warmup_steps": 0,
+        "warmup_epochs": 0,
+        "crop_min": 0.08,
+        "grayscale": 0.2,
+        "head_hidden_width": 0,
     },
     # What open single-file SimCLRs reach their scores with (METHOD.md section 10).
     "strong": _STRONG,
     "strong100": _STRONG | {"num_epochs": 100},
-    "lars": {
+    "strong_lars": _STRONG
+    | {
         "optimizer": "lars",
         "batch_size": 1024,
         "learning_rate": 1.2,

@@ -75,6 +75,8 @@ def test_missing_files_are_told(folder, monkeypatch):
         b"\0\0\x0d\1" + bytes(8),  # floats
         b"\0\0\x08\0",  # no dimension
         b"\0\0\x08\2\0\0\0\1",  # one of two dimensions
+        b"\0\0\x08\4" + 4 * b"\0\1\0\0",  # 2^64 bytes, which 64 bits count as none
+        b"\0\0\x08\x46" + 70 * b"\0\0\0\1" + b"\0",
         packed(np.zeros((2, 3), np.uint8))[:-1],
         packed(np.zeros((2, 3), np.uint8)) + b"\0",
     ],

@@ -158,7 +158,7 @@ def test_the_strong_recipe_counts_in_epochs():
     assert recipe == Optimization(0.06, 5e-4, "sgd", cosine_steps=9700)
     whole = fit(asked("strong+none", "cifar10"), dataset(50_000, 10_000, 10)).config
     assert (whole.num_steps, whole.mixing.rule) == (97_000, "none")
-    large = fit(asked("strong+lars", "cifar10"), dataset(50_000, 10_000, 10)).config
+    large = fit(asked("strong_lars", "cifar10"), dataset(50_000, 10_000, 10)).config
     assert optimization_of(large) == Optimization(1.2, 1e-6, "lars", 0.9, 480, 48_000)
 
 

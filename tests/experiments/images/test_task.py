@@ -162,22 +162,28 @@ def test_agreement_follows_the_labels_and_training_does_not(tmp_path, whole):
     assert all(0 < value < 1 for value in agreement["six"])
 
 
-def test_classes_are_told_from_other_training_images_at_every_evaluation(whole):
-    """By loops: of each class its share is told, from four times as many others, by k votes."""
-    inputs = run.load(config()).inputs
-    variables = variables_of(state_of(whole[0], config())[0])
-    z = np.asarray(features_of(inputs, variables, inputs.dataset.train), np.float64)
+@pytest.mark.parametrize(("num", "neighbours", "k"), [(1000, 5, 5), (3, 40, 2), (3, 1, 1)])
+def test_classes_are_told_from_other_training_images(whole, num, neighbours, k):
+    """By loops: of a fifth of the images, at most those asked for, of each class its share; told by
+    k votes of four times as many others, k at most a class's share of these."""
+    inputs = run.load(config(num_monitored=num, num_neighbours=neighbours)).inputs
+    state = state_of(whole[0], config())[0]
+    z = np.asarray(features_of(inputs, variables_of(state), inputs.dataset.train), np.float64)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     labels = inputs.dataset.train_labels
-    chosen = stratified_test(labels, 8, seed=0)
-    others = [i for i in range(len(z)) if i not in set(chosen)]  # 32, four times eight
+    chosen = stratified_test(labels, min(num, 8), seed=0)
+    rest = np.array([i for i in range(len(z)) if i not in set(chosen)])
+    others = rest[stratified_test(labels[rest], 4 * len(chosen), seed=0)]
     right = 0
     for i in chosen:
         votes = np.zeros(6)
-        for j in sorted(others, key=lambda j: -z[i] @ z[j])[:5]:
+        for j in sorted(others, key=lambda j: -z[i] @ z[j])[:k]:
             votes[labels[j]] += np.exp(z[i] @ z[j] / 0.4)
         right += votes.argmax() == labels[i]
-    assert lines_of(whole[0])[-1]["validation_knn"] == pytest.approx(right / 8)
+    found = make_monitor(inputs)(state)
+    assert found == {"validation_knn": pytest.approx(right / len(chosen))}
+    if num == 1000:  # as the training was watched
+        assert lines_of(whole[0])[-1]["validation_knn"] == found["validation_knn"]
 
 
 def test_training_reads_no_label_of_a_test_image(tmp_path, whole):
