@@ -5,6 +5,7 @@ of the value alone.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,15 @@ def library_side(x: np.ndarray, kernel: np.ndarray, asked: str, dtype: str) -> C
     return suite.waiting(jax.jit(both), images, weights)
 
 
+def difference(ours: Any, theirs: Any) -> float:
+    """The largest between JAX's arrays and PyTorch's, relative to the largest number of each."""
+    arrays = [y.float().cpu().numpy() for y in theirs]
+    pairs = zip(jax.tree.leaves(ours), arrays, strict=True)
+    return max(
+        float(np.abs(np.asarray(x, np.float32) - y).max() / np.abs(y).max()) for x, y in pairs
+    )
+
+
 def measure(options: Options) -> list[Row]:
     """Two rows a layer, all sides in turns."""
     dtype = "bfloat16" if suite.on_accelerator() else "float32"
@@ -53,5 +63,8 @@ def measure(options: Options) -> list[Row]:
             row |= {"channels": channels, "dtype": dtype}
             suite.with_torch(row, seconds, options)
             flops = 2.0 * times * count * size**2 * 9 * channels**2
-            rows.append(suite.add_work(row, options, flops=flops, dtype=dtype))
+            suite.add_work(row, options, flops=flops, dtype=dtype)
+            if "torch" in sides:
+                row["difference"] = difference(*(sides[name]() for name in ("jax", "torch")))
+            rows.append(row)
     return rows

@@ -123,16 +123,20 @@ def power_side(
 
 def convolution_side(x: np.ndarray, kernel: np.ndarray, gradients: bool, dtype: str) -> Callable:
     """A 3×3 convolution of NHWC images by an HWIO kernel, channels last; with both gradients of
-    slopes like its value."""
+    slopes like its value. Returns all of them, in the layout of what is given."""
     images = tensor(x).permute(0, 3, 1, 2).to(getattr(torch, dtype)).requires_grad_(gradients)
     weights = tensor(kernel).permute(3, 2, 0, 1).to(getattr(torch, dtype))
     weights = weights.contiguous(memory_format=torch.channels_last).requires_grad_(gradients)
 
-    def side() -> torch.Tensor:
+    def side() -> list[torch.Tensor]:
         y = F.conv2d(images, weights, padding=1)
-        if gradients:
-            torch.autograd.grad(y, (images, weights), y.detach())
+        of_x, of_kernel = (
+            torch.autograd.grad(y, (images, weights), y.detach()) if gradients else (None, None)
+        )
         wait(y.device)
-        return y
+        found = [y.detach().permute(0, 2, 3, 1)]
+        if of_x is not None and of_kernel is not None:
+            found += [of_x.permute(0, 2, 3, 1), of_kernel.permute(2, 3, 1, 0)]
+        return found
 
     return side
