@@ -326,7 +326,8 @@ class WatchedWriter:
         if len(losses) == _JUDGED_AT and high - low <= _STILL * max(abs(low), abs(high)):
             log.warning(
                 "warning: the loss has not moved in %d evaluations (%.5g to %.5g up to step %d), "
-                "so nothing is learnt; look at the scale of the features, or raise learning_rate",
+                "so nothing is learnt; look at the scale of the features (of graphs, "
+                "normalise_features zscore), or raise learning_rate",
                 *(_JUDGED_AT, low, high, step),
             )
 
