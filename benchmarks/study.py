@@ -46,7 +46,7 @@ _DBLP_TUNED = (
     "num_classifiers=2",
 )
 _OWN = ("batch_size=1000", "num_steps=150", "learning_rate=3e-3", "eval_every=50", _LEAN)
-# A third of Photo's columns are ones: as they are all vectors stay parallel, at any temperature.
+# A third of what is in Photo's columns are ones: as they are all vectors stay nearly parallel.
 _PHOTO = ("data_path=graphs/amazon_photo.npz", "normalise_features=zscore")
 _CS = ("data_path=graphs/coauthor_cs.npz",)
 _OWN_TUNED = (*_OWN, "split=random", "split_seed=100", "num_classifiers=2")

@@ -22,6 +22,7 @@ from mmix_jax.ops.collectives import device_count, total
 
 _SAMPLED_NODES = 4096
 MANY_NODES = 50_000
+_MISSING, _MEMBERS, _SHARE = "synthetic/missing", "synthetic/members", "share"
 
 Projected = tuple[jax.Array, jax.Array]
 
@@ -32,9 +33,6 @@ class Seen(NamedTuple):
     u: jax.Array
     v: jax.Array
     rows: dict[str, jax.Array | None]
-
-
-_MISSING, _MEMBERS, _SHARE = "synthetic/missing", "synthetic/members", "share"
 
 
 class Aux(NamedTuple):

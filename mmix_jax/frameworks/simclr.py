@@ -33,9 +33,9 @@ class ImageSettings:
     """Static settings; names are METHOD.md's, defaults the paper's on images.
 
     stages, width: of `ResNet18`. features: outputs of the head; hidden: width of its hidden layer,
-    0 is the encoder's. dtype: of the convolutions,
-    "float32" or "bfloat16". augmentation: with the data set's mean and std. symmetric: mix view b
-    too. renormalise: mixtures are unit vectors again before NT-Xent; False is the authors' code.
+    0 is the encoder's. dtype: of the convolutions, "float32" or "bfloat16". augmentation: with the
+    data set's mean and std. symmetric: mix view b too. renormalise: mixtures are unit vectors again
+    before NT-Xent; False is the authors' code.
     num_contrasted: images of a step on all devices, which decides between dense and streamed forms.
     """
 
