@@ -161,6 +161,15 @@ SWEEPS: dict[str, Asked] = {
         ),
         seeds=_FEWER, first=("mo_op, threshold=0.9",),
     ),
+    "g_fashion": Asked(
+        "fashion_mnist:small", ("num_steps=390",),
+        arms=(
+            "variant=none",
+            "variant=mo_op,threshold=0.9",
+            "variant=mo_all,mixing_temperature=0.1",
+        ),
+        seeds=_FEW, first=("mo_op, threshold=0.9",),
+    ),
     "h_proteins": Asked(
         "mutag", ("dataset=PROTEINS", "features=auto", _LEAN),
         vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
