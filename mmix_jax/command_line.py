@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmix_jax.config_files import find_config, load_config
-from mmix_jax.errors import InputError
+from mmix_jax.errors import InputError, ProcessFault
 from mmix_jax.surroundings import print_anything
 from mmix_jax.training import interrupts
 
@@ -188,6 +188,9 @@ def run(body: Callable[[list[str], Callable[[], bool]], Any], argv: list[str] | 
         except InputError as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
             return 2
+        except ProcessFault as fault:
+            print(f"error: {one_line(fault)}", file=sys.stderr)
+            return 3
         except Interrupted as stop:
             print(
                 f"interrupted after step {stop.step}, a checkpoint was saved; "

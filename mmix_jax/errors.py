@@ -1,4 +1,4 @@
-"""The one exception for bad input from outside: files, flags, configs, arrays."""
+"""Exceptions that end a program in one line: bad input, and a run that lost a process."""
 
 
 class InputError(ValueError):
@@ -20,4 +20,16 @@ class MissingData(InputError):
       >>> from mmix_jax.errors import InputError, MissingData
       >>> issubclass(MissingData, InputError)
       True
+    """
+
+
+class ProcessFault(RuntimeError):
+    """What ends a run of several processes in all of them: one is gone, or they do not agree.
+
+    The command line prints it as ``error: <line>`` and ends with exit status 3.
+
+    Example:
+      >>> from mmix_jax.errors import InputError, ProcessFault
+      >>> issubclass(ProcessFault, InputError)
+      False
     """

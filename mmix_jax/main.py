@@ -2,12 +2,15 @@
 
     python -m mmix_jax.main --config=PATH[:VARIANT]|NAME[:VARIANT] [--workdir=DIR]
         [--mode=train|eval|embed] [--checkpoint=PATH|pretrained:NAME] [--config.KEY=VALUE …]
+        [--coordinator=HOST:PORT --num_processes=K --process_id=I | --distributed] [--silence_s=S]
 
 With a checkpoint that tells its settings, as those of workdirs, saved models and the pretrained
-ones do, --config may be left out.
+ones do, --config may be left out. K processes, each with its devices, train as one program with all
+of them; started by the same command but for I, or as a cluster starts its tasks (--distributed).
 
-Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, a checkpoint was saved
-(a second interrupt ends at once, and saves nothing more).
+Exit status: 0 done; 2 bad input, one `error:` line; 3 another process of the run is gone or
+disagrees, one `error:` line; 130 interrupted, a checkpoint was saved (a second interrupt ends at
+once, and saves nothing more).
 """
 
 import contextlib
@@ -28,6 +31,9 @@ from mmix_jax.command_line import (
 from mmix_jax.errors import InputError
 from mmix_jax.pretrained import PREFIX
 from mmix_jax.pretrained.places import place_of, settings_of
+from mmix_jax.processes import supervisor
+from mmix_jax.processes.group import group
+from mmix_jax.processes.joining import SILENCE_S, Joining, read_joining
 from mmix_jax.surroundings import locked, user_path
 
 MODES = ("train", "eval", "embed")
@@ -40,6 +46,28 @@ class Command(NamedTuple):
     workdir: Path
     mode: str
     checkpoint: str | None
+    joining: Joining | None = None
+
+
+_OF_PROCESSES = {
+    "coordinator": "HOST:PORT at which process 0 of several listens.",
+    "num_processes": "Processes of the run.",
+    "process_id": "Which of them this is, from 0; process 0 writes and prints.",
+    "silence_s": f"Seconds until a silent process counts as gone; default {SILENCE_S}.",
+}
+
+
+def _joining(argv: list[str]) -> tuple[Joining | None, list[str]]:
+    """How to join a run of several processes (None: alone), and the other arguments.
+
+    Raises:
+      InputError: as `read_joining`.
+    """
+    given, rest = {}, argv
+    for name in _OF_PROCESSES:
+        given[name], rest = take(rest, name)
+    joining = read_joining(*given.values(), detected="--distributed" in rest)
+    return joining, [argument for argument in rest if argument != "--distributed"]
 
 
 def _define_flags(values: Any) -> None:
@@ -56,11 +84,21 @@ def _define_flags(values: Any) -> None:
         f"{PREFIX}NAME (python -m mmix_jax.pretrained lists them).",
         flag_values=values,
     )
+    # What is read of these stands in `_joining`; here they are described, and known.
+    for name, text in _OF_PROCESSES.items():
+        flags.DEFINE_string(name, None, text, flag_values=values)
+    flags.DEFINE_bool(
+        "distributed",
+        False,
+        "Take these from the cluster: SLURM, Open MPI, Kubernetes, TPU pods.",
+        flag_values=values,
+    )
     flags.DEFINE_bool("help", False, "Show the flags.", short_name="h", flag_values=values)
 
 
 def _parse(argv: list[str]) -> Command:
     """What the arguments ask for, or an InputError."""
+    joining, argv = _joining(argv)
     given, argv = take(argv, "config")
     wants_help = bool({"--help", "-h", "--h", "-help"} & set(argv))
     checkpoint = take(argv, "checkpoint")[0]
@@ -80,7 +118,8 @@ def _parse(argv: list[str]) -> Command:
         from mmix_jax.experiments.listing import help_text
 
         described = [("config", CONFIG_HELP)]
-        described += [(name, values[name].help) for name in ("workdir", "mode", "checkpoint")]
+        names = ("workdir", "mode", "checkpoint", *_OF_PROCESSES, "distributed")
+        described += [(name, values[name].help) for name in names]
         listed = "flags:\n" + "\n".join(f"  --{name}: {text}" for name, text in described)
         print(__doc__, listed, help_text(config, path), sep="\n")
         raise SystemExit(0)
@@ -94,36 +133,51 @@ def _parse(argv: list[str]) -> Command:
             "--checkpoint is what eval and embed read, found it with mode train, which goes on "
             "from its workdir; add --mode=eval or --mode=embed, or leave it out"
         )
+    if values["distributed"].value:  # that of `_joining` is not among these any more
+        raise InputError("--distributed takes no value, found one; write it as it is")
+    if joining is not None and mode != "train":
+        raise InputError(
+            f"several processes train together, found mode {mode}; leave --mode out, and call it "
+            "by itself once they are done"
+        )
     if values["workdir"].value:
         workdir = user_path(values["workdir"].value, "--workdir")
     else:
         workdir = Path("runs") / name
-        print(f"workdir: {workdir}", flush=True)
+        if joining is None or not joining.rank:  # of several, process 0's
+            print(f"workdir: {workdir}", flush=True)
     if checkpoint is not None and mode == "eval" and (workdir / "checkpoints").exists():
         raise InputError(
             f"results of a checkpoint want a workdir of their own, found the trainings of {workdir}"
             "; choose another --workdir"
         )
     place = None if checkpoint is None else str(place_of(checkpoint, "--checkpoint"))
-    return Command(config, workdir, mode, place)
+    return Command(config, workdir, mode, place, joining)
 
 
 def _run(argv: list[str], interrupted, begin: float) -> None:
-    config, workdir, mode, checkpoint = _parse(argv)
+    command = _parse(argv)
     # What is wrong so far is told before jax is imported, which takes seconds.
-    from mmix_jax.experiments import programs, read, records
+    from mmix_jax.experiments import programs, read, records, together
     from mmix_jax.training.loop import time_to_first_step
 
-    config = read(config)
-    records.check_record(config, workdir, mode=mode)
-    with programs.kept(), time_to_first_step(begin), locked(workdir):
-        _carry_out(Command(config, workdir, mode, checkpoint), interrupted)
+    command = command._replace(config=read(command.config))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(programs.kept())
+        stack.enter_context(time_to_first_step(begin))
+        if command.joining is not None:
+            together.begin(command.joining, command.config)
+            stack.enter_context(together.faults())
+        if group().first:  # the workdir is that of the process which writes
+            records.check_record(command.config, command.workdir, mode=command.mode)
+            stack.enter_context(locked(command.workdir))
+        _carry_out(command, interrupted)
 
 
 def _carry_out(command: Command, interrupted) -> None:
     from mmix_jax.experiments.run import embed, evaluate_checkpoints, train
 
-    config, workdir, mode, checkpoint = command
+    config, workdir, mode, checkpoint, _ = command
     if mode == "embed":
         arrays = embed(config, workdir, checkpoint)
         path = _write_arrays(workdir / "embeddings.npz", arrays)
@@ -184,7 +238,18 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     begin = time.monotonic()
-    return run(lambda argv, interrupted: _run(argv, interrupted, begin), argv)
+    argv = sys.argv if argv is None else argv
+    try:
+        joining, _ = _joining(argv)
+    except InputError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    if joining is None:
+        return run(lambda argv, interrupted: _run(argv, interrupted, begin), argv)
+    if not supervisor.is_child():
+        return supervisor.watch([sys.executable, "-m", "mmix_jax.main", *argv[1:]], joining)
+    with supervisor.child():
+        sys.exit(run(lambda argv, interrupted: _run(argv, interrupted, begin), argv))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ FLOORS = {
     "theory": 2,
     "ops": 1,
     "results": 1,
+    "processes": 1,
     "surroundings": 1,
     "errors": 0,
     "fields": 0,

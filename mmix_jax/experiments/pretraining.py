@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from mmix_jax.errors import InputError
+from mmix_jax.experiments import together
 from mmix_jax.experiments.mechanism import make_mechanism, without_mixing
 from mmix_jax.experiments.records import record
 from mmix_jax.experiments.schema import Run
@@ -23,7 +24,9 @@ from mmix_jax.experiments.task import (
     keys_of,
     never,
 )
-from mmix_jax.mixing import Mixing
+from mmix_jax.experiments.watching import WatchedWriter, warn_of_flat_weights
+from mmix_jax.processes.exchange import own_part
+from mmix_jax.processes.group import group
 from mmix_jax.surroundings import user_path
 from mmix_jax.training.checkpoint import Checkpointer, MemoryCheckpoints
 from mmix_jax.training.loop import Schedule, Writer, new_progress, train
@@ -38,11 +41,6 @@ from mmix_jax.training.step import (
     replicate,
 )
 
-_ALL_BUT_UNMIXED = 0.95
-# A loss that moved by less than this share in so many evaluations stands still.
-_STILL, _JUDGED_AT = 1e-3, 10
-# Over so many candidates a mixture whose weights differ by e² at most is all but their mean.
-_MANY_CANDIDATES = 500
 log = logging.getLogger(__name__)
 
 
@@ -96,12 +94,12 @@ def pretrain(
       [10]
     """
     config, seed = task.config, task.config.seed if seed is None else seed
-    folder = None if workdir is None else user_path(workdir, "workdir")
+    folder = None if workdir is None or not group().first else user_path(workdir, "workdir")
     training = task.training(seed, folder)
     saver = MemoryCheckpoints() if folder is None else Checkpointer(checkpoint_folder(folder, seed))
     with saver as checkpoints:
         state, progress = training.state, new_progress()
-        restored = checkpoints.restore(state)
+        restored = together.restored(checkpoints, state)
         if restored is not None:
             state, progress = restored
         if folder is not None:
@@ -118,30 +116,17 @@ def pretrain(
             if (length := getattr(task, "length", "")) and seed == config.seed:
                 log.info("training for %s", length)
             buckets = getattr(training.settings, "buckets", None)  # of graphs: mixed within each
-            _warn_of_flat_weights(
+            warn_of_flat_weights(
                 config.mixing, training.samples if buckets is None else max(buckets.sizes)
             )
-            state = _run(
-                task, training, seed, state, progress, checkpoints, folder, kept, interrupted, show
-            )
+            show = show and group().first
+            with together.stopping_as_one(interrupted) as asked:
+                state = _run(
+                    task, training, seed, state, progress, checkpoints, folder, kept, asked, show
+                )
         encoder = _chosen(config, seed, training.state, checkpoints, folder)
     history = kept.rows if folder is None else read_history(folder, seed)
     return Pretrained(state, encoder, history, ran)
-
-
-def _warn_of_flat_weights(mixing: Mixing, num_candidates: int) -> None:
-    """Say where similarity cannot matter: cosines lie in [−1, 1], so that no weight is over
-    e^{2/τ_mix} times another."""
-    by_similarity = mixing.rule in ("mo", "mp") and not mixing.into_negatives
-    if not by_similarity or mixing.candidates != "all" or mixing.temperature < 1.0:
-        return
-    if num_candidates >= _MANY_CANDIDATES:
-        log.warning(
-            "warning: at mixing_temperature %g a mixture of %d candidates is nearly their mean (no "
-            "weight is over e^%.3g times another), whatever their similarity; lower it, to 0.1 "
-            "say, or take candidates wp or op",
-            *(mixing.temperature, num_candidates, 2.0 / mixing.temperature),
-        )
 
 
 def _check_data(remembered: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
@@ -241,14 +226,17 @@ def _run(
     state, tables = replicate(state, devices), replicate(training.tables, devices)
     ahead: dict[int, Any] = {}
 
+    def batch(number: int):
+        return own_part(training.batch(number), devices)
+
     def step_fn(state: TrainState, number: int, count: int):
         shards = ahead.pop(number, None)
-        shards = training.batch(number) if shards is None else shards
+        shards = batch(number) if shards is None else shards
         state, metrics = (early if number < first_mixed else steps)(
             state, tables, shards, count, key
         )
         if number + count < config.num_steps:
-            ahead[number + count] = training.batch(number + count)
+            ahead[number + count] = batch(number + count)
         return state, jax.device_get(metrics)  # all in one; waits for the device
 
     fixed = config.selection in ("last", "fixed", "inner_cv")
@@ -276,7 +264,7 @@ def _run(
             state,
             progress,
             step_fn=step_fn,
-            evaluate=evaluate,
+            evaluate=together.judged_by_first(evaluate),
             schedule=schedule,
             checkpointer=checkpoints,
             writer=WatchedWriter(
@@ -295,51 +283,3 @@ def _as_restored(state: TrainState) -> TrainState:
     """
     params, batch_stats = jax.device_get((state.params, state.batch_stats))
     return state._replace(params=params, batch_stats=batch_stats)
-
-
-class WatchedWriter:
-    """A metrics writer that says once when a training does not do what is wanted of it.
-
-    Mixing has all but stopped: over 95 % of rows are unmixed. Nothing is learnt: from the first to
-    the tenth evaluation, of a training that it has seen from its start, the loss stays within a
-    thousandth.
-    """
-
-    def __init__(
-        self, writer: Writer, mixing: Mixing, *, fresh: bool = False, first_mixed: int = 0
-    ):
-        self._writer, self._mixing, self._fresh = writer, mixing, fresh
-        self._first_mixed = first_mixed
-        self._losses: list[float] = []
-        self._said_unmixed = False
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        self._writer.write(step, values)
-        self._watch_mixing(step, values)
-        if self._fresh and "loss" in values:
-            self._watch_loss(step, values["loss"])
-
-    def _watch_loss(self, step: int, loss: float) -> None:
-        losses = self._losses
-        losses.append(loss)
-        low, high = min(losses), max(losses)
-        if len(losses) == _JUDGED_AT and high - low <= _STILL * max(abs(low), abs(high)):
-            log.warning(
-                "warning: the loss has not moved in %d evaluations (%.5g to %.5g up to step %d), "
-                "so nothing is learnt; look at the scale of the features (of graphs, "
-                "normalise_features zscore), or raise learning_rate",
-                *(_JUDGED_AT, low, high, step),
-            )
-
-    def _watch_mixing(self, step: int, values: dict[str, float]) -> None:
-        unmixed = values.get("mixing/unmixed", 0.0)
-        mixing = self._mixing
-        wanted = not mixing.of_inputs and not mixing.into_negatives and mixing.rule != "none"
-        wanted &= step > self._first_mixed  # before, nothing is to be mixed
-        if wanted and unmixed > _ALL_BUT_UNMIXED and not self._said_unmixed:
-            self._said_unmixed = True
-            log.warning(
-                "warning: %.0f %% of samples are mixed with no other at step %d (mixing %s, "
-                "candidates %s); a lower threshold, or candidates all, mixes more",
-                *(100 * unmixed, step, self._mixing.rule, self._mixing.candidates),
-            )

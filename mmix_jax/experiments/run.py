@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmix_jax.errors import InputError
+from mmix_jax.experiments import together
 from mmix_jax.experiments.configs import read
 from mmix_jax.experiments.figures import check_plots, write_figures
 from mmix_jax.experiments.pretraining import (
@@ -89,14 +90,18 @@ def train(
 ) -> list[Result]:
     """Pretrain every seed, then evaluate; a finished run only reports.
 
+    Of several processes all pretrain, and process 0 evaluates: the others have no results.
     `report` is given the results before figures are drawn, where the config wants these.
     """
     task = load(config)
     _check_scoring(task)  # better now than after the training
+    together.check_data(getattr(task, "dataset", None))
     trained: list[Pretrained] = [
         pretrain(task, seed, workdir=workdir, interrupted=interrupted)
         for seed in seeds_of(task.config)
     ]
+    if not together.end():
+        return []  # process 0 goes on alone
     if any(training.ran for training in trained):
         # Were the evaluation cut off, older scores would pass for those of this training.
         with contextlib.suppress(OSError):  # who writes them says what is in the way

@@ -11,6 +11,7 @@ import numpy as np
 from mmix_jax.data.scaling import Scaling
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.schema import Run
+from mmix_jax.processes.exchange import devices_of_run
 from mmix_jax.results import Score
 from mmix_jax.training.step import Optimization, TrainState
 
@@ -39,17 +40,15 @@ def seeds_of(config: Run) -> range:
 
 
 def devices_of(config: Run) -> list:
-    """The devices that `num_devices` asks for, 0 being all.
+    """The devices that `num_devices` asks for of each process of the run, 0 being all.
 
     Raises:
-      InputError: there are fewer.
+      InputError: this process has fewer.
     """
-    devices = jax.local_devices()
-    if config.num_devices > len(devices):
-        raise InputError(
-            f"num_devices asks for {config.num_devices}, found {len(devices)}; 0 is all"
-        )
-    return devices[: config.num_devices or None]
+    there = len(jax.local_devices())
+    if config.num_devices > there:
+        raise InputError(f"num_devices asks for {config.num_devices}, found {there}; 0 is all")
+    return devices_of_run(config.num_devices)
 
 
 def in_epochs(config: RunT, per_epoch: int) -> tuple[RunT, str]:

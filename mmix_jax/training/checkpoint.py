@@ -48,6 +48,16 @@ def by_name(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): x for path, x in leaves}
 
 
+def _own_process(ocp: Any) -> Any:
+    """Every array is whole in every process: of several, one writes, and waits for no other."""
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+
+
 class Checkpointer:
     """Checkpoints of one training on disk; use as a context manager, or the last save is lost.
 
@@ -82,9 +92,10 @@ class Checkpointer:
                 options=ocp.CheckpointManagerOptions(
                     preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(2), best]),
                     enable_async_checkpointing=False,
-                    create=not read_only,
+                    create=False,
                     read_only=read_only,
                     cleanup_tmp_directories=not read_only,  # what a killed run left
+                    multiprocessing_options=_own_process(ocp),
                 ),
             )
         except (OSError, ValueError) as error:

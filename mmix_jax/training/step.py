@@ -95,7 +95,14 @@ def replicate(tree: Any, devices: Sequence) -> Any:
     """The arrays on every device: a step then neither copies them anew nor compiles twice."""
     mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    return jax.tree.map(lambda x: jax.device_put(x, everywhere), tree)
+    if everywhere.is_fully_addressable:
+        return jax.tree.map(lambda x: jax.device_put(x, everywhere), tree)
+
+    def own_copy(x):  # of several processes each has it already: nothing is sent
+        x = np.asarray(x)
+        return jax.make_array_from_callback(x.shape, everywhere, lambda index: x[index])
+
+    return jax.tree.map(own_copy, tree)
 
 
 def _make_update(loss_fn: Callable, optimizer: optax.GradientTransformation) -> Callable:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.experiments import pretraining, read, run
-from mmix_jax.experiments.pretraining import WatchedWriter, pretrain
+from mmix_jax.experiments import read, run
+from mmix_jax.experiments.pretraining import pretrain
 from mmix_jax.experiments.records import check_record
+from mmix_jax.experiments.watching import WatchedWriter, warn_of_flat_weights
 from mmix_jax.mixing import Mixing
 from mmix_jax.training.loop import Interrupted
 from tests.experiments.nodes import small
@@ -123,9 +124,9 @@ def test_flat_weights_are_told(caplog):
         (dataclasses.replace(told, into="negatives"), 5000),
     )
     for mixing, count in quiet:
-        pretraining._warn_of_flat_weights(mixing, count)
+        warn_of_flat_weights(mixing, count)
     assert not caplog.records
-    pretraining._warn_of_flat_weights(told, 500)
+    warn_of_flat_weights(told, 500)
     assert "at mixing_temperature 1 a mixture of 500 candidates is nearly" in caplog.text
 
 

@@ -7,7 +7,7 @@ import pytest
 from jax import monitoring
 
 from mmix_jax.experiments import run
-from mmix_jax.experiments.pretraining import WatchedWriter
+from mmix_jax.experiments.watching import WatchedWriter
 from mmix_jax.mixing import Mixing
 from tests.experiments.nodes import small
 

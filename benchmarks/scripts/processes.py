@@ -1,0 +1,119 @@
+"""One run on 1, 2 and 4 processes of this machine: are they the same run, and at what price?
+
+    python -m benchmarks.scripts.processes [--tasks=nodes,graphs,images] [--steps=50] [--out=FILE]
+
+Each task is trained by the program itself: in one process with one device and with two and four,
+and in two and four processes with one device each. Printed, and written to FILE as JSON, are the
+largest differences to one process with one device over the losses of all steps and over the final
+embeddings, seconds per step (of the later half), and of these the share in which no step ran.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+TASKS = {
+    "nodes": ("digits_graph:mo", "width=64", "num_classifiers=1"),
+    "graphs": ("mutag:mp", "width=32", "depth=2"),
+    "images": ("digits:mo_op", "num_train=512", "num_test=64", "batch_size=128", "chunk_steps=1"),
+}
+# (processes, devices of each)
+LAYOUTS = ((1, 1), (1, 2), (1, 4), (2, 1), (4, 1))
+
+
+class Ran(NamedTuple):
+    """What a run came to: a loss for each step, embeddings, seconds per step, the share of them
+    in which no step ran."""
+
+    losses: np.ndarray
+    z: np.ndarray
+    seconds: float
+    host_share: float
+
+
+def commands(config: str, flags: list[str], processes: int) -> list[list[str]]:
+    """One command for each process."""
+    base = [sys.executable, "-m", "mmix_jax.main", f"--config={config}", *flags]
+    if processes == 1:
+        return [base]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    several = [f"--coordinator=127.0.0.1:{port}", f"--num_processes={processes}"]
+    return [[*base, *several, f"--process_id={rank}"] for rank in range(processes)]
+
+
+def run(config: str, changes: tuple[str, ...], steps: int, layout: tuple[int, int]) -> Ran:
+    """Train in a folder of its own, and read what came out."""
+    processes, devices = layout
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder) / "run"
+        fields = (*changes, f"num_steps={steps}", "eval_every=1", "checkpoint_every=0")
+        flags = [f"--config.{field}" for field in fields] + [f"--workdir={workdir}"]
+        environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
+        started = [
+            subprocess.Popen(
+                command, env=environment, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )
+            for command in commands(config, flags, processes)
+        ]  # fmt: skip
+        told = [child.communicate()[0] for child in started]
+        if any(child.returncode for child in started):
+            raise SystemExit("\n".join(told))
+        lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+        embed = [*commands(config, flags, 1)[0], "--mode=embed"]
+        subprocess.run(embed, check=True, capture_output=True)
+        with np.load(workdir / "embeddings.npz") as arrays:
+            z = arrays["z"]
+    late = lines[len(lines) // 2 :]
+    samples = np.array([line["samples_per_second"] for line in late])
+    share = float(np.median([line["host_share"] for line in late]))
+    losses = np.array([line["loss"] for line in lines])
+    return Ran(losses, z, float(np.median(1.0 / samples)), share)
+
+
+def main() -> None:
+    """Print a line for each task and layout."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for task in args.tasks.split(","):
+        config, *changes = TASKS[task]
+        found = {layout: run(config, tuple(changes), args.steps, layout) for layout in LAYOUTS}
+        for layout, ran in found.items():
+            one = found[LAYOUTS[0]]
+            row = {
+                "task": task,
+                "config": config,
+                "processes": layout[0],
+                "devices": layout[1],
+                "losses": float(np.abs(ran.losses - one.losses).max()),
+                "embeddings": float(np.abs(ran.z - one.z).max() / np.abs(one.z).max()),
+                "step_ratio": ran.seconds / one.seconds,
+                "host_share": ran.host_share,
+            }
+            rows.append(row)
+            print(
+                f"{task:7} {layout[0]} x {layout[1]}  losses {row['losses']:.1e}  embeddings "
+                f"{row['embeddings']:.1e}  step {row['step_ratio']:.2f} x  host "
+                f"{row['host_share']:.0%}",
+                flush=True,
+            )
+    if args.out:
+        Path(args.out).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
