@@ -193,8 +193,7 @@ def run(body: Callable[[list[str], Callable[[], bool]], Any], argv: list[str] | 
             return 3
         except Interrupted as stop:
             print(
-                f"interrupted after step {stop.step}, a checkpoint was saved; "
-                "start the same command again to resume",
+                f"interrupted {stop.words}; start the same command again to resume",
                 file=sys.stderr,
             )
             return interrupts.STATUS

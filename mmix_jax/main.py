@@ -179,9 +179,9 @@ def _carry_out(command: Command, interrupted) -> None:
 
     config, workdir, mode, checkpoint, _ = command
     if mode == "embed":
-        arrays = embed(config, workdir, checkpoint)
-        path = _write_arrays(workdir / "embeddings.npz", arrays)
-        print(f"wrote {path}: " + ", ".join(f"{n} {a.shape}" for n, a in arrays.items()))
+        arrays = embed(config, workdir, checkpoint, interrupted)
+        path, shapes = _write_arrays(workdir / "embeddings.npz", arrays)
+        print(f"wrote {path}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
         return
 
     def report(results) -> None:
@@ -216,13 +216,27 @@ def _report(results: list, workdir: Path, representation: str) -> None:
         print(sentence, flush=True)
 
 
-def _write_arrays(path: Path, arrays: dict) -> Path:
-    """Write whole or not at all."""
+def _write_arrays(path: Path, arrays: dict) -> tuple[Path, dict[str, tuple]]:
+    """Write a file whole or not at all, or a folder of files where an array comes in pieces;
+    returns its place, and the shapes."""
     import numpy as np
+
+    from mmix_jax.data.store.npy_parts import write_pieces
+    from mmix_jax.experiments.task import Pieces
 
     temporary = path.with_name(path.stem + ".tmp.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if any(isinstance(values, Pieces) for values in arrays.values()):
+            folder = path.with_suffix("")
+            folder.mkdir(exist_ok=True)
+            return folder, {
+                name: write_pieces(
+                    folder / f"{name}.npy",
+                    values.pieces if isinstance(values, Pieces) else [values],
+                )
+                for name, values in arrays.items()
+            }
         np.savez_compressed(temporary, **arrays)
         os.replace(temporary, path)
     except OSError as error:
@@ -232,7 +246,7 @@ def _write_arrays(path: Path, arrays: dict) -> Path:
             f"embeddings must be writable at {path}, found {one_line(error)}; "
             "choose another --workdir"
         ) from error
-    return path
+    return path, {name: values.shape for name, values in arrays.items()}
 
 
 def main(argv: list[str] | None = None) -> int:

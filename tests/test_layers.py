@@ -26,6 +26,7 @@ FLOORS = {
     "command_line": 5,
     "config_files": 2,
     "convert": 6,
+    "store_graph": 6,
     "experiments": 5,
     "frameworks": 4,
     "interop": 4,

@@ -23,7 +23,7 @@ _OF_FEATURES = ("binarise_features", "normalise_features", "features", "max_degr
 _MAY_GROW = (*_LENGTH, "num_seeds")
 # Where the files lie, what is drawn or watched, and what may grow may change between a run and its
 # resumption.
-_MAY_CHANGE = ("data_dir", "figures", "num_monitored", *_MAY_GROW)
+_MAY_CHANGE = ("data_dir", "tables", "figures", "num_monitored", *_MAY_GROW)
 
 
 def seed_of(checkpoints: Path) -> int | None:

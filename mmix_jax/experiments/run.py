@@ -22,7 +22,7 @@ from mmix_jax.experiments.pretraining import (
 )
 from mmix_jax.experiments.records import check_checkpoint, read_record, seed_of
 from mmix_jax.experiments.schema import Run
-from mmix_jax.experiments.task import BEYOND, Encoder, Row, Scores, Task, never, seeds_of
+from mmix_jax.experiments.task import BEYOND, Encoder, Pieces, Row, Scores, Task, never, seeds_of
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
 from mmix_jax.training.loop import Interrupted
 
@@ -50,10 +50,19 @@ def _typed(config: Any) -> Run:
     return config if isinstance(config, Run) else read(config, any_dataset=True)
 
 
-def load(config: Any) -> Task:
-    """The task of a config (flat or typed) on the data that it names."""
+def load(config: Any, interrupted: Callable[[], bool] = never) -> Task:
+    """The task of a config (flat or typed) on the data that it names.
+
+    Raises:
+      Interrupted: `interrupted()` became true while features were propagated into files.
+    """
     config = _typed(config)
-    return _room(config).load(config)
+
+    def check() -> None:
+        if interrupted():
+            raise Interrupted(0, "before the first step, finished columns of tables are kept")
+
+    return _room(config).load(config, *([check] if config.task == "node" else []))
 
 
 def task_of(config: Any, dataset: Any) -> Task:
@@ -93,7 +102,7 @@ def train(
     Of several processes all pretrain, and process 0 evaluates: the others have no results.
     `report` is given the results before figures are drawn, where the config wants these.
     """
-    task = load(config)
+    task = load(config, interrupted)
     _check_scoring(task)  # better now than after the training
     together.check_data(getattr(task, "dataset", None))
     trained: list[Pretrained] = [
@@ -129,7 +138,7 @@ def evaluate_checkpoints(
     report: Report = _nobody,
 ) -> list[Result]:
     """Evaluate the checkpoints of a workdir, or the one at `checkpoint`; `report` as in `train`."""
-    task = load(config)
+    task = load(config, interrupted)
     if not task.labelled:
         raise InputError(
             f"evaluation needs labels, found none in '{task.config.dataset}'; use --mode=embed"
@@ -155,11 +164,21 @@ def _check_scoring(task: Task) -> None:
         check()
 
 
-def embed(config: Any, workdir: Path, checkpoint: str | None) -> dict[str, np.ndarray]:
-    """Arrays of `embeddings.npz`: z of the first seed, and labels and ids where known."""
-    task = load(config)
+def embed(
+    config: Any,
+    workdir: Path,
+    checkpoint: str | None,
+    interrupted: Callable[[], bool] = never,
+) -> dict[str, np.ndarray | Pieces]:
+    """Arrays of `embeddings.npz`: z of the first seed, and labels and ids where known; or z in
+    pieces, where tables lie in files."""
+    task = load(config, interrupted)
     arrays = task.embed(next(encoders_of(task, workdir, checkpoint)))
-    return {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    return {
+        name: values if isinstance(values, Pieces) else np.asarray(values)
+        for name, values in arrays.items()
+        if values is not None
+    }
 
 
 def encoders_of(task: Task, workdir: Path, checkpoint: str | None = None) -> Iterator[Encoder]:

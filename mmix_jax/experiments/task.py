@@ -1,7 +1,7 @@
 """What a task offers, whatever its data: trainings to make, encoders to score and to embed with."""
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -152,6 +152,12 @@ Scores = Mapping[Row, Score]
 Files = dict[str, Any]
 
 
+class Pieces(NamedTuple):
+    """An array too large to be held: stretches of its rows, one after the other."""
+
+    pieces: Iterator[np.ndarray]
+
+
 class Points(NamedTuple):
     """What a map shows of an encoder: z [n, D], classes [n], and their names (None: numbers)."""
 
@@ -180,11 +186,11 @@ class Task(Trainable, Protocol):
     """A config with its data and model.
 
     labelled: whether there is anything to score against. score: of one encoder. embed: arrays z,
-    labels and ids of one encoder. points: what a map shows of one, the same for all encoders of a
-    seed; mixtures: files, by name, that show what it mixes into what, figures or text; both say
-    in words why there is nothing to show. A task may have `check_scoring()`, asked before a
-    training and an evaluation, and `baselines(interrupted)`: scores, by seed, of methods that are
-    not pretrained, with the seeds and the seconds they took.
+    labels and ids of one encoder, or z in `Pieces`. points: what a map shows of one, the same for
+    all encoders of a seed; mixtures: files, by name, that show what it mixes into what, figures or
+    text; both say in words why there is nothing to show. A task may have `check_scoring()`, asked
+    before a training and an evaluation, and `baselines(interrupted)`: scores, by seed, of methods
+    that are not pretrained, with the seeds and the seconds they took.
     """
 
     @property

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch, NodeSampler
+from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch
+from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.graphs.types import Graph
 from mmix_jax.mixing import (
     Mixing,

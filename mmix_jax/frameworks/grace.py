@@ -26,9 +26,10 @@ from mmix_jax.frameworks.base import (
     some_nodes,
     synthetic_of,
 )
+from mmix_jax.graphs.neighbours import NodeBatch
 from mmix_jax.graphs.normalize import gcn_weights
 from mmix_jax.graphs.padding import edge_mask, pad_graph
-from mmix_jax.graphs.samplers import NodeBatch, NodeSampler
+from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.graphs.types import Graph
 from mmix_jax.losses import Contrast, diversity, info_nce, usual_block_size, virtual_labels
 from mmix_jax.mixing import Mixing, Mixture, draw_partners

@@ -12,8 +12,8 @@ from mmix_jax.encoders.heads import Predictor, Projections
 from mmix_jax.frameworks.base import mix_rows
 from mmix_jax.graphs import Diffusion
 from mmix_jax.graphs.diffusion import diffuse
+from mmix_jax.graphs.neighbours import NodeBatch
 from mmix_jax.graphs.normalize import propagate
-from mmix_jax.graphs.samplers import NodeBatch
 from mmix_jax.losses import Contrast, usual_block_size
 from mmix_jax.mixing import Mixing, Mixture
 

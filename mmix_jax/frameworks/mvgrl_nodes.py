@@ -33,9 +33,11 @@ from mmix_jax.frameworks.mvgrl import (
     num_features_of,
 )
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix, sparse_diffusion
+from mmix_jax.graphs.neighbours import NodeBatch
 from mmix_jax.graphs.normalize import gcn_weights, propagate
+from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.padding import pad_graph, padded_size
-from mmix_jax.graphs.samplers import NodeBatch, NodeSampler
+from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.graphs.types import Graph
 from mmix_jax.losses import discrimination, diversity, info_nce, virtual_labels
 from mmix_jax.mixing import draw_partners, mix_with
@@ -126,9 +128,10 @@ def make_sampler(
     num_windows: int = 2,
     seed: int = 0,
     num_devices: int = 1,
+    stored: StoredTables | None = None,
 ) -> NodeSampler:
-    """The sampler of one training. On a large graph a step reads neighbours only if it mixes with
-    them, or propagates by itself."""
+    """The sampler of one training, whose batches hold the rows of `stored` tables. On a large graph
+    a step reads neighbours only if it mixes with them, or propagates by itself."""
     mixing, large = settings.mixing, is_large(graph)
     reads = len(settings.widths) > 1 or mixing.of_inputs
     reads = reads or (mixing.rule != "none" and (mixing.by_edges or mixing.skip_hops > 0))
@@ -142,6 +145,7 @@ def make_sampler(
         diffusion=settings.diffusion.options(),
         one_shape=large,
         neighbours=not large or reads,
+        stored=stored,
     )
 
 

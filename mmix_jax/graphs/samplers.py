@@ -7,138 +7,21 @@ Padded sizes depend on the batch alone, never on earlier ones: a resumed run see
 and with them the same order of summation, as an uninterrupted one.
 """
 
-from typing import Any, NamedTuple
-
 import jax
 import numpy as np
 
 from mmix_jax.errors import InputError
 from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.diffusion import diffuse, diffusion_matrix
-from mmix_jax.graphs.normalize import gcn_weights, propagate
+from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch, alone, bucket
+from mmix_jax.graphs.normalize import propagate
+from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.settings import SAMPLERS
 from mmix_jax.graphs.types import Graph
-from mmix_jax.ops.arrays import host_indices
 from mmix_jax.ops.numbers import seed_number, whole_number
 
-Array = Any  # NumPy where a batch is built, JAX inside the step
 _DENSE_WINDOW_NODES = 6000  # up to here the authors' slice is cut from the exact diffusion matrix
-
-
-class NodeBatch(NamedTuple):
-    """What one step reads beside the resident tables; every array has a leading device axis [k].
-
-    rows: [R] nodes to encode in view a; the first B are the anchors, R − B their other neighbours
-    and padding. senders [E] index rows, receivers [E] anchors. edge_weight [E] and
-    self_edge_weight [B]: entries of Â. anchor_mask: [B]. segments: [B] window of each anchor, or
-    None. x_a [R, F], x_b [B, F]: a window's own propagated features, else None. edges: [E] numbers
-    of the edges in the graph, None in windows.
-    """
-
-    rows: Array
-    senders: Array
-    receivers: Array
-    edge_mask: Array
-    edge_weight: Array
-    self_edge_weight: Array
-    anchor_mask: Array
-    segments: Array | None = None
-    x_a: Array | None = None
-    x_b: Array | None = None
-    edges: Array | None = None
-
-
-class Needed(NamedTuple):
-    """What a batch of anchors [n] reads: the other nodes [m] whose rows it needs, ascending, and
-    its edges [e] with their senders' places among anchors and others, and their receivers'."""
-
-    anchors: np.ndarray
-    others: np.ndarray
-    edges: np.ndarray
-    senders: np.ndarray
-    receivers: np.ndarray
-
-
-class NeighbourTable:
-    """The edges of a graph by receiver, with Â's entries; cuts out what a set of anchors needs."""
-
-    def __init__(self, graph: Graph):
-        self.graph = graph
-        self.weights, self.self_weights = gcn_weights(
-            graph.senders, graph.receivers, graph.num_nodes, graph.edge_weight
-        )
-        self.starts = np.searchsorted(graph.receivers, np.arange(graph.num_nodes + 1))
-
-    def cut(self, anchors: np.ndarray, num_anchors: int, sizes: tuple[int, int] | None = None):
-        """A `NodeBatch` without device axis: anchors padded to `num_anchors`, then neighbours.
-
-        `sizes` are the padded (rows, edges), so that devices agree; None finds the bucket. Work and
-        memory are those of the anchors' edges, whatever the size of the graph.
-        """
-        found = self.find(anchors)
-        return self.fill(found, num_anchors, sizes or _bucket(found, num_anchors))
-
-    def find(self, anchors: np.ndarray) -> Needed:
-        """What a batch of these anchors, distinct and in any order, reads."""
-        anchors = host_indices("anchors", anchors, self.graph.num_nodes).astype(np.int64)
-        counts = self.starts[anchors + 1] - self.starts[anchors]
-        local = np.repeat(np.arange(len(anchors)), counts)
-        within = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
-        edges = self.starts[anchors][local] + within
-        neighbours, sender = np.unique(self.graph.senders[edges], return_inverse=True)
-        order = np.argsort(anchors)
-        place = np.searchsorted(anchors, neighbours, sorter=order)
-        place = order[np.minimum(place, len(anchors) - 1)]  # of the neighbour, if it is an anchor
-        others = anchors[place] != neighbours
-        place[others] = len(anchors) + np.arange(np.count_nonzero(others))
-        return Needed(anchors, neighbours[others], edges, place[sender], local)
-
-    def fill(self, found: Needed, num_anchors: int, sizes: tuple[int, int]) -> NodeBatch:
-        """The batch of what was found, padded to `num_anchors` anchors and (rows, edges)."""
-        anchors, others, edges, senders, receivers = found
-        num_rows, num_edges = sizes
-        # Behind the anchors' padding come the others.
-        senders = np.where(senders < len(anchors), senders, senders + num_anchors - len(anchors))
-
-        def pad(x, size, fill=0):
-            return np.concatenate([x, np.full(size - len(x), fill, x.dtype)])
-
-        padded_anchors = pad(anchors.astype(np.int32), num_anchors)
-        return NodeBatch(
-            rows=pad(np.concatenate([padded_anchors, others.astype(np.int32)]), num_rows),
-            senders=pad(senders.astype(np.int32), num_edges),
-            receivers=pad(receivers.astype(np.int32), num_edges),
-            edge_mask=np.arange(num_edges) < len(edges),
-            edge_weight=pad(self.weights[edges], num_edges),
-            self_edge_weight=pad(self.self_weights[anchors], num_anchors),
-            anchor_mask=np.arange(num_anchors) < len(anchors),
-            edges=pad(edges.astype(np.int32), num_edges),
-        )
-
-    def sizes(self, anchors: np.ndarray, num_anchors: int) -> tuple[int, int]:
-        """Padded (rows, edges) of the batch of these anchors."""
-        return _bucket(self.find(anchors), num_anchors)
-
-    def usual_sizes(self, num_anchors: int) -> tuple[int, int]:
-        """Padded (rows, edges) that a batch of so many random nodes practically never exceeds."""
-        degrees = np.diff(self.starts)
-        edges = num_anchors * degrees.mean() + 6.0 * num_anchors**0.5 * degrees.std()
-        num_edges = padded_size(min(int(np.ceil(edges)), len(self.graph.senders)))
-        others = min(self.graph.num_nodes - num_anchors, num_edges)
-        return num_anchors + (padded_size(others) if others else 0), num_edges
-
-
-def _alone(anchors: np.ndarray) -> Needed:
-    """Anchors without what they collect."""
-    none = np.zeros(0, np.int64)
-    return Needed(anchors, none, none, none, none)
-
-
-def _bucket(found: Needed, num_anchors: int) -> tuple[int, int]:
-    num_others = len(found.others)
-    num_rows = num_anchors + (padded_size(num_others) if num_others else 0)
-    return num_rows, padded_size(len(found.edges))
 
 
 def _stack(batches: list[NodeBatch]) -> NodeBatch:
@@ -161,6 +44,7 @@ class NodeSampler:
         step that is compiled once.
       neighbours: False for batches of `nodes` whose loss reads the anchors' own rows alone: they
         hold no other rows and no edges, and cost the same whatever the degrees.
+      stored: as `NeighbourTable`.
 
     Raises:
       InputError: unknown sampler or a batch size that does not fit the graph.
@@ -178,6 +62,7 @@ class NodeSampler:
         diffusion: dict | None = None,
         one_shape: bool = False,
         neighbours: bool = True,
+        stored: StoredTables | None = None,
     ):
         if sampler not in SAMPLERS:
             raise InputError(f"unknown sampler '{sampler}'; expected one of: {', '.join(SAMPLERS)}")
@@ -198,8 +83,12 @@ class NodeSampler:
             )
         self.sampler, self.batch_size, self.num_windows = sampler, batch_size, num_windows
         self.num_devices, self.seed = num_devices, seed
-        self.table = NeighbourTable(graph)
+        self.table = NeighbourTable(graph, stored)
         self.diffusion = diffusion or {}
+        if stored is not None and sampler == "window":
+            raise InputError(
+                "sampler 'window' propagates within its windows, found tables in files; use nodes"
+            )
         self._alone = not neighbours and sampler == "nodes"
         self._least = (0, 0)
         if one_shape and sampler == "nodes" and neighbours:
@@ -233,8 +122,8 @@ class NodeSampler:
     def _split(self, nodes: np.ndarray) -> NodeBatch:
         num_anchors = -(-len(nodes) // self.num_devices)
         parts = [nodes[i * num_anchors : (i + 1) * num_anchors] for i in range(self.num_devices)]
-        found = [_alone(part) if self._alone else self.table.find(part) for part in parts]
-        sizes = np.max([self._least, *(_bucket(part, num_anchors) for part in found)], axis=0)
+        found = [alone(part) if self._alone else self.table.find(part) for part in parts]
+        sizes = np.max([self._least, *(bucket(part, num_anchors) for part in found)], axis=0)
         if len(parts) == 1 and len(nodes) == self.table.graph.num_nodes:
             sizes[1] = max(len(self.table.graph.senders), 1)  # one shape ever: no bucket needed
         return _stack(
@@ -251,7 +140,7 @@ class NodeSampler:
             inside = (s >= start) & (s < start + size)
             senders.append(s[inside] - start + place * size)
             receivers.append(graph.receivers[low:high][inside] - start + place * size)
-            weights.append(self.table.weights[low:high][inside])
+            weights.append(self.table.weights(slice(low, high))[inside])
         return tuple(np.concatenate(parts) for parts in (senders, receivers, weights))
 
     def _windows(self, starts: np.ndarray, device: int, edges, num_edges: int) -> NodeBatch:
@@ -259,7 +148,7 @@ class NodeSampler:
         are those of all devices."""
         graph, size, (s, r, w) = self.table.graph, self.batch_size, edges
         nodes = np.concatenate([np.arange(start, start + size) for start in starts])
-        own = self.table.self_weights[nodes]
+        own = self.table.self_weights(nodes)
 
         def pad(x):
             return np.concatenate([x, np.zeros(num_edges - len(x), x.dtype)])

@@ -4,6 +4,7 @@ Vectors: integers and bools are float32; half precision keeps its type in what i
 is computed in float32. Ids: int32, whatever integers they come as. Masks: bool.
 """
 
+import mmap
 from typing import Any
 
 import jax
@@ -29,6 +30,14 @@ def native(x: Any) -> Any:
             f"an array must have rows of one length, found otherwise ({error}); pad or cut them"
         ) from error
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def release(x: Any) -> None:
+    """Let the pages of a memory-mapped array go: it stays what it is, and is read again from its
+    file. Any other array is left alone."""
+    mapped = getattr(x, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def wide(dtype) -> jnp.dtype:

@@ -16,11 +16,11 @@ _start: ContextVar[tuple[float, list[float]] | None] = ContextVar("start", defau
 
 
 class Interrupted(Exception):
-    """The user asked to stop; a checkpoint of `step` was saved."""
+    """The user asked to stop; a checkpoint of `step` was saved, or what `words` say."""
 
-    def __init__(self, step: int):
-        super().__init__(f"interrupted after step {step}")
-        self.step = step
+    def __init__(self, step: int, words: str = ""):
+        self.step, self.words = step, words or f"after step {step}, a checkpoint was saved"
+        super().__init__(f"interrupted {self.words}")
 
 
 class Writer(Protocol):

@@ -10,8 +10,8 @@ import naive_grace
 from mmix_jax.augment.graphs import edge_pairs
 from mmix_jax.encoders.features import SparseFeatures
 from mmix_jax.frameworks import grace
+from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch
 from mmix_jax.graphs.padding import pad_graph
-from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph, make_graph
 from mmix_jax.mixing import Mixing
 from mmix_jax.ops.sparse import sparse_pattern

@@ -9,8 +9,8 @@ import numpy as np
 import naive
 from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings, NodeTables, init_params
 from mmix_jax.graphs import Diffusion
+from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch
 from mmix_jax.graphs.padding import pad_graph
-from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
 from mmix_jax.graphs.types import Graph, make_graph
 
 N, F, D = 10, 5, 4

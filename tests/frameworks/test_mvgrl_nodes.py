@@ -11,7 +11,7 @@ import naive
 from mmix_jax.frameworks import mvgrl_nodes
 from mmix_jax.frameworks.mvgrl_nodes import MVGRLSettings, NodeTables, make_loss
 from mmix_jax.graphs.diffusion import sparse_diffusion
-from mmix_jax.graphs.samplers import NeighbourTable
+from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.graphs.types import make_graph
 from tests.frameworks import problem
 from tests.frameworks.changes import changed

@@ -19,7 +19,8 @@ from mmix_jax.graphs import (
 )
 from mmix_jax.graphs.batches import choose_buckets
 from mmix_jax.graphs.edits import draw_subgraph, induced_subgraph, make_triplets, replace_edges
-from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
+from mmix_jax.graphs.neighbours import NeighbourTable
+from mmix_jax.graphs.samplers import NodeSampler
 from tests import number_types as types
 
 SENDERS, RECEIVERS = np.array([0, 1, 1, 2, 4, 5]), np.array([1, 0, 2, 1, 5, 4])

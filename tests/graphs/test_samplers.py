@@ -7,8 +7,9 @@ import pytest
 
 from mmix_jax.errors import InputError
 from mmix_jax.graphs import samplers
+from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.graphs.padding import padded_size
-from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
+from mmix_jax.graphs.samplers import NodeSampler
 from mmix_jax.graphs.types import Graph, make_graph
 
 N = 23

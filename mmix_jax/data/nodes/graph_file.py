@@ -8,6 +8,7 @@ import numpy as np
 
 from mmix_jax.data.names import LABEL, by_meaning, check_rest
 from mmix_jax.data.nodes.graph_csv import read_csv_graph
+from mmix_jax.data.nodes.stored_graph import RECORD, open_graph
 from mmix_jax.data.raw import RawGraph, check_raw
 from mmix_jax.data.store.files import reading
 from mmix_jax.data.store.npz_files import (
@@ -51,7 +52,8 @@ def read_graph_file(
       `train_mask`, `val_mask` and `test_mask` [N], all three or none; `ids` [N]. The names of
       `names.NAMES` mean the same. Keys that mean nothing are named in a warning.
 
-    A folder, or its `edges.csv`, holds tables instead: see `graph_csv.read_csv_graph`.
+    A folder, or its `edges.csv`, holds tables instead: see `graph_csv.read_csv_graph`. A folder of
+    `store_graph` has a graph in files that are mapped: see `stored_graph.open_graph`.
     Without masks the split is 10/10/80 by `split_seed`; without labels there is none.
 
     Args:
@@ -82,6 +84,8 @@ def read_graph_file(
     path = user_path(path, "data_path")
     if not path.exists():
         raise InputError(f"graph file {str(path)!r} does not exist; check the path")
+    if (path / RECORD).is_file():
+        return open_graph(path, split=split, split_seed=split_seed)
     # The tables of a folder are known by its name, a file by its own.
     source = path.resolve()
     name = source.parent.name if source.suffix == ".csv" else source.stem

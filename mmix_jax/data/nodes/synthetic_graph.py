@@ -1,9 +1,12 @@
 """A graph drawn by formula, of any size: a stochastic block model with noisy class features."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from mmix_jax.data.nodes.stored_graph import open_graph, store_graph
 from mmix_jax.data.splits import stratified_split
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.errors import InputError
@@ -70,6 +73,45 @@ def load_synthetic_graph(
     )
 
 
+def store_synthetic_graph(synthetic: SyntheticGraph, folder: Path) -> None:
+    """The same graph with its default split, drawn into files: see `stored_graph.open_graph`.
+
+    Memory is that of drawing its edges, about 13 bytes for each stored one.
+
+    Raises:
+      InputError: as `load_synthetic_graph`, or the files cannot be written.
+    """
+    _check(synthetic)
+    draw = np.random.default_rng(synthetic.seed)
+    num_nodes, num_classes = synthetic.num_nodes, synthetic.num_classes
+    labels = draw.permutation(np.arange(num_nodes, dtype=np.int32) % num_classes)
+    edges = [_draw_edges(draw, labels, synthetic)]
+
+    def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, None]]:
+        yield *edges.pop(), None
+
+    store_graph(
+        folder,
+        _feature_pieces(draw, labels, synthetic),
+        pieces(),
+        name="synthetic_graph",
+        labels=labels,
+        given=_labelled_few(labels, synthetic.labels_per_class, 0),
+    )
+
+
+def open_synthetic_graph(
+    synthetic: SyntheticGraph, folder: Path, *, split: str = "default", split_seed: int = 0
+) -> NodeDataset:
+    """As `load_synthetic_graph`, in the files that `store_synthetic_graph` has left there."""
+    dataset = open_graph(folder, split=split, split_seed=split_seed)
+    if split != "default" or not split_seed or dataset.labels is None:
+        return dataset
+    return dataset._replace(
+        split=_labelled_few(dataset.labels, synthetic.labels_per_class, split_seed)
+    )
+
+
 def _draw_edges(draw, labels: np.ndarray, shape: SyntheticGraph) -> tuple[np.ndarray, np.ndarray]:
     """One end anywhere, the other in its class, in another or anywhere: [N · mean_degree / 2]."""
     num_edges = round(shape.num_nodes * shape.mean_degree / 2)
@@ -94,14 +136,20 @@ def _draw_edges(draw, labels: np.ndarray, shape: SyntheticGraph) -> tuple[np.nda
 
 
 def _draw_features(draw, labels: np.ndarray, shape: SyntheticGraph) -> np.ndarray:
+    x = np.empty((shape.num_nodes, shape.num_features), np.float32)
+    place = 0
+    for piece in _feature_pieces(draw, labels, shape):
+        x[place : place + len(piece)] = piece
+        place += len(piece)
+    return x
+
+
+def _feature_pieces(draw, labels: np.ndarray, shape: SyntheticGraph) -> Iterator[np.ndarray]:
     means = draw.standard_normal((shape.num_classes, shape.num_features), np.float32)
     means *= np.float32(shape.signal)
-    x = np.empty((shape.num_nodes, shape.num_features), np.float32)
-    draw.standard_normal(dtype=np.float32, out=x)
-    for start in range(0, len(x), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        x[rows] += means[labels[rows]]
-    return x
+    for start in range(0, len(labels), _BLOCK):
+        rows = labels[start : start + _BLOCK]
+        yield draw.standard_normal((len(rows), shape.num_features), np.float32) + means[rows]
 
 
 def _labelled_few(labels: np.ndarray, per_class: int, seed: int) -> Split:

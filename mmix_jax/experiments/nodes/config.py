@@ -63,6 +63,12 @@ class NodeConfig(OnGraphs):
     skip_columns: str = in_data(
         "", "Columns of nodes.csv that are left out, with commas between: bio,joined."
     )
+    tables: str = in_data(
+        "auto",
+        "Where propagated features lie: in memory, or in mapped files (mvgrl, one layer, along "
+        "edges); auto: files from 4 GiB on.",
+        choices=("auto", "memory", "mapped"),
+    )
     num_windows: int = in_training(2, "Windows of a step (sampler window).", within=POSITIVE)
     num_classifiers: int = in_evaluation(
         50, "Initialisations of the protocol's logistic regression.", within=POSITIVE

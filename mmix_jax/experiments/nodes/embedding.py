@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mmix_jax.frameworks.base import some_anchors
-from mmix_jax.graphs.samplers import NeighbourTable, NodeBatch
+from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch
+from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.types import Graph
 
 WHOLE_VALUES = 2**27  # edges × width up to which one batch holds the whole graph: 512 MiB an array
@@ -72,31 +73,43 @@ def represent_at_once(embed: Callable, tables: Any, batch: NodeBatch, num_nodes:
     return represent
 
 
-def represent_in_chunks(embed: Callable, tables: Any, table: NeighbourTable, width: int, labels):
-    """`represent` on the host, [n, width] NumPy arrays, without any array of all edges × width.
+def pieces_in_chunks(embed: Callable, tables: Any, table: NeighbourTable, width: int):
+    """`pieces(params, key, nodes=None)`: representations by name, [n, width] NumPy arrays, of one
+    stretch of nodes after the other, without any array of all edges × width.
 
     Every chunk of anchors is encoded and mixed with all its neighbours: values are those of one
-    batch, but for the order of sums, and for draws of the rule `random`. The mixture is that of
-    4,096 nodes, evenly spaced.
+    batch, but for the order of sums, and for draws of the rule `random`.
     """
     chunks = chunks_of(table, width)
     compute = jax.jit(partial(_without_mixture, embed))
+
+    def pieces(params, key, nodes=None) -> Iterator[dict[str, np.ndarray]]:
+        nodes = np.arange(table.graph.num_nodes) if nodes is None else np.asarray(nodes)
+        for number, anchors in enumerate(cut_up(table, nodes, chunks)):
+            batch = table.cut(anchors, chunks.num_anchors, (chunks.num_rows, chunks.num_edges))
+            by_name = compute(params, tables, batch, jax.random.fold_in(key, number))
+            yield {name: np.asarray(z[: len(anchors)]) for name, z in by_name.items()}
+
+    return pieces
+
+
+def represent_in_chunks(embed: Callable, tables: Any, table: NeighbourTable, width: int, labels):
+    """`represent` by `pieces_in_chunks`. The mixture is that of 4,096 nodes, evenly spaced."""
+    pieces = pieces_in_chunks(embed, tables, table, width)
     sample = some_anchors(table)
     mixture_of = jax.jit(lambda *args: embed(*args)[1])
 
     def represent(params, key, nodes=None, names: Sequence[str] | None = None):
-        nodes = np.arange(table.graph.num_nodes) if nodes is None else np.asarray(nodes)
+        count = table.graph.num_nodes if nodes is None else len(nodes)
         out: dict[str, np.ndarray] = {}
         done = 0
-        for number, anchors in enumerate(cut_up(table, nodes, chunks)):
-            batch = table.cut(anchors, chunks.num_anchors, (chunks.num_rows, chunks.num_edges))
-            by_name = compute(params, tables, batch, jax.random.fold_in(key, number))
+        for by_name in pieces(params, key, nodes):
             for name in names or by_name:
                 z = by_name[name]
                 if name not in out:
-                    out[name] = np.empty((len(nodes), z.shape[1]), z.dtype)
-                out[name][done : done + len(anchors)] = z[: len(anchors)]
-            done += len(anchors)
+                    out[name] = np.empty((count, z.shape[1]), z.dtype)
+                out[name][done : done + len(z)] = z
+            done += len(next(iter(by_name.values())))
         return out, mixture_of(params, tables, sample, key, labels)
 
     return represent
@@ -118,6 +131,7 @@ def make_represent(
     *,
     width: int,
     by_edges: bool,
+    stored: StoredTables | None = None,
 ) -> Represent:
     """`represent(params, key, nodes, names)`: representations of `nodes` (None: all), by name.
 
@@ -129,8 +143,9 @@ def make_represent(
       labels: of all nodes, for the statistics of mixing; None where nodes have no single one.
       width: D.
       by_edges: whether candidates are graph neighbours.
+      stored: tables in files, in the place of those of `tables`.
     """
     known = None if labels is None else jnp.asarray(labels)
-    if in_chunks(tables, graph, width=width, by_edges=by_edges):
-        return represent_in_chunks(embed, tables, NeighbourTable(graph), width, known)
+    if stored is not None or in_chunks(tables, graph, width=width, by_edges=by_edges):
+        return represent_in_chunks(embed, tables, NeighbourTable(graph, stored), width, known)
     return represent_at_once(embed, tables, whole_batch(graph), graph.num_nodes, known)

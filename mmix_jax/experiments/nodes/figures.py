@@ -19,7 +19,7 @@ from mmix_jax.experiments.figures import (
 from mmix_jax.experiments.nodes.inputs import num_contrasted, training_nodes
 from mmix_jax.experiments.nodes.scores import single_label
 from mmix_jax.experiments.task import Encoder, Files, Points, keys_of
-from mmix_jax.graphs.samplers import NeighbourTable
+from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.mixing import Mixing
 from mmix_jax.report.mixtures import Mixtures
 

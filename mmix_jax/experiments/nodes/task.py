@@ -14,7 +14,7 @@ from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph
 from mmix_jax.data.scaling import Scaling
 from mmix_jax.data.types import NodeDataset, names_of_labels
 from mmix_jax.experiments.nodes.config import NodeConfig
-from mmix_jax.experiments.nodes.embedding import Represent, make_represent
+from mmix_jax.experiments.nodes.embedding import Represent, make_represent, pieces_in_chunks
 from mmix_jax.experiments.nodes.figures import mixtures_of, points_of
 from mmix_jax.experiments.nodes.inputs import (
     normalised_graph,
@@ -32,9 +32,11 @@ from mmix_jax.experiments.nodes.scores import (
     single_label,
     validation_judge,
 )
+from mmix_jax.experiments.nodes.tables import NO_TABLES, drawn_in_files, mapped, tables_in_files
 from mmix_jax.experiments.task import (
     Encoder,
     Files,
+    Pieces,
     Points,
     Scores,
     Training,
@@ -46,6 +48,8 @@ from mmix_jax.experiments.task import (
 )
 from mmix_jax.frameworks import node_framework
 from mmix_jax.frameworks.base import NodeFramework
+from mmix_jax.graphs.neighbours import NeighbourTable
+from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
@@ -59,7 +63,8 @@ class NodeTask:
     graph and tables are what pretraining sees; `represent(params, key, nodes, names)` embeds any
     nodes (None: all). scaling: that of the features, fitted to what pretraining sees. asked: the
     config as it was given, whose epochs may be steps in `config`, and its sampler auto another;
-    length: the epochs in words.
+    length: the epochs in words. stored: propagated features in files, and `pieces(params, key)`,
+    representations of one stretch of nodes after the other; None: tables are in `tables`.
     """
 
     config: NodeConfig
@@ -73,6 +78,8 @@ class NodeTask:
     scaling: Scaling | None
     asked: NodeConfig
     length: str
+    stored: StoredTables | None = None
+    pieces: Callable | None = None
 
     @property
     def labelled(self) -> bool:
@@ -98,6 +105,7 @@ class NodeTask:
             num_windows=config.num_windows,
             seed=seed,
             num_devices=len(self.devices),
+            **({} if self.stored is None else {"stored": self.stored}),
         )
         return Training(
             self.start(seed),
@@ -133,10 +141,13 @@ class NodeTask:
         """z [N, D] of all nodes, whose features are scaled as those of the training were."""
         name = self.config.representation
         key = keys_of(encoder.seed)[2]
-        represent = self.as_trained(encoder).represent
-        representations, _ = represent(encoder.state.params, key, names=(name,))
-        labels = names_of_labels(self.dataset)
-        return {"z": representations[name], "labels": labels, "ids": self.dataset.ids}
+        task, labels = self.as_trained(encoder), names_of_labels(self.dataset)
+        z: Any
+        if task.pieces is not None:
+            z = Pieces(by_name[name] for by_name in task.pieces(encoder.state.params, key))
+        else:
+            z = task.represent(encoder.state.params, key, names=(name,))[0][name]
+        return {"z": z, "labels": labels, "ids": self.dataset.ids}
 
     def points(self, encoder: Encoder) -> Points | str:
         return points_of(self.as_trained(encoder), encoder)
@@ -164,8 +175,8 @@ class NodeTask:
         return self if dataset is self.dataset else _with_scaling(self.asked, dataset, None)
 
 
-def load(config: NodeConfig) -> NodeTask:
-    """Read the data and lay it on the device."""
+def load(config: NodeConfig, check: Callable[[], None] = lambda: None) -> NodeTask:
+    """Read the data and lay it on the device, or in files; `check` is called often meanwhile."""
     synthetic = SyntheticGraph(
         config.num_nodes,
         config.mean_degree,
@@ -176,6 +187,9 @@ def load(config: NodeConfig) -> NodeTask:
         config.signal,
         config.labels_per_class,
     )
+    drawn = config.dataset == "synthetic_graph"
+    if drawn and mapped(config, config.num_nodes, config.num_features):
+        return task_of(config, drawn_in_files(config, synthetic), check)
     dataset = load_nodes(
         config.dataset,
         data_dir=config.data_dir or None,
@@ -187,20 +201,27 @@ def load(config: NodeConfig) -> NodeTask:
         missing=config.missing,
         skip_columns=config.skip_columns,
     )
-    return task_of(config, dataset)
+    return task_of(config, dataset, check)
 
 
-def task_of(config: NodeConfig, dataset: NodeDataset) -> NodeTask:
+def task_of(
+    config: NodeConfig, dataset: NodeDataset, check: Callable[[], None] = lambda: None
+) -> NodeTask:
     """The task on a graph that is at hand.
 
     Raises:
       InputError: the data cannot be judged, or trained, as the config wants.
     """
     check_protocol(config, dataset)
-    return _with_scaling(config, dataset, scaling_of(config, dataset))
+    return _with_scaling(config, dataset, scaling_of(config, dataset), check)
 
 
-def _with_scaling(asked: NodeConfig, dataset: NodeDataset, scaling: Scaling | None) -> NodeTask:
+def _with_scaling(
+    asked: NodeConfig,
+    dataset: NodeDataset,
+    scaling: Scaling | None,
+    check: Callable[[], None] = lambda: None,
+) -> NodeTask:
     framework = node_framework(asked.framework)
     whole = normalised_graph(asked, dataset, scaling)
     graph = training_graph(dataset, whole)
@@ -208,21 +229,34 @@ def _with_scaling(asked: NodeConfig, dataset: NodeDataset, scaling: Scaling | No
     per_epoch = max(graph.num_nodes // num_contrasted(config, graph.num_nodes), 1)
     config, length = in_epochs(config, per_epoch)
     settings = settings_of(config, graph.num_nodes)
-    tables = framework.make_tables(settings, graph)
-    # Nodes of unseen graphs are embedded by tables of their own.
-    all_tables = tables if graph is whole else framework.make_tables(settings, whole)
+    stored = all_stored = None
+    if mapped(config, *whole.x.shape):
+        tables = all_tables = NO_TABLES
+        stored = tables_in_files(config, graph, check)
+        all_stored = stored if graph is whole else tables_in_files(config, whole, check)
+    else:
+        tables = framework.make_tables(settings, graph)
+        # Nodes of unseen graphs are embedded by tables of their own.
+        all_tables = tables if graph is whole else framework.make_tables(settings, whole)
+    embed, pieces = partial(framework.embed, settings), None
+    if all_stored is not None:
+        table = NeighbourTable(whole, all_stored)
+        pieces = pieces_in_chunks(embed, all_tables, table, config.width)
     represent = make_represent(
-        partial(framework.embed, settings),
+        embed,
         all_tables,
         whole,
         framework.batch_to_embed,
         dataset.labels if single_label(dataset) else None,
         width=config.width,
         by_edges=config.mixing.by_edges,
+        stored=all_stored,
     )
     return NodeTask(
         *(config, dataset, framework, graph, settings, tables, devices_of(config), represent),
         scaling=scaling,
         asked=asked,
         length=length,
+        stored=stored,
+        pieces=pieces,
     )

@@ -12,7 +12,7 @@ from mmix_jax.experiments.nodes import embedding as node_embedding
 from mmix_jax.experiments.nodes.embedding import Chunks, chunks_of, cut_up, in_chunks
 from mmix_jax.experiments.nodes.inputs import settings_of
 from mmix_jax.frameworks import mvgrl_nodes as mvgrl
-from mmix_jax.graphs.samplers import NeighbourTable
+from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.graphs.types import make_graph
 from tests.experiments.nodes import small
 from tests.frameworks import problem

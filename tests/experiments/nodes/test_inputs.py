@@ -9,7 +9,8 @@ from mmix_jax.errors import InputError
 from mmix_jax.experiments import node_config, read
 from mmix_jax.experiments.nodes.inputs import normalised_graph, scaling_of, settings_of
 from mmix_jax.frameworks import base, mvgrl_nodes
-from mmix_jax.graphs.samplers import NeighbourTable, NodeSampler
+from mmix_jax.graphs.neighbours import NeighbourTable
+from mmix_jax.graphs.samplers import NodeSampler
 from tests.frameworks import problem
 
 pytestmark = pytest.mark.slow

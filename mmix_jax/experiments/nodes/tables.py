@@ -1,0 +1,91 @@
+"""Where propagated features lie: on the device, or in memory-mapped files of the cache folder."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mmix_jax.data.nodes.stored_graph import RECORD
+from mmix_jax.data.nodes.synthetic_graph import (
+    SyntheticGraph,
+    open_synthetic_graph,
+    store_synthetic_graph,
+)
+from mmix_jax.data.store.files import cache_folder
+from mmix_jax.data.store.npy_parts import pieces_of
+from mmix_jax.data.types import NodeDataset
+from mmix_jax.errors import InputError
+from mmix_jax.experiments.nodes.config import NodeConfig
+from mmix_jax.frameworks.mvgrl import NodeTables
+from mmix_jax.graphs.on_disk import StoredTables, stored_tables
+from mmix_jax.graphs.types import Graph
+
+# Of features and both tables; above, `auto` maps files.
+_MOST_BYTES = 4 * 2**30
+NO_TABLES = NodeTables(None, None, None, None)  # on the device, where batches hold the rows
+_log = logging.getLogger(__name__)
+
+
+def mapped(config: NodeConfig, num_nodes: int, num_features: int) -> bool:
+    """Whether a config's tables lie in files.
+
+    Raises:
+      InputError: they are asked for where a step reads the graph itself.
+    """
+    if config.tables == "memory":
+        return False
+    why_not = _why_not(config, num_nodes)
+    if config.tables == "mapped" and why_not:
+        raise InputError(
+            f"tables mapped are propagated features, which a step reads alone, found {why_not}; "
+            "use tables memory"
+        )
+    return not why_not and (
+        config.tables == "mapped" or 12 * num_nodes * num_features > _MOST_BYTES
+    )
+
+
+def _why_not(config: NodeConfig, num_nodes: int) -> str:
+    """What of a config needs more than rows of tables; empty where nothing does."""
+    mixing = config.mixing
+    needs = {
+        f"framework {config.framework}": config.framework != "mvgrl",
+        f"depth {config.depth}": config.depth > 1,
+        "objective mvgrl": config.objective == "mvgrl",
+        f"diffusion_form {config.diffusion.form}": config.diffusion.form != "features",
+        f"mixing {mixing.rule}": mixing.of_inputs,
+        f"candidates {mixing.candidates}": mixing.rule != "none" and not mixing.by_edges,
+        f"sampler {config.sampler}": config.sampler in ("full", "window"),  # auto is not yet chosen
+        f"batch_size {config.batch_size} of {num_nodes} nodes": num_nodes <= config.batch_size,
+    }
+    return next((words for words, found in needs.items() if found), "")
+
+
+def drawn_in_files(config: NodeConfig, synthetic: SyntheticGraph) -> NodeDataset:
+    """The drawn graph in files of the cache folder, which are written where they are not there."""
+    digest = hashlib.sha256(json.dumps(synthetic._asdict(), sort_keys=True).encode()).hexdigest()
+    folder = cache_folder() / "graphs" / f"synthetic_graph-{digest[:16]}"
+    if not (folder / RECORD).is_file():
+        _log.info("drawing %d nodes into %s", synthetic.num_nodes, folder)
+        store_synthetic_graph(synthetic, folder)
+    return open_synthetic_graph(synthetic, folder, split=config.split, split_seed=config.split_seed)
+
+
+def tables_in_files(
+    config: NodeConfig, graph: Graph, check: Callable[[], None] = lambda: None
+) -> StoredTables:
+    """ÂX and SX of a graph in a folder of the cache, by a digest of the graph and the settings."""
+    options = config.diffusion.options()
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for array in graph:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        for piece in pieces_of(array):
+            check()
+            digest.update(np.ascontiguousarray(piece).data)
+    folder: Path = cache_folder() / "tables" / digest.hexdigest()[:32]
+    size = 8 * graph.x.size / 1e9
+    _log.info("tables: %.3g GB in files of %s, which may be removed any time", size, folder)
+    return stored_tables(graph, folder, diffusion=options, check=check)
