@@ -264,7 +264,7 @@ def _run(
             state,
             progress,
             step_fn=step_fn,
-            evaluate=together.judged_by_first(evaluate),
+            evaluate=together.judged_by_first(evaluate, getattr(task, "collective", False)),
             schedule=schedule,
             checkpointer=checkpoints,
             writer=WatchedWriter(

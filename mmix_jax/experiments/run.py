@@ -23,6 +23,7 @@ from mmix_jax.experiments.pretraining import (
 from mmix_jax.experiments.records import check_checkpoint, read_record, seed_of
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import BEYOND, Encoder, Pieces, Row, Scores, Task, never, seeds_of
+from mmix_jax.processes.exchange import any_of
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
 from mmix_jax.training.loop import Interrupted
 
@@ -109,16 +110,21 @@ def train(
         pretrain(task, seed, workdir=workdir, interrupted=interrupted)
         for seed in seeds_of(task.config)
     ]
+    encoders = [training.encoder for training in trained]
+    results: list[Result] = []
+    if collective := getattr(task, "collective", False):
+        same = [together.same_encoder(encoder) for encoder in encoders]
+        results = evaluate(task, same, lambda: any_of(interrupted()))
     if not together.end():
         return []  # process 0 goes on alone
     if any(training.ran for training in trained):
         # Were the evaluation cut off, older scores would pass for those of this training.
         with contextlib.suppress(OSError):  # who writes them says what is in the way
             (workdir / RESULTS_FILE).unlink()
-    if not (results := _kept(task.config, workdir)):
-        results = evaluate(task, [training.encoder for training in trained], interrupted)
+    if not collective and not (results := _kept(task.config, workdir)):
+        results = evaluate(task, encoders, interrupted)
     report(results)
-    _draw(task, trained[0].encoder, workdir, results, interrupted)
+    _draw(task, encoders[0], workdir, results, interrupted)
     return results
 
 
@@ -158,6 +164,11 @@ def _draw(task: Task, encoder: Encoder, workdir: Path, results, interrupted) -> 
 
 def _check_scoring(task: Task) -> None:
     """Raise InputError where what the config wants to see of the data cannot be had."""
+    if task.config.figures and getattr(task, "collective", False):
+        raise InputError(
+            "figures are drawn by one process that has all rows, found tables shared; leave them "
+            "out, and draw them by --mode=eval with --config.tables=mapped"
+        )
     if task.config.figures:
         check_plots()
     if check := getattr(task, "check_scoring", None):

@@ -14,6 +14,7 @@ import numpy as np
 from mmix_jax.errors import ProcessFault
 from mmix_jax.experiments import flat
 from mmix_jax.experiments.schema import Run
+from mmix_jax.experiments.task import Encoder
 from mmix_jax.processes import exchange
 from mmix_jax.processes.group import enter, group
 from mmix_jax.processes.joining import Joining, join, leave
@@ -91,8 +92,9 @@ def restored(checkpoints: Any, template: TrainState) -> tuple[TrainState, dict] 
     return exchange.told_arrays(template if there is None else there[0]), progress
 
 
-def judged_by_first(evaluate: Evaluate) -> Evaluate:
-    """`evaluate` in process 0, its word in all; their parameters are held against each other.
+def judged_by_first(evaluate: Evaluate, collective: bool = False) -> Evaluate:
+    """`evaluate` in process 0, or in all of them where it is `collective`, and process 0's word in
+    all; their parameters are held against each other.
 
     Raises (when it is called):
       ProcessFault: they have drifted apart, as on unlike machines.
@@ -104,10 +106,18 @@ def judged_by_first(evaluate: Evaluate) -> Evaluate:
             exchange.check_agreement(
                 {"SHA-256": mine}, f"parameters after step {int(state.step)}", "use like machines"
             )
-        judge, metrics = exchange.told(lambda: evaluate(state))
+        found = evaluate(state) if collective else None
+        judge, metrics = exchange.told(lambda: evaluate(state) if found is None else found)
         return judge, metrics
 
     return judged
+
+
+def same_encoder(encoder: Encoder) -> Encoder:
+    """Process 0's encoder in every process."""
+    progress = exchange.told(lambda: dict(encoder.progress))
+    state = exchange.told_arrays(encoder.state._replace(opt_state=()))
+    return encoder._replace(state=state, progress=progress)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.padding import pad_graph, padded_size
 from mmix_jax.graphs.samplers import NodeSampler
+from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.losses import discrimination, diversity, info_nce, virtual_labels
 from mmix_jax.mixing import draw_partners, mix_with
@@ -128,7 +129,7 @@ def make_sampler(
     num_windows: int = 2,
     seed: int = 0,
     num_devices: int = 1,
-    stored: StoredTables | None = None,
+    stored: StoredTables | SharedTables | None = None,
 ) -> NodeSampler:
     """The sampler of one training, whose batches hold the rows of `stored` tables. On a large graph
     a step reads neighbours only if it mixes with them, or propagates by itself."""

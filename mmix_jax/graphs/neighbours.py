@@ -6,6 +6,7 @@ import numpy as np
 
 from mmix_jax.graphs.on_disk import StoredTables, gcn_scale, starts_of
 from mmix_jax.graphs.padding import padded_size
+from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.arrays import host_indices, release
 
@@ -54,7 +55,7 @@ class NeighbourTable:
       stored: ÂX and SX in files, whose rows batches then hold; None: they are on the device.
     """
 
-    def __init__(self, graph: Graph, stored: StoredTables | None = None):
+    def __init__(self, graph: Graph, stored: StoredTables | SharedTables | None = None):
         self.graph, self.stored = graph, stored
         self.starts = starts_of(graph.receivers, graph.num_nodes)
         self._scale = gcn_scale(self.starts, graph.edge_weight)
@@ -77,7 +78,15 @@ class NeighbourTable:
         memory are those of the anchors' edges, whatever the size of the graph.
         """
         found = self.find(anchors)
-        return self.fill(found, num_anchors, sizes or bucket(found, num_anchors))
+        return self.with_rows(self.fill(found, num_anchors, sizes or bucket(found, num_anchors)))
+
+    def with_rows(self, batch: NodeBatch) -> NodeBatch:
+        """The batch, also one stacked over devices, with the rows of stored tables."""
+        if self.stored is None:
+            return batch
+        anchors = batch.rows[..., : batch.anchor_mask.shape[-1]]
+        x_a, x_b = self.stored.take(batch.rows, anchors)
+        return batch._replace(x_a=x_a, x_b=x_b)
 
     def find(self, anchors: np.ndarray) -> Needed:
         """What a batch of these anchors, distinct and in any order, reads."""
@@ -95,7 +104,8 @@ class NeighbourTable:
         return Needed(anchors, neighbours[others], edges, place[sender], local)
 
     def fill(self, found: Needed, num_anchors: int, sizes: tuple[int, int]) -> NodeBatch:
-        """The batch of what was found, padded to `num_anchors` anchors and (rows, edges)."""
+        """The batch of what was found, padded to `num_anchors` anchors and (rows, edges); without
+        rows of stored tables."""
         anchors, others, edges, senders, receivers = found
         num_rows, num_edges = sizes
         # Behind the anchors' padding come the others.
@@ -105,10 +115,8 @@ class NeighbourTable:
             return np.concatenate([x, np.full(size - len(x), fill, x.dtype)])
 
         padded_anchors = pad(anchors.astype(np.int32), num_anchors)
-        rows = pad(np.concatenate([padded_anchors, others.astype(np.int32)]), num_rows)
-        stored = self.stored
         return NodeBatch(
-            rows=rows,
+            rows=pad(np.concatenate([padded_anchors, others.astype(np.int32)]), num_rows),
             senders=pad(senders.astype(np.int32), num_edges),
             receivers=pad(receivers.astype(np.int32), num_edges),
             edge_mask=np.arange(num_edges) < len(edges),
@@ -116,8 +124,6 @@ class NeighbourTable:
             self_edge_weight=pad(self.self_weights(anchors), num_anchors),
             anchor_mask=np.arange(num_anchors) < len(anchors),
             edges=pad(edges.astype(np.int32), num_edges),
-            x_a=None if stored is None else stored.x_a[rows],
-            x_b=None if stored is None else stored.x_b[padded_anchors],
         )
 
     def sizes(self, anchors: np.ndarray, num_anchors: int) -> tuple[int, int]:

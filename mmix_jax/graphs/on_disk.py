@@ -35,6 +35,10 @@ class StoredTables(NamedTuple):
     x_a: np.ndarray
     x_b: np.ndarray
 
+    def take(self, rows: np.ndarray, anchors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """ÂX of `rows` and SX of `anchors`, of any shapes."""
+        return self.x_a[rows], self.x_b[anchors]
+
 
 class Block(NamedTuple):
     """Rows begin … end of a graph, and their edges low … high."""
@@ -189,7 +193,7 @@ def stored_tables(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / _RECORD).is_file():
-            return _opened(folder, settings, check)
+            return opened_tables(folder, settings, check)
         return _computed(graph, folder, settings, dict(diffusion), check, most_bytes)
     except OSError as error:
         raise InputError(
@@ -230,10 +234,7 @@ def _computed(graph, folder, settings, options, check, most_bytes) -> StoredTabl
     check()
     for table, paths in zip(("x_a", "x_b"), zip(*files, strict=True), strict=True):
         _assemble(folder / f"{table}.npy", paths, num_nodes, num_features, check)
-    digests = {name: _digest(folder / name, check) for name in ("x_a.npy", "x_b.npy")}
-    temporary = folder / f"{_RECORD}.tmp"
-    temporary.write_text(json.dumps(settings | {"sha256": digests}, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / _RECORD)
+    record_tables(folder, settings, check)
     operator.remove()
     for paths in files:
         for path in paths:
@@ -308,8 +309,22 @@ def _digest(path: Path, check) -> str:
     return total.hexdigest()
 
 
-def _opened(folder: Path, settings: dict[str, Any], check) -> StoredTables:
-    """Tables that are there, if they are these and whole."""
+def record_tables(folder: Path, settings: dict[str, Any], check: Callable[[], None]) -> None:
+    """Tell of a folder's tables that they are whole, and what of."""
+    digests = {name: _digest(folder / name, check) for name in ("x_a.npy", "x_b.npy")}
+    temporary = folder / f"{_RECORD}.tmp"
+    temporary.write_text(json.dumps(settings | {"sha256": digests}, indent=1), encoding="utf-8")
+    os.replace(temporary, folder / _RECORD)
+
+
+def opened_tables(
+    folder: Path, settings: dict[str, Any], check: Callable[[], None] = lambda: None
+) -> StoredTables:
+    """Tables that `record_tables` has told of, if they are these and whole.
+
+    Raises:
+      InputError: they are others, or damaged.
+    """
     way_out = f"remove {folder}: they are computed anew"
     try:
         record = json.loads((folder / _RECORD).read_text("utf-8"))

@@ -18,6 +18,7 @@ from mmix_jax.graphs.normalize import propagate
 from mmix_jax.graphs.on_disk import StoredTables
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.settings import SAMPLERS
+from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.numbers import seed_number, whole_number
 
@@ -62,7 +63,7 @@ class NodeSampler:
         diffusion: dict | None = None,
         one_shape: bool = False,
         neighbours: bool = True,
-        stored: StoredTables | None = None,
+        stored: StoredTables | SharedTables | None = None,
     ):
         if sampler not in SAMPLERS:
             raise InputError(f"unknown sampler '{sampler}'; expected one of: {', '.join(SAMPLERS)}")
@@ -126,9 +127,9 @@ class NodeSampler:
         sizes = np.max([self._least, *(bucket(part, num_anchors) for part in found)], axis=0)
         if len(parts) == 1 and len(nodes) == self.table.graph.num_nodes:
             sizes[1] = max(len(self.table.graph.senders), 1)  # one shape ever: no bucket needed
-        return _stack(
-            [self.table.fill(part, num_anchors, (int(sizes[0]), int(sizes[1]))) for part in found]
-        )
+        padded = int(sizes[0]), int(sizes[1])
+        stacked = _stack([self.table.fill(part, num_anchors, padded) for part in found])
+        return self.table.with_rows(stacked)
 
     def _window_edges(self, starts: np.ndarray):
         """Senders, receivers and Â's entries of the edges within each slice, side by side."""

@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from mmix_jax.processes.group import group
 
 _CLOCKS_S = 60.0
 _ROUND_MS = 5_000
+_PROCESSES = "processes"
 _calls = 0
 _TIMEOUTS = ("DEADLINE_EXCEEDED", "Deadline Exceeded", "timed out")
 
@@ -85,6 +87,38 @@ def told_arrays(tree: Any) -> Any:
         out.append(np.frombuffer(raw[place : place + x.nbytes], x.dtype).reshape(x.shape))
         place += x.nbytes
     return jax.tree.unflatten(structure, out)
+
+
+def swap(parts: np.ndarray) -> np.ndarray:
+    """All-to-all: `parts[q]` goes to process q; what comes back is by the process it is from.
+
+    parts: [size, ...], of one shape in all processes.
+    """
+    if group().alone:
+        return parts
+    size, mesh = group().size, _mesh()
+    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(_PROCESSES))
+    shape = (size * size, *parts.shape[1:])
+    whole = jax.make_array_from_process_local_data(spread, parts, shape)
+    received = _all_to_all(mesh)(whole)
+    return np.asarray(received.addressable_shards[0].data)
+
+
+@lru_cache(maxsize=1)
+def _mesh() -> jax.sharding.Mesh:
+    """One device of each process."""
+    first = {device.process_index: device for device in reversed(jax.devices())}
+    return jax.sharding.Mesh(np.array([first[rank] for rank in sorted(first)]), (_PROCESSES,))
+
+
+@lru_cache(maxsize=1)
+def _all_to_all(mesh: jax.sharding.Mesh) -> Callable:
+    along = jax.sharding.PartitionSpec(_PROCESSES)
+
+    def swapped(x):
+        return jax.lax.all_to_all(x, _PROCESSES, 0, 0, tiled=True)
+
+    return jax.jit(jax.shard_map(swapped, mesh=mesh, in_specs=along, out_specs=along))
 
 
 def any_of(flag: bool) -> bool:

@@ -31,7 +31,8 @@ def start(module: str, *arguments) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def test_two_processes_are_one_with_two_devices(tmp_path):
+def test_two_processes_are_one_with_two_devices(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     port = free_port()
     both = [start("tests.processes.worker", tmp_path, port, 2, rank) for rank in (0, 1)]
     one = worker.trained(num_devices=2)

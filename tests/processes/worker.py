@@ -12,8 +12,8 @@ import numpy as np
 STEPS = 4  # of which two are evaluated
 
 
-def _tasks(num_devices: int):
-    """A task of each kind, on drawn data."""
+def _tasks(num_devices: int, tables: str):
+    """A task of each kind, on drawn data; that of nodes with its tables in files."""
     from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
     from mmix_jax.data.types import GraphDataset, make_image_dataset
     from mmix_jax.experiments import graph_config, image_config, node_config, task_of
@@ -24,7 +24,9 @@ def _tasks(num_devices: int):
     config = node_config("synthetic_graph")
     config.update(small | {"width": 8, "num_classifiers": 1, "sampler": "nodes", "batch_size": 24})
     config.mixing, config.candidates = "mo", "wp"
-    yield task_of(config, load_synthetic_graph(SyntheticGraph(num_nodes=100, num_classes=2)))
+    config.tables = tables
+    shape = SyntheticGraph(num_nodes=100, num_classes=2, num_features=9)
+    yield task_of(config, load_synthetic_graph(shape))
 
     graphs = tuple(
         make_graph(draw.normal(size=(5, 3)).astype(np.float32), [0, 1, 2, 3], [1, 2, 3, 4])
@@ -44,12 +46,12 @@ def _tasks(num_devices: int):
     yield task_of(config, make_image_dataset("drawn", images, labels, classes=("a", "b", "c")))
 
 
-def trained(num_devices: int = 0) -> dict[str, np.ndarray]:
+def trained(num_devices: int = 0, tables: str = "mapped") -> dict[str, np.ndarray]:
     """Losses and final parameters of each training."""
     from mmix_jax.experiments import pretrain
 
     found = {}
-    for place, task in enumerate(_tasks(num_devices)):
+    for place, task in enumerate(_tasks(num_devices, tables)):
         done = pretrain(task, show=False)
         found[f"{place}/losses"] = np.array([row["loss"] for row in done.history])
         for number, x in enumerate(jax.tree.leaves(done.state.params)):
@@ -65,7 +67,7 @@ def main(out: str, port: str, size: str, rank: str) -> None:
     jax.config.update("jax_num_cpu_devices", 1)
     join(Joining(f"127.0.0.1:{port}", int(size), int(rank)))
     enter(jax.process_index(), jax.process_count())
-    found = trained()
+    found = trained(tables="shared")
     assert told(lambda: [rank, float("inf")]) == ["0", float("inf")]
     np.savez(Path(out) / f"{rank}.npz", **found)
     leave()

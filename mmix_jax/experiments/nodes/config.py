@@ -65,9 +65,10 @@ class NodeConfig(OnGraphs):
     )
     tables: str = in_data(
         "auto",
-        "Where propagated features lie: in memory, or in mapped files (mvgrl, one layer, along "
-        "edges); auto: files from 4 GiB on.",
-        choices=("auto", "memory", "mapped"),
+        "Where propagated features lie: in memory, in mapped files (mvgrl, one layer, along "
+        "edges), or there by a share of rows for each of several processes; auto: mapped from 4 "
+        "GiB on.",
+        choices=("auto", "memory", "mapped", "shared"),
     )
     num_windows: int = in_training(2, "Windows of a step (sampler window).", within=POSITIVE)
     num_classifiers: int = in_evaluation(

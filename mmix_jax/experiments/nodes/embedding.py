@@ -11,6 +11,7 @@ import numpy as np
 from mmix_jax.frameworks.base import some_anchors
 from mmix_jax.graphs.neighbours import NeighbourTable, NodeBatch
 from mmix_jax.graphs.on_disk import StoredTables
+from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 
 WHOLE_VALUES = 2**27  # edges × width up to which one batch holds the whole graph: 512 MiB an array
@@ -131,7 +132,7 @@ def make_represent(
     *,
     width: int,
     by_edges: bool,
-    stored: StoredTables | None = None,
+    stored: StoredTables | SharedTables | None = None,
 ) -> Represent:
     """`represent(params, key, nodes, names)`: representations of `nodes` (None: all), by name.
 

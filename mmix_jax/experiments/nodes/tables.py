@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +16,21 @@ from mmix_jax.data.nodes.synthetic_graph import (
     store_synthetic_graph,
 )
 from mmix_jax.data.store.files import cache_folder
-from mmix_jax.data.store.npy_parts import pieces_of
+from mmix_jax.data.store.npy_parts import pieces_of, write_pieces
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.nodes.config import NodeConfig
 from mmix_jax.frameworks.mvgrl import NodeTables
-from mmix_jax.graphs.on_disk import StoredTables, stored_tables
+from mmix_jax.graphs.on_disk import (
+    StoredTables,
+    opened_tables,
+    record_tables,
+    stored_tables,
+)
+from mmix_jax.graphs.shared_tables import SharedTables, columns_of, deal_out, rows_of
 from mmix_jax.graphs.types import Graph
+from mmix_jax.processes.exchange import gathered
+from mmix_jax.processes.group import group
 
 # Of features and both tables; above, `auto` maps files.
 _MOST_BYTES = 4 * 2**30
@@ -38,14 +47,13 @@ def mapped(config: NodeConfig, num_nodes: int, num_features: int) -> bool:
     if config.tables == "memory":
         return False
     why_not = _why_not(config, num_nodes)
-    if config.tables == "mapped" and why_not:
+    asked = config.tables != "auto"
+    if asked and why_not:
         raise InputError(
-            f"tables mapped are propagated features, which a step reads alone, found {why_not}; "
-            "use tables memory"
+            f"tables {config.tables} are propagated features, which a step reads alone, found "
+            f"{why_not}; use tables memory"
         )
-    return not why_not and (
-        config.tables == "mapped" or 12 * num_nodes * num_features > _MOST_BYTES
-    )
+    return not why_not and (asked or 12 * num_nodes * num_features > _MOST_BYTES)
 
 
 def _why_not(config: NodeConfig, num_nodes: int) -> str:
@@ -75,9 +83,15 @@ def drawn_in_files(config: NodeConfig, synthetic: SyntheticGraph) -> NodeDataset
 
 
 def tables_in_files(
-    config: NodeConfig, graph: Graph, check: Callable[[], None] = lambda: None
-) -> StoredTables:
-    """ÂX and SX of a graph in a folder of the cache, by a digest of the graph and the settings."""
+    config: NodeConfig,
+    graph: Graph,
+    num_devices: int = 1,
+    check: Callable[[], None] = lambda: None,
+) -> StoredTables | SharedTables:
+    """ÂX and SX of a graph in a folder of the cache, by a digest of the graph and the settings.
+
+    num_devices: of the run, for tables that its processes share.
+    """
     options = config.diffusion.options()
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
     for array in graph:
@@ -85,7 +99,41 @@ def tables_in_files(
         for piece in pieces_of(array):
             check()
             digest.update(np.ascontiguousarray(piece).data)
-    folder: Path = cache_folder() / "tables" / digest.hexdigest()[:32]
+    folder = cache_folder() / "tables" / digest.hexdigest()[:32]
     size = 8 * graph.x.size / 1e9
     _log.info("tables: %.3g GB in files of %s, which may be removed any time", size, folder)
-    return stored_tables(graph, folder, diffusion=options, check=check)
+    if config.tables != "shared":
+        return stored_tables(graph, folder, diffusion=options, check=check)
+    return _shared(graph, folder, options, num_devices, check)
+
+
+def _shared(
+    graph: Graph, folder: Path, options: dict, num_devices: int, check: Callable[[], None]
+) -> SharedTables:
+    """This process's rows: its columns are propagated over all nodes, then dealt out to the owners
+    of the rows."""
+    here, (num_nodes, num_features) = group(), graph.x.shape
+    if here.alone or num_features < here.size:
+        raise InputError(
+            "tables shared are those of several processes, each with a feature or more to "
+            f"propagate, found {here.size} and {num_features}; use tables mapped"
+        )
+    mine = rows_of(num_nodes, here.size, here.rank)
+    folder = folder.with_name(f"{folder.name}-{here.rank}-of-{here.size}")
+    settings = {"diffusion": options, "rows": [mine.start, mine.stop], "columns": num_features}
+    try:
+        own = opened_tables(folder, settings, check)
+    except (InputError, OSError):  # computed anew, as any of them is
+        own = None
+    if not all(gathered(own is not None)):
+        columns = columns_of(num_features, here.size, here.rank)
+        of_columns = folder.with_name(f"{folder.name}-columns")
+        part = graph._replace(x=graph.x[:, columns])
+        wide = stored_tables(part, of_columns, diffusion=options, check=check)
+        folder.mkdir(parents=True, exist_ok=True)
+        deal_out(wide, num_features, here, lambda name, x: write_pieces(folder / f"{name}.npy", x))
+        record_tables(folder, settings, check)
+        shutil.rmtree(of_columns, ignore_errors=True)
+        own = opened_tables(folder, settings, check)
+    assert own is not None
+    return SharedTables(own, num_nodes, here, num_devices // here.size)

@@ -50,6 +50,7 @@ from mmix_jax.frameworks import node_framework
 from mmix_jax.frameworks.base import NodeFramework
 from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.graphs.on_disk import StoredTables
+from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.training.step import Optimization, TrainState, init_state, make_optimizer
 
@@ -78,12 +79,17 @@ class NodeTask:
     scaling: Scaling | None
     asked: NodeConfig
     length: str
-    stored: StoredTables | None = None
+    stored: StoredTables | SharedTables | None = None
     pieces: Callable | None = None
 
     @property
     def labelled(self) -> bool:
         return self.dataset.labels is not None
+
+    @property
+    def collective(self) -> bool:
+        """Whether all processes embed together, as none has all rows."""
+        return isinstance(self.stored, SharedTables)
 
     @property
     def optimization(self) -> Optimization:
@@ -232,8 +238,9 @@ def _with_scaling(
     stored = all_stored = None
     if mapped(config, *whole.x.shape):
         tables = all_tables = NO_TABLES
-        stored = tables_in_files(config, graph, check)
-        all_stored = stored if graph is whole else tables_in_files(config, whole, check)
+        count = len(devices_of(config))
+        stored = tables_in_files(config, graph, count, check)
+        all_stored = stored if graph is whole else tables_in_files(config, whole, count, check)
     else:
         tables = framework.make_tables(settings, graph)
         # Nodes of unseen graphs are embedded by tables of their own.
