@@ -39,16 +39,15 @@ class Ran(NamedTuple):
     host_share: float
 
 
-def commands(config: str, flags: list[str], processes: int) -> list[list[str]]:
-    """One command for each process."""
-    base = [sys.executable, "-m", "mmix_jax.main", f"--config={config}", *flags]
+def of_processes(command: list[str], processes: int) -> list[list[str]]:
+    """One command for each process of a run; as it is for one alone."""
     if processes == 1:
-        return [base]
+        return [command]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     several = [f"--coordinator=127.0.0.1:{port}", f"--num_processes={processes}"]
-    return [[*base, *several, f"--process_id={rank}"] for rank in range(processes)]
+    return [[*command, *several, f"--process_id={rank}"] for rank in range(processes)]
 
 
 def run(config: str, changes: tuple[str, ...], steps: int, layout: tuple[int, int]) -> Ran:
@@ -57,21 +56,21 @@ def run(config: str, changes: tuple[str, ...], steps: int, layout: tuple[int, in
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder) / "run"
         fields = (*changes, f"num_steps={steps}", "eval_every=1", "checkpoint_every=0")
-        flags = [f"--config.{field}" for field in fields] + [f"--workdir={workdir}"]
+        command = [sys.executable, "-m", "mmix_jax.main", f"--config={config}"]
+        command += [*(f"--config.{field}" for field in fields), f"--workdir={workdir}"]
         environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
         started = [
             subprocess.Popen(
-                command, env=environment, text=True,
+                each, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
-            for command in commands(config, flags, processes)
+            for each in of_processes(command, processes)
         ]  # fmt: skip
         told = [child.communicate()[0] for child in started]
         if any(child.returncode for child in started):
             raise SystemExit("\n".join(told))
         lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-        embed = [*commands(config, flags, 1)[0], "--mode=embed"]
-        subprocess.run(embed, check=True, capture_output=True)
+        subprocess.run([*command, "--mode=embed"], check=True, capture_output=True)
         with np.load(workdir / "embeddings.npz") as arrays:
             z = arrays["z"]
     late = lines[len(lines) // 2 :]

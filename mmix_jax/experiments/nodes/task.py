@@ -181,9 +181,9 @@ class NodeTask:
         return self if dataset is self.dataset else _with_scaling(self.asked, dataset, None)
 
 
-def load(config: NodeConfig, check: Callable[[], None] = lambda: None) -> NodeTask:
-    """Read the data and lay it on the device, or in files; `check` is called often meanwhile."""
-    synthetic = SyntheticGraph(
+def synthetic_of(config: NodeConfig) -> SyntheticGraph:
+    """The graph that a config of `synthetic_graph` draws."""
+    return SyntheticGraph(
         config.num_nodes,
         config.mean_degree,
         config.num_features,
@@ -193,6 +193,11 @@ def load(config: NodeConfig, check: Callable[[], None] = lambda: None) -> NodeTa
         config.signal,
         config.labels_per_class,
     )
+
+
+def load(config: NodeConfig, check: Callable[[], None] = lambda: None) -> NodeTask:
+    """Read the data and lay it on the device, or in files; `check` is called often meanwhile."""
+    synthetic = synthetic_of(config)
     drawn = config.dataset == "synthetic_graph"
     if drawn and mapped(config, config.num_nodes, config.num_features):
         return task_of(config, drawn_in_files(config, synthetic), check)
