@@ -4,8 +4,9 @@
 
 Each task is trained by the program itself: in one process with one device and with two and four,
 and in two and four processes with one device each. Printed, and written to FILE as JSON, are the
-largest differences to one process with one device over the losses of all steps and over the final
-embeddings, seconds per step (of the later half), and of these the share in which no step ran.
+largest differences over the losses of all steps and over the final embeddings, to one device and to
+one process with as many devices; seconds per step (of the later half), and of these the share in
+which no step ran.
 """
 
 import argparse
@@ -80,6 +81,11 @@ def run(config: str, changes: tuple[str, ...], steps: int, layout: tuple[int, in
     return Ran(losses, z, float(np.median(1.0 / samples)), share)
 
 
+def largest(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, as a share of the largest value."""
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
 def main() -> None:
     """Print a line for each task and layout."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -91,22 +97,25 @@ def main() -> None:
     for task in args.tasks.split(","):
         config, *changes = TASKS[task]
         found = {layout: run(config, tuple(changes), args.steps, layout) for layout in LAYOUTS}
-        for layout, ran in found.items():
-            one = found[LAYOUTS[0]]
+        for (processes, devices), ran in found.items():
+            one, alike = found[LAYOUTS[0]], found[1, processes * devices]
             row = {
                 "task": task,
                 "config": config,
-                "processes": layout[0],
-                "devices": layout[1],
-                "losses": float(np.abs(ran.losses - one.losses).max()),
-                "embeddings": float(np.abs(ran.z - one.z).max() / np.abs(one.z).max()),
+                "processes": processes,
+                "devices": devices,
+                "losses": largest(ran.losses, one.losses),
+                "embeddings": largest(ran.z, one.z),
+                "losses_of_devices": largest(ran.losses, alike.losses),
+                "embeddings_of_devices": largest(ran.z, alike.z),
                 "step_ratio": ran.seconds / one.seconds,
                 "host_share": ran.host_share,
             }
             rows.append(row)
             print(
-                f"{task:7} {layout[0]} x {layout[1]}  losses {row['losses']:.1e}  embeddings "
-                f"{row['embeddings']:.1e}  step {row['step_ratio']:.2f} x  host "
+                f"{task:7} {processes} x {devices}  to one device: losses {row['losses']:.1e} "
+                f"embeddings {row['embeddings']:.1e}  to as many: {row['losses_of_devices']:.1e} "
+                f"{row['embeddings_of_devices']:.1e}  step {row['step_ratio']:.2f} x  host "
                 f"{row['host_share']:.0%}",
                 flush=True,
             )
