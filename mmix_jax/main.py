@@ -144,7 +144,7 @@ def _parse(argv: list[str]) -> Command:
         workdir = user_path(values["workdir"].value, "--workdir")
     else:
         workdir = Path("runs") / name
-        if joining is None or not joining.rank:  # of several, process 0's
+        if joining is None or joining.rank == 0:  # of several, process 0's
             print(f"workdir: {workdir}", flush=True)
     if checkpoint is not None and mode == "eval" and (workdir / "checkpoints").exists():
         raise InputError(
@@ -180,7 +180,7 @@ def _carry_out(command: Command, interrupted) -> None:
     config, workdir, mode, checkpoint, _ = command
     if mode == "embed":
         arrays = embed(config, workdir, checkpoint, interrupted)
-        path, shapes = _write_arrays(workdir / "embeddings.npz", arrays)
+        path, shapes = _write_arrays(workdir / "embeddings.npz", arrays, interrupted)
         print(f"wrote {path}: " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
         return
 
@@ -216,27 +216,24 @@ def _report(results: list, workdir: Path, representation: str) -> None:
         print(sentence, flush=True)
 
 
-def _write_arrays(path: Path, arrays: dict) -> tuple[Path, dict[str, tuple]]:
+def _write_arrays(path: Path, arrays: dict, interrupted) -> tuple[Path, dict[str, tuple]]:
     """Write a file whole or not at all, or a folder of files where an array comes in pieces;
-    returns its place, and the shapes."""
+    returns its place, and the shapes.
+
+    Raises:
+      InputError: it cannot be written.
+      Interrupted: between two pieces; nothing is left of them.
+    """
     import numpy as np
 
-    from mmix_jax.data.store.npy_parts import write_pieces
     from mmix_jax.experiments.task import Pieces
 
     temporary = path.with_name(path.stem + ".tmp.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if any(isinstance(values, Pieces) for values in arrays.values()):
-            folder = path.with_suffix("")
-            folder.mkdir(exist_ok=True)
-            return folder, {
-                name: write_pieces(
-                    folder / f"{name}.npy",
-                    values.pieces if isinstance(values, Pieces) else [values],
-                )
-                for name, values in arrays.items()
-            }
+            pieces = {n: x.pieces if isinstance(x, Pieces) else [x] for n, x in arrays.items()}
+            return _write_folder(path.with_suffix(""), pieces, interrupted)
         np.savez_compressed(temporary, **arrays)
         os.replace(temporary, path)
     except OSError as error:
@@ -247,6 +244,31 @@ def _write_arrays(path: Path, arrays: dict) -> tuple[Path, dict[str, tuple]]:
             "choose another --workdir"
         ) from error
     return path, {name: values.shape for name, values in arrays.items()}
+
+
+def _write_folder(folder: Path, arrays: dict, interrupted) -> tuple[Path, dict[str, tuple]]:
+    """A `.npy` file for each array, of pieces; the folder is there whole or as it was before."""
+    import shutil
+
+    from mmix_jax.data.store.npy_parts import write_pieces
+    from mmix_jax.training.loop import Interrupted
+
+    def watched(pieces):
+        for piece in pieces:
+            if interrupted():
+                raise Interrupted(0, "while embeddings were written, nothing is kept of them")
+            yield piece
+
+    temporary = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        shapes = {n: write_pieces(temporary / f"{n}.npy", watched(x)) for n, x in arrays.items()}
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder, shapes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -260,9 +282,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     if joining is None:
         return run(lambda argv, interrupted: _run(argv, interrupted, begin), argv)
-    if not supervisor.is_child():
+    if os.name == "posix" and not supervisor.is_child():
         return supervisor.watch([sys.executable, "-m", "mmix_jax.main", *argv[1:]], joining)
-    with supervisor.child():
+    with supervisor.child() if supervisor.is_child() else contextlib.nullcontext():
         sys.exit(run(lambda argv, interrupted: _run(argv, interrupted, begin), argv))
 
 

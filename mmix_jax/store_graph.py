@@ -16,6 +16,7 @@ Exit status: 0 done; 2 bad input, one `error:` line; 130 interrupted, nothing is
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,18 +85,15 @@ def _ends(values: np.ndarray, path: Path) -> np.ndarray:
 def _edges_in_text(path: Path, weighted: bool) -> Iterator[Edges]:
     import pandas as pd
 
-    wanted = [0, 1, 2][: 2 + weighted]
+    options: dict[str, Any] = {"sep": _SEPARATORS[path.suffix], "header": None, "comment": "#"}
+    kinds: Any = {0: np.int64, 1: np.int64, 2: np.float64}
     try:
-        chunks = pd.read_csv(
-            path, sep=_SEPARATORS[path.suffix], header=None, usecols=wanted, comment="#",
-            chunksize=_LINES, dtype={0: np.int64, 1: np.int64, 2: np.float64},
-        )  # fmt: skip
-        for chunk in chunks:
-            yield (
-                chunk[0].to_numpy(),
-                chunk[1].to_numpy(),
-                chunk[2].to_numpy() if weighted else None,
-            )
+        found = pd.read_csv(path, nrows=1, **options).shape[1]
+        if found != 2 + weighted:
+            raise ValueError(f"{found} columns; --weighted takes the third as weights")
+        for chunk in pd.read_csv(path, chunksize=_LINES, dtype=kinds, **options):
+            columns = [chunk[column].to_numpy() for column in chunk]
+            yield columns[0], columns[1], columns[2] if weighted else None
     except (OSError, ValueError) as error:
         raise InputError(
             f"edges must be a line of {2 + weighted} numbers each, found {path} otherwise "
@@ -116,7 +114,17 @@ def _moments(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
     count, mean, squares = 0, np.zeros(1), np.zeros(1)
     for path in paths:
         for piece in pieces_of(_array(path, "--x")):
+            if piece.ndim != 2 or piece.dtype.kind not in "fiub":
+                raise InputError(
+                    f"features must be numbers [n, F], found {piece.dtype} {list(piece.shape)} in "
+                    f"{path}; convert them"
+                )
             values = np.asarray(piece, np.float64)
+            if count and values.shape[1:] != mean.shape:
+                raise InputError(
+                    f"features must have as many columns in every file, found {mean.size} and "
+                    f"{values.shape[1]} in {path}; see to the files"
+                )
             n, own = len(values), values.mean(axis=0)
             delta, total = own - mean, count + n
             squares = squares + ((values - own) ** 2).sum(axis=0) + delta**2 * (count * n / total)
@@ -158,11 +166,24 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
 
     def watched(pieces: Iterator) -> Iterator:
         for piece in pieces:
-            if interrupted():
-                raise Interrupted(0, "before the graph was whole, nothing is kept")
+            check()
             yield piece
 
-    given = Split(*(np.asarray(file(name), np.int32) for name in parts)) if there else None
+    def members(name: str) -> np.ndarray:
+        """Numbers of nodes, also of a mask."""
+        values = np.asarray(file(name))
+        values = np.flatnonzero(values) if values.dtype == bool else values
+        if values.dtype.kind not in "iu":
+            raise InputError(
+                f"--{name} must be numbers of nodes, or a mask, found {values.dtype}; convert it"
+            )
+        return values.astype(np.int32)
+
+    def check() -> None:
+        if interrupted():
+            raise Interrupted(0, "before the graph was whole, nothing is kept")
+
+    given = Split(*map(members, parts)) if there else None
     xs = [user_path(path, "--x") for path in args.x]
     paths = [user_path(path, "EDGES") for path in args.edges]
     store_graph(
@@ -171,6 +192,7 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
         watched(edge for path in paths for edge in edges_in(path, args.weighted)),
         labels=file("labels"),
         given=given,
+        check=check,
     )
 
 

@@ -8,13 +8,15 @@ import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 from mmix_jax.errors import InputError
 
 LOCK = ".lock"
+_WAIT_S = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -101,20 +103,39 @@ def plainly_named(folder: Path) -> Iterator[Path]:
         yield link
 
 
+class _Taken(InputError):
+    """Another process has the folder."""
+
+
 @contextlib.contextmanager
-def locked(folder: Path, *, flag: str = "--workdir") -> Iterator[None]:
+def locked(
+    folder: Path, *, flag: str = "--workdir", wait: Callable[[], None] | None = None
+) -> Iterator[None]:
     """The folder for this process alone; the lock ends with the process, however that ends.
 
-    The folder is made, and removed again if nothing has come into it.
+    The folder is made, and removed again if nothing has come into it. With `wait`, which is called
+    meanwhile and may raise, whoever has it is waited for.
 
     Raises:
       InputError: another process has it, or it cannot be made.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     path = folder / LOCK
+    told = wait is None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _taken(path, flag)
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                handle = _taken(path, flag)
+                break
+            except _Taken as taken:
+                if wait is None:
+                    raise
+                if not told:
+                    log.info("waiting: %s", str(taken).partition(";")[0].partition(", ")[2])
+                told = True
+                wait()
+                time.sleep(_WAIT_S)
     except OSError as error:
         raise InputError(
             f"the workdir must be writable, found {folder}: {error.strerror}; choose another {flag}"
@@ -156,7 +177,7 @@ def _lock(handle: int, folder: Path, flag: str) -> None:
     except BlockingIOError as error:
         owner = os.pread(handle, 20, 0).decode("ascii", "replace").strip()
         owner = f"process {owner}" if owner else "another"
-        raise InputError(
+        raise _Taken(
             f"a workdir is for one run at a time, found {owner} at work in {folder}; wait for it, "
             f"or choose another {flag}"
         ) from error

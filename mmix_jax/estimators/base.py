@@ -26,7 +26,7 @@ from mmix_jax.estimators.settings import (
 from mmix_jax.experiments import records
 from mmix_jax.experiments.pretraining import Pretrained, pretrain
 from mmix_jax.experiments.schema import Run
-from mmix_jax.experiments.task import Encoder, Task
+from mmix_jax.experiments.task import Encoder, Task, held
 from mmix_jax.surroundings import locked, user_path
 from mmix_jax.training.interrupts import stopping
 from mmix_jax.training.loop import Interrupted
@@ -164,14 +164,14 @@ class Embedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         with heard(False):  # it tells the data's own statistics, and those of the training count
             task = self._task_to_embed(data)
         with heard(self.verbose):
-            return np.array(task.embed(self.encoder_)["z"])
+            return held(task.embed(self.encoder_)["z"])
 
     def _task_to_embed(self, data: Any) -> Task:
         return self._task_of(config_to_embed(self.config_), data, embeds=True)
 
     def _embed_own(self) -> np.ndarray:
         """Embeddings of the data of the training, by the tables that it used."""
-        return np.array(self._own_task().embed(self.encoder_)["z"])
+        return held(self._own_task().embed(self.encoder_)["z"])
 
     def _own_task(self) -> Task:
         """The task of the training, made anew in another process."""

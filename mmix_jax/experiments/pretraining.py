@@ -124,7 +124,10 @@ def pretrain(
                 state = _run(
                     task, training, seed, state, progress, checkpoints, folder, kept, asked, show
                 )
-        encoder = _chosen(config, seed, training.state, checkpoints, folder)
+        encoder = together.same_encoder(
+            lambda: _chosen(config, seed, training.state, checkpoints, folder),
+            *(seed, training.state),
+        )
     history = kept.rows if folder is None else read_history(folder, seed)
     return Pretrained(state, encoder, history, ran)
 

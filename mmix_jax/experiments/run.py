@@ -23,7 +23,7 @@ from mmix_jax.experiments.pretraining import (
 from mmix_jax.experiments.records import check_checkpoint, read_record, seed_of
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import BEYOND, Encoder, Pieces, Row, Scores, Task, never, seeds_of
-from mmix_jax.processes.exchange import any_of
+from mmix_jax.processes.group import group
 from mmix_jax.results import RESULTS_FILE, Result, Score, read_results, score, versions
 from mmix_jax.training.loop import Interrupted
 
@@ -112,15 +112,15 @@ def train(
     ]
     encoders = [training.encoder for training in trained]
     results: list[Result] = []
-    if collective := getattr(task, "collective", False):
-        same = [together.same_encoder(encoder) for encoder in encoders]
-        results = evaluate(task, same, lambda: any_of(interrupted()))
-    if not together.end():
-        return []  # process 0 goes on alone
-    if any(training.ran for training in trained):
+    if group().first and any(training.ran for training in trained):
         # Were the evaluation cut off, older scores would pass for those of this training.
         with contextlib.suppress(OSError):  # who writes them says what is in the way
             (workdir / RESULTS_FILE).unlink()
+    if collective := getattr(task, "collective", False):
+        with together.stopping_as_one(interrupted) as asked:
+            results = evaluate(task, encoders, asked)
+    if not together.end():
+        return []  # process 0 goes on alone
     if not collective and not (results := _kept(task.config, workdir)):
         results = evaluate(task, encoders, interrupted)
     report(results)

@@ -158,6 +158,11 @@ class Pieces(NamedTuple):
     pieces: Iterator[np.ndarray]
 
 
+def held(values: Any) -> np.ndarray:
+    """An array of a task's `embed`, whole."""
+    return np.concatenate(list(values.pieces)) if isinstance(values, Pieces) else np.array(values)
+
+
 class Points(NamedTuple):
     """What a map shows of an encoder: z [n, D], classes [n], and their names (None: numbers)."""
 

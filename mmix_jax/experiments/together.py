@@ -11,10 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from mmix_jax.errors import ProcessFault
+from mmix_jax.errors import InputError, ProcessFault
 from mmix_jax.experiments import flat
 from mmix_jax.experiments.schema import Run
 from mmix_jax.experiments.task import Encoder
+from mmix_jax.ops.arrays import digest
 from mmix_jax.processes import exchange
 from mmix_jax.processes.group import enter, group
 from mmix_jax.processes.joining import Joining, join, leave
@@ -63,7 +64,9 @@ def faults() -> Iterator[None]:
     """Turn what JAX raises when another process is gone into a ProcessFault."""
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (InputError, ProcessFault, Interrupted):
+        raise
+    except Exception as error:  # a JaxRuntimeError, or what NumPy makes of one
         if group().alone or not any(word in str(error) for word in _FAULTS):
             raise
         raise ProcessFault(
@@ -77,7 +80,7 @@ def check_data(dataset: Any) -> None:
     """Raise ProcessFault where processes read different data."""
     if not group().alone:
         exchange.check_agreement(
-            {"SHA-256": exchange.digest(dataset)}, "the data", "give all the same files"
+            {"SHA-256": digest(dataset)}, "the data", "give all the same files"
         )
 
 
@@ -102,7 +105,7 @@ def judged_by_first(evaluate: Evaluate, collective: bool = False) -> Evaluate:
 
     def judged(state: TrainState):
         if not group().alone:
-            mine = exchange.digest(jax.device_get(state.params))
+            mine = digest(jax.device_get(state.params))
             exchange.check_agreement(
                 {"SHA-256": mine}, f"parameters after step {int(state.step)}", "use like machines"
             )
@@ -113,11 +116,15 @@ def judged_by_first(evaluate: Evaluate, collective: bool = False) -> Evaluate:
     return judged
 
 
-def same_encoder(encoder: Encoder) -> Encoder:
-    """Process 0's encoder in every process."""
-    progress = exchange.told(lambda: dict(encoder.progress))
-    state = exchange.told_arrays(encoder.state._replace(opt_state=()))
-    return encoder._replace(state=state, progress=progress)
+def same_encoder(make: Callable[[], Encoder], seed: int, template: TrainState) -> Encoder:
+    """What `make` gives in process 0, whose checkpoints it reads, in every process."""
+    if group().alone:
+        return make()
+    mine = make() if group().first else None
+    progress = exchange.told(lambda: None if mine is None else dict(mine.progress))
+    state = template._replace(opt_state=()) if mine is None else mine.state
+    state = exchange.told_arrays(state)
+    return Encoder(seed, state, progress) if mine is None else mine
 
 
 @contextlib.contextmanager
@@ -126,5 +133,5 @@ def stopping_as_one(interrupted: Callable[[], bool]) -> Iterator[Callable[[], bo
     try:
         yield lambda: exchange.any_of(interrupted())
     except Interrupted:
-        exchange.wait_for_all()
+        end()  # together: whoever left first would take the coordinator along
         raise

@@ -10,6 +10,7 @@ from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.arrays import host_indices, release
 
+_LET_GO_AFTER = 32  # batches
 Array = Any  # NumPy where a batch is built, JAX inside the step
 
 
@@ -59,7 +60,8 @@ class NeighbourTable:
         self.graph, self.stored = graph, stored
         self.starts = starts_of(graph.receivers, graph.num_nodes)
         self._scale = gcn_scale(self.starts, graph.edge_weight)
-        release(graph.receivers)
+        self._batches = 0
+        self._let_go()
 
     def weights(self, edges: np.ndarray | slice) -> np.ndarray:
         """Entries of Â at these edges, float32."""
@@ -86,7 +88,17 @@ class NeighbourTable:
             return batch
         anchors = batch.rows[..., : batch.anchor_mask.shape[-1]]
         x_a, x_b = self.stored.take(batch.rows, anchors)
+        self._batches += 1
+        if self._batches % _LET_GO_AFTER == 0:
+            self._let_go()
         return batch._replace(x_a=x_a, x_b=x_b)
+
+    def _let_go(self) -> None:
+        """Pages of mapped files that were read: they would pile up to the files' size."""
+        stored = self.stored
+        own = stored.own if isinstance(stored, SharedTables) else stored
+        for array in (*self.graph, *(own or ())):
+            release(array)
 
     def find(self, anchors: np.ndarray) -> Needed:
         """What a batch of these anchors, distinct and in any order, reads."""

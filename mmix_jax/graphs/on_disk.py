@@ -231,6 +231,7 @@ def _computed(graph, folder, settings, options, check, most_bytes) -> StoredTabl
         first, total = _chebyshev(operator, x, coefficients, check)
         for path, values in zip(paths, (first, total), strict=True):
             _save(path, values)
+        del x, first, total, values  # before the next ones are made
     check()
     for table, paths in zip(("x_a", "x_b"), zip(*files, strict=True), strict=True):
         _assemble(folder / f"{table}.npy", paths, num_nodes, num_features, check)
@@ -243,11 +244,12 @@ def _computed(graph, folder, settings, options, check, most_bytes) -> StoredTabl
 
 
 def _chebyshev(operator: Operator, x: np.ndarray, coefficients, check):
-    """(Â x, Σ_k c_k T_k(Â) x) by T_{k+1} = 2 Â T_k − T_{k−1}, in five arrays [N, f]."""
+    """(Â x, Σ_k c_k T_k(Â) x) by T_{k+1} = 2 Â T_k − T_{k−1}; x is overwritten. Five arrays
+    [N, f], x among them."""
     first = operator.apply(x, np.empty_like(x), check)
-    total = coefficients[0] * x
-    total += coefficients[1] * first
-    previous, current, spare = x, first.copy(), np.empty_like(x)
+    total, spare = coefficients[0] * x, coefficients[1] * first
+    total += spare
+    previous, current = x, first.copy()
     for coefficient in coefficients[2:]:
         operator.apply(current, spare, check)
         spare *= np.float32(2)

@@ -4,6 +4,7 @@ Vectors: integers and bools are float32; half precision keeps its type in what i
 is computed in float32. Ids: int32, whatever integers they come as. Masks: bool.
 """
 
+import hashlib
 import mmap
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from jax.core import Tracer
 
 from mmix_jax.fields import MOST_ROWS
+
+_PIECE = 2**26  # bytes of a mapped array that are read at a time
 
 
 def native(x: Any) -> Any:
@@ -38,6 +41,23 @@ def release(x: Any) -> None:
     mapped = getattr(x, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def digest(tree: Any) -> str:
+    """SHA-256 of all NumPy arrays of a tree, their places, shapes and types, piece by piece."""
+    total = hashlib.sha256()
+    for path, array in jax.tree_util.tree_leaves_with_path(tree):
+        if not isinstance(array, np.ndarray):
+            continue
+        total.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
+        if array.dtype == object or array.ndim == 0:
+            total.update(repr(array.tolist()).encode())
+            continue
+        step = max(_PIECE // max(array[:1].nbytes, 1), 1)
+        for low in range(0, len(array), step):
+            total.update(np.ascontiguousarray(array[low : low + step]).data.cast("B"))
+            release(array)
+    return total.hexdigest()
 
 
 def wide(dtype) -> jnp.dtype:

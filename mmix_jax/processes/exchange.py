@@ -5,7 +5,6 @@ arrays and what every step asks by JAX's collectives. All processes call the sam
 same order, from one thread.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,11 +33,11 @@ def devices_of_run(per_process: int = 0) -> list:
         of_process.setdefault(device.process_index, []).append(device)
     counts = {rank: len(devices) for rank, devices in of_process.items()}
     least, most = min(counts.values()), max(counts.values())
-    if least != most and not per_process:
+    if least != most:
         few = min(counts, key=counts.__getitem__)
         raise ProcessFault(
             f"processes must have equally many devices, found {counts[few]} in process {few} and "
-            f"{most} in another; give num_devices"
+            f"{most} in another; show each as many (CUDA_VISIBLE_DEVICES, JAX_NUM_CPU_DEVICES)"
         )
     chosen = (of_process[rank][: per_process or None] for rank in sorted(of_process))
     return [device for devices in chosen for device in devices]
@@ -160,17 +159,6 @@ def check_clocks() -> None:
                 f"{rank} {abs(ahead):,.0f} s {'ahead of' if ahead > 0 else 'behind'} process "
                 f"{group().rank}'s; set them (NTP)"
             )
-
-
-def digest(tree: Any) -> str:
-    """SHA-256 of all arrays of a tree, their places, shapes and types."""
-    total = hashlib.sha256()
-    for path, array in jax.tree_util.tree_leaves_with_path(tree):
-        if not isinstance(array, np.ndarray):
-            continue
-        total.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode())
-        total.update(repr(array.tolist()).encode() if array.dtype == object else array.tobytes())
-    return total.hexdigest()
 
 
 def _next_key() -> str:

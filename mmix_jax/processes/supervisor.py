@@ -21,17 +21,17 @@ from typing import NoReturn
 from mmix_jax.processes.joining import Joining
 
 STATUS = 3
-_CHILD = "MMIX_JAX_CHILD"
+CHILD = "MMIX_JAXCHILD"
 _PR_SET_PDEATHSIG = 1
 _GONE = "JAX distributed service detected fatal errors"
-# How absl's and Gloo's lines begin, in C++ code.
-_RECORD = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ (\w+)\.(?:cc|cpp|h):\d+\]|\[Gloo\]|\*\*\* ")
+# How absl's lines begin, in C++ code.
+_RECORD = re.compile(r"([IWEF])\d{4} [\d:.]+ +\d+ (\w+)\.(?:cc|cpp|h):\d+\]")
 _OF_THE_RUN = ("coordination_service", "coordination_service_agent", "client", "add_port")
 
 
 def is_child() -> bool:
     """Whether this process is watched already."""
-    return _CHILD in os.environ
+    return CHILD in os.environ
 
 
 @contextlib.contextmanager
@@ -58,11 +58,15 @@ def _end(status: int) -> NoReturn:
 
 
 def _become_child() -> None:
-    noise = int(os.environ[_CHILD])
+    noise, parent = map(int, os.environ[CHILD].split(","))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it has gone meanwhile
+            os._exit(STATUS)
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            continue
         stream.flush()
         own = os.dup(number)
         again = open(  # noqa: SIM115
@@ -77,29 +81,38 @@ def _become_child() -> None:
 def watch(command: Sequence[str], joining: Joining) -> int:
     """Run the command as a child; returns the exit status, 3 where others of the run ended it."""
     reader, writer = os.pipe()
-    with subprocess.Popen(
-        command,
-        env=os.environ | {_CHILD: str(writer)},
-        pass_fds=(writer,),
-        start_new_session=True,  # a terminal's interrupt comes once, through here
-    ) as child:
-        os.close(writer)
+    asked: list[int] = []
+    started: list[subprocess.Popen] = []
 
-        def pass_on(number, _frame):
+    def pass_on(number, _frame):
+        asked.append(number)
+        for child in started:
             child.send_signal(number)
 
-        before = {
-            number: signal.signal(number, pass_on)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
-        noise = Noise()
-        thread = threading.Thread(target=noise.read, args=(reader,), daemon=True)
-        thread.start()
-        try:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    # Who is told to live on after its terminal (nohup) does.
+    taken = [number for number in numbers if before[number] != signal.SIG_IGN]
+    for number in taken:
+        signal.signal(number, pass_on)
+    noise = Noise()
+    try:
+        with subprocess.Popen(
+            command,
+            env=os.environ | {CHILD: f"{writer},{os.getpid()}"},
+            pass_fds=(writer,),
+            start_new_session=True,  # a terminal's interrupt comes once, through here
+        ) as child:
+            os.close(writer)
+            started.append(child)
+            for number in list(asked):  # before it was there
+                child.send_signal(number)
+            thread = threading.Thread(target=noise.read, args=(reader,), daemon=True)
+            thread.start()
             status = child.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
     thread.join(timeout=5.0)
     if status in (0, 2, 3, 130, 141):
         return status
@@ -108,6 +121,9 @@ def watch(command: Sequence[str], joining: Joining) -> int:
         return STATUS
     for line in noise.kept:
         print(line, file=sys.stderr)
+    if status < 0 and -status in asked:  # before it could listen
+        print("interrupted before the first step, nothing was lost", file=sys.stderr)
+        return 130
     if status < 0:
         name = signal.Signals(-status).name
         print(f"error: the process was ended by {name}; start it again to go on", file=sys.stderr)
@@ -137,11 +153,14 @@ class Noise:
                 self.take(line.rstrip("\n"))
 
     def take(self, line: str) -> None:
-        """One line; those after a record belong to it."""
+        """One line; those after an error of the run belong to it."""
+        hide = self._hiding
         if record := _RECORD.match(line):
-            of = record[2]
-            self._hiding = of is None or of in _OF_THE_RUN
-        if self._hiding:
+            hide = record[2] in _OF_THE_RUN
+            self._hiding = hide and record[1] in "EF"
+        elif line.startswith("[Gloo]"):
+            hide, self._hiding = True, False
+        if hide:
             self.kept.append(line)
         else:
             print(line, file=sys.stderr, flush=True)
@@ -156,11 +175,11 @@ def _why(text: str, joining: Joining) -> str:
             "--process_id (a process that was started anew joins with all others)"
         )
     if "RegisterTask" in text:
-        if joining.rank == 0:
+        if not joining.rank:  # or it is known to the cluster alone
             return (
-                f"all {joining.size} processes must join, found fewer after {seconds} s; start "
-                "the others, and see that they reach this host's port"
-            )
+                f"all {joining.size or ''} processes must join, found fewer after {seconds} s; "
+                "start the others, and see that they reach the port of process 0's host"
+            ).replace("  ", " ")
         where = joining.coordinator or "the cluster's coordinator"
         return (
             f"process 0 must answer at {where}, found nothing after {seconds} s; start it, and "

@@ -6,10 +6,15 @@ end, and runs wherever C++ code has released the interpreter, as compilers do.
 """
 
 import contextlib
+import math
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
+
+from mmix_jax.processes.supervisor import CHILD
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STATUS = 130
@@ -19,6 +24,7 @@ QUITTING = "quit; what was saved before is whole, start the same command again t
 # Who writes what must be whole holds it; a second interrupt waits for it, but not for ever.
 _writing = threading.RLock()
 _PATIENCE = 20.0  # seconds
+_AT_ONCE = 1.0  # seconds
 
 
 @contextlib.contextmanager
@@ -100,9 +106,13 @@ def _answering() -> Iterator[None]:
 
 def _answer(reader: int) -> None:
     """Answer what is read: numbers of signals, those that others listen for among them."""
-    count = 0
+    count, last = 0, -math.inf
     while number := os.read(reader, 1):
         if number[0] not in SIGNALS:
+            continue
+        # Who is watched gets a signal that is sent to all processes twice: passed on, too.
+        before, last = last, time.monotonic()
+        if CHILD in os.environ and last - before < _AT_ONCE:
             continue
         count += 1
         if count == 1:
@@ -115,5 +125,9 @@ def _answer(reader: int) -> None:
 
 def _tell(line: str) -> None:
     """Write a line by itself: a progress bar may stand at the cursor."""
-    with contextlib.suppress(OSError):  # the terminal may be gone
-        os.write(2, f"\n{line}\n".encode())
+    with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+        try:
+            number = sys.stderr.fileno()
+        except (OSError, ValueError, AttributeError):  # a stream of somebody's own, or none
+            number = 2
+        os.write(number, f"\n{line}\n".encode())

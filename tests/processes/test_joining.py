@@ -1,15 +1,21 @@
 """Flags of several processes, and what the processes are held against each other by."""
 
 import time
+from typing import NamedTuple
 
+import jax
 import numpy as np
 import pytest
 
 from mmix_jax import main
 from mmix_jax.errors import InputError, ProcessFault
+from mmix_jax.experiments import together
+from mmix_jax.ops import arrays
+from mmix_jax.ops.arrays import digest
 from mmix_jax.processes import exchange
 from mmix_jax.processes.group import Group, enter, group
 from mmix_jax.processes.joining import SILENCE_S, Joining, join, read_joining
+from mmix_jax.training.step import TrainState
 
 ONE_OF_TWO = ["--coordinator=h:1", "--num_processes=2", "--process_id=1"]
 
@@ -102,11 +108,46 @@ def test_clocks(two):
 
 def test_a_digest_is_of_all_arrays():
     tree = {"x": np.arange(3.0), "words": np.array(["a", "b"]), "name": "set"}
-    same = exchange.digest(tree)
-    assert same == exchange.digest({**tree, "name": "other"})  # no array
+    same = digest(tree)
+    assert same == digest({**tree, "name": "other"})  # no array
     for name, value in (
         ("x", np.arange(3)),
         ("x", np.arange(4.0)),
         ("words", np.array(["a", "c"])),
     ):
-        assert exchange.digest({**tree, name: value}) != same
+        assert digest({**tree, name: value}) != same
+    assert digest({"x": np.ones(9)}) == digest({"x": np.broadcast_to(1.0, 9)})
+
+
+def test_a_digest_reads_a_piece_at_a_time(monkeypatch):
+    rows = np.arange(100.0).reshape(50, 2)
+    whole = digest(rows)
+    monkeypatch.setattr(arrays, "_PIECE", 48)
+    pieces, contiguous = [], np.ascontiguousarray
+    monkeypatch.setattr(np, "ascontiguousarray", lambda x: pieces.append(x.nbytes) or contiguous(x))
+    assert digest(rows) == whole and max(pieces) == 48
+
+
+def test_what_differs_in_data_or_parameters_is_told(two):
+    dataset = {"x": np.arange(4.0)}
+    two.append({"SHA-256": digest(dataset)})
+    together.check_data(dataset)
+    with pytest.raises(ProcessFault, match="must agree on the data, found SHA-256"):
+        together.check_data({"x": np.arange(1.0, 5.0)})
+    judged = together.judged_by_first(lambda state: (None, {}))
+    state = TrainState(np.int32(7), {"w": np.ones(3)}, {}, ())
+    with pytest.raises(ProcessFault, match="must agree on parameters after step 7"):
+        judged(state)
+
+
+def test_devices_must_be_as_many_everywhere(two, monkeypatch):
+    class Device(NamedTuple):
+        process_index: int
+
+    monkeypatch.setattr(jax, "devices", lambda: [Device(0), Device(1), Device(1)])
+    for per_process in (0, 1):
+        with pytest.raises(ProcessFault, match="equally many devices, found 1 in process 0 and 2"):
+            exchange.devices_of_run(per_process)
+    monkeypatch.setattr(jax, "devices", lambda: [Device(0), Device(0), Device(1), Device(1)])
+    assert [device.process_index for device in exchange.devices_of_run(1)] == [0, 1]
+    assert len(exchange.devices_of_run()) == 4

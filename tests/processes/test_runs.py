@@ -83,7 +83,8 @@ def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_
     both[1].kill()
     begin = time.monotonic()
     (status, _, error), (killed, _, _) = ended(both)
-    assert (status, killed) == (3, -signal.SIGKILL) and time.monotonic() - begin < 30
+    assert (status, killed) == (3, -signal.SIGKILL), error
+    assert time.monotonic() - begin < 30
     line = error.rstrip("\n").split("\n")[-1]
     assert line.startswith("error: all processes of a run must go on, found one gone")
     assert "Traceback" not in error and "Check failure" not in error
@@ -98,6 +99,11 @@ def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_
     assert run(*smoke, *STEPS, "--config.num_devices=2", f"--workdir={one}").status == 0
     assert losses(tmp_path / "0") == losses(one)
 
+    # Finished, it only reports; with a second seed the first one is not trained again.
+    more = ended(together(smoke, tmp_path, *STEPS, "--config.num_seeds=2"))
+    assert [status for status, _, _ in more] == [0, 0], more
+    assert "(n = 2" in more[0][1]
+
 
 def test_an_interrupt_of_one_stops_all_after_a_common_checkpoint(smoke, tmp_path):
     both = together(smoke, tmp_path, "--config.num_steps=1000000", "--config.patience=0")
@@ -108,6 +114,7 @@ def test_an_interrupt_of_one_stops_all_after_a_common_checkpoint(smoke, tmp_path
     both[1].send_signal(signal.SIGINT)
     found = ended(both)
     assert [status for status, _, _ in found] == [130, 130], found
+    assert "stopping after this step; again to quit now" in found[1][2]
     told = [error.rstrip("\n").split("\n")[-1] for _, _, error in found]
     assert told[0] == told[1] and told[0].startswith("interrupted after step ")
     step = told[0].split()[3].rstrip(",")

@@ -78,6 +78,20 @@ def test_other_lines_of_c_are_passed_on():
     assert found[2] == "W1129 05:35:03.729089 3569 gpu.cc:8] out of memory\nmore\\n" + "\n"
 
 
+def test_a_line_after_gloo_s_is_passed_on():
+    found = watched("os.write(1, b'[Gloo] Rank 0 is connected\\n\\nstopping after this step\\n')")
+    assert found[2] == "\nstopping after this step\n"
+
+
+def test_a_signal_before_the_child_listens_is_an_interrupt():
+    process = start("print('there', flush=True); time.sleep(60)")
+    with process:
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read() == "interrupted before the first step, nothing was lost\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_handed_on(number):
     body = (

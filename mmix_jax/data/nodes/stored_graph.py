@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -18,17 +18,23 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmix_jax.data.labels import encode_classes
+from mmix_jax.data.splits import validate_split
 from mmix_jax.data.store.npy_parts import PIECE, digest_of, write_pieces
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.types import Graph, Split
+from mmix_jax.surroundings import LOCK
 
 RECORD = "graph.json"
 _FORMAT = 1
 _EDGES = "edges-"
 _BUCKETS = 64  # files that edges are first dealt out to
 _SPLIT = ("train", "valid", "test")
+_FILES = {"x.npy", "senders.npy", "receivers.npy"}
+_UNFINISHED = ".unfinished"
+_MOST_UNSPLIT = 1_000_000  # of more, a random split would be too much to classify
 _log = logging.getLogger(__name__)
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray | None]
@@ -42,17 +48,19 @@ def store_graph(
     name: str = "",
     labels: ArrayLike | None = None,
     given: Split | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Write a graph as `open_graph` reads it; what `graphs.make_graph` makes of the same edges,
     both directions of each.
 
     Args:
-      folder: made where it is not there; it must hold no graph.
+      folder: made where it is not there; it must be empty.
       features: pieces [n, F] of x, one below the other; they say how many nodes there are.
       edges: pieces (senders, receivers, weights or None), ids from 0.
       name: for reports; the folder's without.
       labels: [N], see `labels.encode_classes`.
       given: the split that comes with the graph.
+      check: called often; what it raises ends the work, of which nothing is left.
 
     Raises:
       InputError: features or edges are not as described, or the folder cannot be written.
@@ -61,37 +69,77 @@ def store_graph(
         raise InputError(f"a graph is written once, found one in {folder}; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_EDGES}*"):  # of a call that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        shape = write_pieces(folder / "x.npy", map(_checked_features, features))
-        if len(shape) != 2 or 0 in shape or shape[0] > MOST_ROWS:
-            raise InputError(
-                f"node features must be [N, F] with N in 1 … {MOST_ROWS}, found {list(shape)}; "
-                "give one row per node"
-            )
-        num_edges, weighted = _sort_edges(folder, edges, shape[0])
-        files = ["x.npy", "senders.npy", "receivers.npy"] + ["edge_weight.npy"] * weighted
-        arrays = {"labels": labels} | (dict(zip(_SPLIT, given, strict=True)) if given else {})
-        for part, values in arrays.items():
-            if values is not None:
-                np.save(folder / f"{part}.npy", np.asarray(values), allow_pickle=False)
-                files.append(f"{part}.npy")
-        record = {
-            "format": _FORMAT,
-            "name": name or folder.name,
-            "num_nodes": shape[0],
-            "num_edges": num_edges,
-            "num_features": shape[1],
-            "sha256": {file: digest_of(folder / file) for file in files},
-        }
-        temporary = folder / f"{RECORD}.tmp"
-        temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(temporary, folder / RECORD)
+        _claim(folder)
+        try:
+            _write(folder, features, edges, name or folder.name, labels, given, check)
+        except BaseException:
+            _clear(folder)
+            raise
+        (folder / _UNFINISHED).unlink()
     except OSError as error:
         raise InputError(
             f"a graph's files must be writable at {folder}, found {error.strerror or error}; free "
             "the disk, or name another folder"
         ) from error
+
+
+def _claim(folder: Path) -> None:
+    """Mark the folder as one that is being written; what a killed call has left goes.
+
+    Raises:
+      InputError: it holds something else, which would be overwritten.
+    """
+    if (folder / _UNFINISHED).exists():
+        _clear(folder)
+    if there := sorted(path.name for path in folder.iterdir() if path.name != LOCK):
+        raise InputError(
+            f"a graph's folder must be new or empty, found {there[0]} in {folder}; name another"
+        )
+    (folder / _UNFINISHED).touch()
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
+
+
+def _write(folder: Path, features, edges, name: str, labels, given, check) -> None:
+    try:
+        shape = write_pieces(folder / "x.npy", map(_checked_features, features))
+    except ValueError as error:
+        raise InputError(f"node features: {error}") from error
+    if len(shape) != 2 or 0 in shape or shape[0] > MOST_ROWS:
+        raise InputError(
+            f"node features must be [N, F] with N in 1 … {MOST_ROWS}, found {list(shape)}; "
+            "give one row per node"
+        )
+    arrays = {} if labels is None else {"labels": np.asarray(labels)}
+    try:  # before hours of sorting
+        codes, _ = encode_classes(labels, shape[0]) or (None, None)
+        if given is not None:
+            validate_split(given, codes, shape[0])
+            arrays |= zip(_SPLIT, given, strict=True)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    num_edges, weighted = _sort_edges(folder, edges, shape[0], check)
+    files = ["x.npy", "senders.npy", "receivers.npy"] + ["edge_weight.npy"] * weighted
+    for part, values in arrays.items():
+        np.save(folder / f"{part}.npy", values, allow_pickle=False)
+        files.append(f"{part}.npy")
+    record = {
+        "format": _FORMAT,
+        "name": name,
+        "num_nodes": shape[0],
+        "num_edges": num_edges,
+        "num_features": shape[1],
+        "sha256": {file: digest_of(folder / file, check) for file in files},
+    }
+    temporary = folder / f"{RECORD}.tmp"
+    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    os.replace(temporary, folder / RECORD)
     _log.info("stored %d nodes, %d edges (both directions) in %s", shape[0], num_edges, folder)
 
 
@@ -103,9 +151,9 @@ def open_graph(folder: Path, *, split: str = "default", split_seed: int = 0) -> 
     """
     try:
         record = json.loads((folder / RECORD).read_text("utf-8"))
-        digests, num_nodes = record["sha256"], record["num_nodes"]
-        if record["format"] != _FORMAT:
-            raise ValueError(f"format {record['format']}")
+        digests, num_nodes = dict(record["sha256"]), int(record["num_nodes"])
+        if record["format"] != _FORMAT or not digests.keys() >= _FILES:
+            raise ValueError(f"format {record['format']} of {', '.join(digests)}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder / RECORD} must tell a stored graph, found it damaged ({error}); store the "
@@ -114,7 +162,13 @@ def open_graph(folder: Path, *, split: str = "default", split_seed: int = 0) -> 
     arrays = {}
     for file, digest in digests.items():
         path = folder / file
-        if not path.is_file() or digest_of(path) != digest:
+        try:
+            found = digest_of(path) if path.is_file() else None
+        except OSError as error:
+            raise InputError(
+                f"{path} must be readable, found {error.strerror}; see to its rights"
+            ) from error
+        if found != digest:
             raise InputError(
                 f"{path} must be as it was written, found it "
                 f"{'damaged or another graph’s' if path.is_file() else 'missing'}; store the graph "
@@ -129,6 +183,12 @@ def open_graph(folder: Path, *, split: str = "default", split_seed: int = 0) -> 
     if "train" in arrays:
         given = Split(*(np.array(arrays[part], np.int32) for part in _SPLIT))
     labels = arrays.get("labels")
+    if labels is not None and given is None and num_nodes > _MOST_UNSPLIT:
+        raise InputError(
+            f"a graph of more than {_MOST_UNSPLIT:,} nodes must come with its split, found "
+            f"{num_nodes:,} in {folder} without one; store it with --train, --valid and --test, of "
+            "some thousand nodes each, or without labels"
+        )
     _log.info(
         "%s: %d nodes, %d features, %d stored edges, in files of %s",
         *(record["name"], num_nodes, arrays["x"].shape[1], num_edges, folder),
@@ -160,18 +220,19 @@ def _checked_features(piece: np.ndarray) -> np.ndarray:
     return values
 
 
-def _sort_edges(folder: Path, edges, num_nodes: int) -> tuple[int, bool]:
+def _sort_edges(folder: Path, edges, num_nodes: int, check) -> tuple[int, bool]:
     """Write senders, receivers and weights, sorted and merged; their number, and whether there are
     weights. In memory at a time: one piece, or the edges of one stretch of receivers."""
     width = -(-num_nodes // _BUCKETS)
     with TemporaryDirectory(dir=folder, prefix=_EDGES) as name:
         buckets = [Path(name) / str(number) for number in range(-(-num_nodes // width))]
-        weighted = _deal_out(buckets, edges, num_nodes, width)
+        weighted = _deal_out(buckets, edges, num_nodes, width, check)
         counts: list[int] = []
 
         # Three files from one pass: the later two are read back from buckets that are done.
         def senders() -> Iterator[np.ndarray]:
             for bucket in buckets:
+                check()
                 receiver, sender, weight = _merged(bucket, num_nodes, weighted)
                 receiver.tofile(bucket)
                 if weight is not None:
@@ -189,7 +250,7 @@ def _sort_edges(folder: Path, edges, num_nodes: int) -> tuple[int, bool]:
     return sum(counts), weighted
 
 
-def _deal_out(buckets, edges, num_nodes: int, width: int) -> bool:
+def _deal_out(buckets, edges, num_nodes: int, width: int, check) -> bool:
     """Append each edge, as receiver · N + sender, to the file of its receiver's stretch."""
     weighted: bool | None = None
     with ExitStack() as stack:
@@ -199,6 +260,7 @@ def _deal_out(buckets, edges, num_nodes: int, width: int) -> bool:
         ]
         for piece in edges:
             for senders, receivers, weight in _checked_edges(piece, num_nodes):
+                check()
                 if weighted not in (None, weight is not None):
                     raise InputError(
                         "all edges must have weights, or none, found both; give the same columns"

@@ -1,6 +1,6 @@
 """A graph drawn by formula, of any size: a stochastic block model with noisy class features."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +73,9 @@ def load_synthetic_graph(
     )
 
 
-def store_synthetic_graph(synthetic: SyntheticGraph, folder: Path) -> None:
+def store_synthetic_graph(
+    synthetic: SyntheticGraph, folder: Path, check: Callable[[], None] = lambda: None
+) -> None:
     """The same graph with its default split, drawn into files: see `stored_graph.open_graph`.
 
     Memory is that of drawing its edges, about 13 bytes for each stored one.
@@ -97,6 +99,7 @@ def store_synthetic_graph(synthetic: SyntheticGraph, folder: Path) -> None:
         name="synthetic_graph",
         labels=labels,
         given=_labelled_few(labels, synthetic.labels_per_class, 0),
+        check=check,
     )
 
 

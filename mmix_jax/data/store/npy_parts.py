@@ -3,7 +3,7 @@
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -61,10 +61,11 @@ def pieces_of(array: np.ndarray, values: int = PIECE) -> Iterator[np.ndarray]:
         release(array)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
+def digest_of(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of a file; `check` is called meanwhile."""
     total = sha256()
     with path.open("rb") as file:
         while part := file.read(4 * PIECE):
+            check()
             total.update(part)
     return total.hexdigest()

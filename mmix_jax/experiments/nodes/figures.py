@@ -61,7 +61,7 @@ def found_mixtures(task: "NodeTask", encoder: Encoder) -> Mixtures | str:
     if mixing.of_inputs or mixing.rule == "none":
         return nothing_mixed(task.config, size)
     drawn = np.random.default_rng(encoder.seed).choice(num_nodes, size, replace=False)
-    table = NeighbourTable(task.graph)
+    table = NeighbourTable(task.graph, task.stored)
     batch = jax.tree.map(jnp.asarray, table.cut(np.sort(drawn), size))
     # As if all were few: the weights are wanted, which streaming does not give.
     settings: Any = task.settings
@@ -116,7 +116,7 @@ def _encoded(task: "NodeTask", settings: Any, params, rows: np.ndarray, key) -> 
     none = np.zeros(0, np.int32)
     bare = task.graph._replace(senders=none, receivers=none, edge_weight=none.astype(np.float32))
     nodes, place = np.unique(rows, return_inverse=True)
-    batch = jax.tree.map(jnp.asarray, NeighbourTable(bare).cut(nodes, nodes.size))
+    batch = jax.tree.map(jnp.asarray, NeighbourTable(bare, task.stored).cut(nodes, nodes.size))
     z = _representation(framework.embed, "a", plain, params, task.tables, batch, key)
     return np.asarray(z)[place]
 

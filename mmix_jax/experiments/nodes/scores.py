@@ -60,7 +60,7 @@ def part_to_score(config: NodeConfig, dataset: NodeDataset, *, clusters: bool = 
     assert dataset.labels is not None
     none = np.zeros(0, np.int32)
     part = dataset._replace(
-        graph=Graph(dataset.graph.x[nodes], none, none, np.zeros(0, np.float32)),
+        graph=Graph(np.zeros((len(nodes), 0), np.float32), none, none, np.zeros(0, np.float32)),
         labels=dataset.labels[nodes],
         split=split,
         ids=None if dataset.ids is None else dataset.ids[nodes],
@@ -212,7 +212,8 @@ def validation_judge(
         nodes = np.zeros(0, np.int64)  # the statistics of mixing need no representations
 
     def evaluate(state):
-        representations, mixture = represent(state.params, key, nodes)
+        names = (config.representation,)
+        representations, mixture = represent(state.params, key, nodes, names)
         metrics = {f"mixing/{name}": float(value) for name, value in mixture.stats.items()}
         if labels is None or split is None or not judging:
             return None, metrics

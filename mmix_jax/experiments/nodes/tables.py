@@ -31,9 +31,11 @@ from mmix_jax.graphs.shared_tables import SharedTables, columns_of, deal_out, ro
 from mmix_jax.graphs.types import Graph
 from mmix_jax.processes.exchange import gathered
 from mmix_jax.processes.group import group
+from mmix_jax.surroundings import locked
 
 # Of features and both tables; above, `auto` maps files.
 _MOST_BYTES = 4 * 2**30
+_FLAG = "XDG_CACHE_HOME"
 NO_TABLES = NodeTables(None, None, None, None)  # on the device, where batches hold the rows
 _log = logging.getLogger(__name__)
 
@@ -72,14 +74,30 @@ def _why_not(config: NodeConfig, num_nodes: int) -> str:
     return next((words for words, found in needs.items() if found), "")
 
 
-def drawn_in_files(config: NodeConfig, synthetic: SyntheticGraph) -> NodeDataset:
-    """The drawn graph in files of the cache folder, which are written where they are not there."""
+def drawn_in_files(
+    config: NodeConfig, synthetic: SyntheticGraph, check: Callable[[], None] = lambda: None
+) -> NodeDataset:
+    """The drawn graph in files of the cache folder, which are written where they are not there;
+    another process that does so is waited for."""
     digest = hashlib.sha256(json.dumps(synthetic._asdict(), sort_keys=True).encode()).hexdigest()
     folder = cache_folder() / "graphs" / f"synthetic_graph-{digest[:16]}"
-    if not (folder / RECORD).is_file():
-        _log.info("drawing %d nodes into %s", synthetic.num_nodes, folder)
-        store_synthetic_graph(synthetic, folder)
+    with locked(folder, flag=_FLAG, wait=check):
+        if not (folder / RECORD).is_file():
+            _log.info("drawing %d nodes into %s", synthetic.num_nodes, folder)
+            store_synthetic_graph(synthetic, folder, check)
     return open_synthetic_graph(synthetic, folder, split=config.split, split_seed=config.split_seed)
+
+
+def check_in_files(config: NodeConfig, dataset: NodeDataset) -> None:
+    """Raise InputError where features in files were to be changed."""
+    how = config.normalise_features
+    changed = how in ("zscore", "rows") or dataset.bag_of_words or config.binarise_features
+    if isinstance(dataset.graph.x, np.memmap) and changed:
+        raise InputError(
+            "features in files are taken as they are, found normalise_features "
+            f"{how}{' and binarise_features' if config.binarise_features else ''}; store the graph "
+            "with --standardise, or changed"
+        )
 
 
 def tables_in_files(
@@ -103,8 +121,15 @@ def tables_in_files(
     size = 8 * graph.x.size / 1e9
     _log.info("tables: %.3g GB in files of %s, which may be removed any time", size, folder)
     if config.tables != "shared":
-        return stored_tables(graph, folder, diffusion=options, check=check)
-    return _shared(graph, folder, options, num_devices, check)
+        with locked(folder, flag=_FLAG, wait=check):
+            return stored_tables(graph, folder, diffusion=options, check=check)
+    try:
+        return _shared(graph, folder, options, num_devices, check)
+    except OSError as error:
+        raise InputError(
+            f"tables must be readable and writable at {folder.parent}, found "
+            f"{error.strerror or error}; free the disk, or name another cache by XDG_CACHE_HOME"
+        ) from error
 
 
 def _shared(

@@ -32,7 +32,13 @@ from mmix_jax.experiments.nodes.scores import (
     single_label,
     validation_judge,
 )
-from mmix_jax.experiments.nodes.tables import NO_TABLES, drawn_in_files, mapped, tables_in_files
+from mmix_jax.experiments.nodes.tables import (
+    NO_TABLES,
+    check_in_files,
+    drawn_in_files,
+    mapped,
+    tables_in_files,
+)
 from mmix_jax.experiments.task import (
     Encoder,
     Files,
@@ -200,7 +206,7 @@ def load(config: NodeConfig, check: Callable[[], None] = lambda: None) -> NodeTa
     synthetic = synthetic_of(config)
     drawn = config.dataset == "synthetic_graph"
     if drawn and mapped(config, config.num_nodes, config.num_features):
-        return task_of(config, drawn_in_files(config, synthetic), check)
+        return task_of(config, drawn_in_files(config, synthetic, check), check)
     dataset = load_nodes(
         config.dataset,
         data_dir=config.data_dir or None,
@@ -224,6 +230,7 @@ def task_of(
       InputError: the data cannot be judged, or trained, as the config wants.
     """
     check_protocol(config, dataset)
+    check_in_files(config, dataset)
     return _with_scaling(config, dataset, scaling_of(config, dataset), check)
 
 

@@ -183,6 +183,68 @@ def test_the_program_refuses_in_one_line(parts, tmp_path, capsys):
     assert not (tmp_path / "o" / "graph.json").exists()
 
 
+def test_what_lies_there_is_not_overwritten_and_nothing_is_left_of_a_failure(tmp_path, capsys):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    np.save(mine / "x.npy", np.ones((5, 2)))
+    np.save(mine / "e.npy", np.array([[0, 1], [1, 9]]))
+    before = {path.name: path.read_bytes() for path in mine.iterdir()}
+    x = f"--x={mine / 'x.npy'}"
+    status, error = run(capsys, mine / "e.npy", x, f"--out={mine}")
+    assert status == 2 and "folder must be new or empty, found e.npy" in error
+    assert {path.name: path.read_bytes() for path in mine.iterdir()} == before
+    out = tmp_path / "out"
+    status, error = run(capsys, mine / "e.npy", x, f"--out={out}")  # an edge to no node
+    assert status == 2 and list(out.iterdir()) == []
+    (out / ".unfinished").touch()  # as a killed call leaves it
+    (out / "edges-x").mkdir()
+    np.save(mine / "e.npy", np.array([[0, 1], [1, 4]]))
+    assert run(capsys, mine / "e.npy", x, f"--out={out}") == (0, "")
+    assert sorted(path.name for path in out.iterdir())[0] == "graph.json"
+
+
+@pytest.mark.parametrize(
+    ("flag", "values", "told"),
+    [
+        ("labels", np.arange(3), "labels"),
+        ("train", np.array([0.5, 1.0]), "--train must be numbers of nodes, or a mask"),
+        ("train", np.array([0, 99]), "99"),
+        ("x", np.ones((5, 3)), "pieces of one array must be alike"),
+    ],
+)
+def test_what_training_would_refuse_is_not_stored(flag, values, told, tmp_path, capsys):
+    files = {
+        "x": np.ones((5, 2)),
+        "train": [0],
+        "valid": [1],
+        "test": [2],
+        "labels": np.arange(5) % 2,
+    }
+    flags = []
+    for name, array in [*files.items(), (flag, values)]:
+        if name == flag != "x" and array is not values:
+            continue
+        path = tmp_path / f"{name}-{array is values}.npy"
+        np.save(path, array)
+        flags.append(f"--{name}={path}")
+    np.save(tmp_path / "e.npy", np.array([[0, 1], [1, 4]]))
+    status, error = run(capsys, tmp_path / "e.npy", *flags, f"--out={tmp_path / 'out'}")
+    assert status == 2 and told in error and error.count("\n") == 1, error
+    status, error = run(
+        capsys, tmp_path / "e.npy", *flags, "--standardise", f"--out={tmp_path / 'o'}"
+    )
+    assert status == 2 and error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_a_large_graph_comes_with_its_split(parts, tmp_path, monkeypatch):
+    x, senders, receivers, _ = parts
+    edges = list(pieces(senders, receivers, None))
+    stored_graph.store_graph(tmp_path / "graph", [x], edges, labels=np.arange(N) % 2)
+    monkeypatch.setattr(stored_graph, "_MOST_UNSPLIT", N - 1)
+    with pytest.raises(InputError, match="must come with its split, found 120 in"):
+        read_graph_file(tmp_path / "graph")
+
+
 def test_the_record_tells_what_there_is(parts, tmp_path):
     x, senders, receivers, _ = parts
     stored_graph.store_graph(tmp_path / "graph", [x], pieces(senders, receivers, None), name="mine")

@@ -5,10 +5,12 @@ import pytest
 
 from mmix_jax.data.nodes.synthetic_graph import SyntheticGraph, load_synthetic_graph
 from mmix_jax.errors import InputError
+from mmix_jax.estimators import NodeEmbedder
 from mmix_jax.experiments import node_config, pretrain, run, task_of
 from mmix_jax.experiments.configs import read
 from mmix_jax.experiments.nodes import tables
 from mmix_jax.experiments.task import Pieces
+from mmix_jax.surroundings import locked
 from mmix_jax.training.loop import Interrupted
 
 SMALL = {
@@ -79,6 +81,38 @@ def test_auto_goes_by_size():
     assert not tables.mapped(read(config_of(tables="memory")), 10_000_000, 64)
     # Without mixing candidates are not read.
     assert tables.mapped(read(config_of(mixing="none", candidates="op")), 10_000_000, 64)
+
+
+def test_features_in_files_are_not_changed(cache):
+    with pytest.raises(InputError, match="taken as they are, found normalise_features zscore"):
+        run.load(config_of(tables="mapped", normalise_features="zscore"))
+
+
+def test_what_others_are_writing_is_waited_for(cache):
+    run.load(config_of(tables="mapped"))
+    (folder,) = (cache / "tables").iterdir()
+    calls = []
+
+    def interrupted():
+        calls.append(0)
+        return len(calls) > 20
+
+    with locked(folder), pytest.raises(Interrupted):  # as another process has it
+        run.load(config_of(tables="mapped"), interrupted)
+
+
+def test_estimators_and_pictures_take_what_comes_in_pieces(cache, monkeypatch):
+    graph = load_synthetic_graph(SyntheticGraph(200, num_classes=2, num_features=12)).graph
+    settings = {"mixing": "mo", "width": 8, "num_steps": 2, "sampler": "nodes", "batch_size": 60}
+    other = NodeEmbedder(**settings).fit(graph)
+    monkeypatch.setattr(tables, "_MOST_BYTES", 0)  # auto
+    model = NodeEmbedder(**settings).fit(graph)
+    assert len(list((cache / "tables").iterdir())) == 1
+    z = model.transform()
+    assert z.shape == (200, 8) and z.dtype == np.float32
+    np.testing.assert_allclose(z, other.transform(), atol=1e-6)
+    found, expected = (fitted.mixtures(graph) for fitted in (model, other))
+    assert found.equals(expected)
 
 
 def test_an_interrupt_while_propagating_is_answered():
