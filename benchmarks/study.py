@@ -213,6 +213,7 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
         for name, (_, cells) in tables.items()
         for cell in cells
         if cell.line.row in SWEEPS[name].first and cell.compared is not None
+        if cell.line.measure == cells[0].line.measure  # the headline
     ]
     if not firsts:
         return ""

@@ -174,7 +174,7 @@ def test_a_table_by_one_command(tmp_path, made_scores, ran, capsys, monkeypatch)
          r"--baseline must be one of the values varied \(mixing=mo,mp\)"),
         (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=a:5"], "FIRST:END"),
         (sweep, ["--config=digits_graph", "--vary=mixing=mo,mp", "--seeds=5:5"], "FIRST:END"),
-        (sweep, ["--config=coil_del", "--vary=mixing=mo,mp"], "a task with one measure"),
+        (sweep, ["--config=coil_del", "--vary=mixing=mo,mp"], "a task whose runs have scores"),
         (sweep, [*SWEEP, "--vary=num_seeds=1,2"], "seeds of a sweep are set by --seeds"),
         (sweep, [*SWEEP, "--config.seed=3", "--vary=mixing=mo,mp"], "set by --seeds, found seed"),
         (sweep, [*SWEEP, "--vary=width=8,16"], "set or varied, found width"),
