@@ -158,18 +158,27 @@ def _parse(argv: list[str]) -> Command:
 def _run(argv: list[str], interrupted, begin: float) -> None:
     command = _parse(argv)
     # What is wrong so far is told before jax is imported, which takes seconds.
-    from mmix_jax.experiments import programs, read, records, together
+    from mmix_jax.experiments import programs, read, records
     from mmix_jax.training.loop import time_to_first_step
 
     command = command._replace(config=read(command.config))
+
+    def check_workdir() -> None:
+        records.check_record(command.config, command.workdir, mode=command.mode)
+
+    if command.joining is None:
+        check_workdir()
     with contextlib.ExitStack() as stack:
         stack.enter_context(programs.kept())
         stack.enter_context(time_to_first_step(begin))
         if command.joining is not None:
+            from mmix_jax.experiments import together
+
             together.begin(command.joining, command.config)
             stack.enter_context(together.faults())
-        if group().first:  # the workdir is that of the process which writes
-            records.check_record(command.config, command.workdir, mode=command.mode)
+            if group().first:  # the workdir is that of the process which writes
+                check_workdir()
+        if group().first:
             stack.enter_context(locked(command.workdir))
         _carry_out(command, interrupted)
 

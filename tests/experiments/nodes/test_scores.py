@@ -81,7 +81,7 @@ def test_vectors_of_grace_are_judged_by_direction_alone():
         config = config_with(**changes)
         representation = config.representation
 
-        def represent(params, key, nodes):
+        def represent(params, key, nodes, names=None):
             return {representation: z}, SimpleNamespace(stats={})
 
         judge = node_scores.validation_judge(config, dataset, represent, KEY)
@@ -171,7 +171,7 @@ def test_clusters_of_a_sample_leave_unknown_labels_out(many_nodes):
 def test_the_judge_wants_the_splits_nodes_alone(many_nodes):
     asked = []
 
-    def represent(params, key, nodes):
+    def represent(params, key, nodes, names=None):
         asked.append(nodes)
         return {"mean": Z[nodes]}, SimpleNamespace(stats={"unmixed": 0.5})
 

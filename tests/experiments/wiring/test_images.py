@@ -62,7 +62,7 @@ def test_probes_draw_by_the_key_of_their_seed(monkeypatch):
 
 def test_a_workdir_is_evaluated_seed_by_seed(tmp_path, monkeypatch):
     config = data.config(num_seeds=2)
-    monkeypatch.setattr(run, "load", lambda config: run.task_of(config, data.dataset()))
+    monkeypatch.setattr(run, "load", lambda config, *_: run.task_of(config, data.dataset()))
     for results in (
         run.train(config, tmp_path),
         run.evaluate_checkpoints(config, tmp_path, None),
