@@ -93,6 +93,7 @@ def test_a_run_is_not_lost_to_the_terminals_encoding(smoke, tmp_path, encoding):
         f"--config.data_path={graph}",
         f"--workdir={name / 'run'}",
         PYTHONIOENCODING=encoding,
+        JAX_COMPILATION_CACHE_DIR=os.environ["JAX_COMPILATION_CACHE_DIR"],
     )
     assert ran.returncode == 0, ran.stderr
     assert (name / "run" / "results.jsonl").exists()
