@@ -259,7 +259,7 @@ def _write_folder(folder: Path, arrays: dict, interrupted) -> tuple[Path, dict[s
     """A `.npy` file for each array, of pieces; the folder is there whole or as it was before."""
     import shutil
 
-    from mmix_jax.data.store.npy_parts import write_pieces
+    from mmix_jax.ops.npy_parts import write_pieces
     from mmix_jax.training.loop import Interrupted
 
     def watched(pieces):

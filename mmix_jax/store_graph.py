@@ -22,9 +22,9 @@ import numpy as np
 
 from mmix_jax import command_line
 from mmix_jax.data.nodes.stored_graph import Edges, store_graph
-from mmix_jax.data.store.npy_parts import pieces_of
 from mmix_jax.errors import InputError
 from mmix_jax.graphs.types import Split
+from mmix_jax.ops.npy_parts import pieces_of
 from mmix_jax.surroundings import user_path
 from mmix_jax.training.loop import Interrupted
 

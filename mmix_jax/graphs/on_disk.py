@@ -9,8 +9,7 @@ order.
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +19,12 @@ from mmix_jax.errors import InputError
 from mmix_jax.graphs.chebyshev import chebyshev_coefficients
 from mmix_jax.graphs.types import Graph
 from mmix_jax.ops.arrays import release
+from mmix_jax.ops.npy_parts import digest_of, pieces_of, write_pieces
 
 MOST_BYTES = 2 * 2**30  # of the arrays [N, columns] that the recurrence holds
 _BLOCK_EDGES = 2**22  # that are read at a time
 _BLOCK_VALUES = 2**24
+_BLOCK_ROWS = 2**18
 _RECORD = "tables.json"
 _COLUMNS, _ENTRIES = "operator.columns", "operator.entries"
 _log = logging.getLogger(__name__)
@@ -230,11 +231,11 @@ def _computed(graph, folder, settings, options, check, most_bytes) -> StoredTabl
         x = _columns_of(graph.x, columns)
         first, total = _chebyshev(operator, x, coefficients, check)
         for path, values in zip(paths, (first, total), strict=True):
-            _save(path, values)
+            write_pieces(path, pieces_of(values))
         del x, first, total, values  # before the next ones are made
     check()
     for table, paths in zip(("x_a", "x_b"), zip(*files, strict=True), strict=True):
-        _assemble(folder / f"{table}.npy", paths, num_nodes, num_features, check)
+        write_pieces(folder / f"{table}.npy", _side_by_side(paths, check))
     record_tables(folder, settings, check)
     operator.remove()
     for paths in files:
@@ -270,50 +271,17 @@ def _columns_of(x: np.ndarray, columns: slice) -> np.ndarray:
     return out
 
 
-def _save(path: Path, values: np.ndarray) -> None:
-    """Whole or not at all; a full disk is an OSError, which a mapped file's would not be."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        _header(file, values.shape)
-        step = max(_BLOCK_VALUES // values.shape[1], 1)
-        for low in range(0, len(values), step):
-            file.write(np.ascontiguousarray(values[low : low + step]).data)
-    os.replace(temporary, path)
-
-
-def _assemble(path: Path, parts, num_nodes: int, num_features: int, check) -> None:
-    """Blocks of columns side by side, [N, F] by rows."""
-    blocks = [np.load(part, mmap_mode="r") for part in parts]
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        _header(file, (num_nodes, num_features))
-        step = max(_BLOCK_VALUES // num_features, 1)
-        for low in range(0, num_nodes, step):
-            check()
-            rows = np.concatenate([block[low : low + step] for block in blocks], axis=1)
-            file.write(np.ascontiguousarray(rows).data)
-            for block in blocks:
-                release(block)
-    os.replace(temporary, path)
-
-
-def _header(file, shape) -> None:
-    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(map(int, shape))}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def _digest(path: Path, check) -> str:
-    total = sha256()
-    with path.open("rb") as file:
-        while part := file.read(4 * _BLOCK_VALUES):
-            check()
-            total.update(part)
-    return total.hexdigest()
+def _side_by_side(parts: Sequence[Path], check: Callable[[], None]) -> Iterator[np.ndarray]:
+    """Rows of blocks of columns, in pieces."""
+    pieces = [pieces_of(np.load(part, mmap_mode="r"), rows=_BLOCK_ROWS) for part in parts]
+    for rows in zip(*pieces, strict=True):
+        check()
+        yield np.concatenate(rows, axis=1)
 
 
 def record_tables(folder: Path, settings: dict[str, Any], check: Callable[[], None]) -> None:
     """Tell of a folder's tables that they are whole, and what of."""
-    digests = {name: _digest(folder / name, check) for name in ("x_a.npy", "x_b.npy")}
+    digests = {name: digest_of(folder / name, check) for name in ("x_a.npy", "x_b.npy")}
     temporary = folder / f"{_RECORD}.tmp"
     temporary.write_text(json.dumps(settings | {"sha256": digests}, indent=1), encoding="utf-8")
     os.replace(temporary, folder / _RECORD)
@@ -339,7 +307,7 @@ def opened_tables(
         raise InputError(f"tables must be of this graph, found another's in {folder}; {way_out}")
     for name, digest in digests.items():
         path = folder / name
-        if not path.is_file() or _digest(path, check) != digest:
+        if not path.is_file() or digest_of(path, check) != digest:
             raise InputError(f"tables must be whole, found {path} damaged; {way_out}")
     return _mapped(folder)
 

@@ -6,6 +6,7 @@ is computed in float32. Ids: int32, whatever integers they come as. Masks: bool.
 
 import hashlib
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -43,8 +44,9 @@ def release(x: Any) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def digest(tree: Any) -> str:
-    """SHA-256 of all NumPy arrays of a tree, their places, shapes and types, piece by piece."""
+def digest(tree: Any, check: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of all NumPy arrays of a tree, their places, shapes and types, piece by piece;
+    `check` is called between pieces."""
     total = hashlib.sha256()
     for path, array in jax.tree_util.tree_leaves_with_path(tree):
         if not isinstance(array, np.ndarray):
@@ -55,6 +57,7 @@ def digest(tree: Any) -> str:
             continue
         step = max(_PIECE // max(array[:1].nbytes, 1), 1)
         for low in range(0, len(array), step):
+            check()
             total.update(np.ascontiguousarray(array[low : low + step]).data.cast("B"))
             release(array)
     return total.hexdigest()

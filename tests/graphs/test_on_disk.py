@@ -26,6 +26,7 @@ def small_blocks(monkeypatch):
     """Many blocks of rows, and of columns (two at a time)."""
     monkeypatch.setattr(on_disk.blocks_of, "__defaults__", (97,))
     monkeypatch.setattr(on_disk, "_BLOCK_VALUES", 50)
+    monkeypatch.setattr(on_disk, "_BLOCK_ROWS", 7)
     monkeypatch.setattr(on_disk, "MOST_BYTES", 20 * N * 2)
     monkeypatch.setitem(on_disk.stored_tables.__kwdefaults__, "most_bytes", 20 * N * 2)
 
@@ -66,14 +67,13 @@ def test_interrupted_it_goes_on_behind_the_finished_columns(tmp_path, monkeypatc
         return chebyshev(operator, x, *rest)
 
     monkeypatch.setattr(on_disk, "_chebyshev", counted)
-    seen = {}
-    monkeypatch.setattr(
-        on_disk, "_assemble",
-        lambda path, parts, *rest, before=on_disk._assemble: (
-            seen.update({part: part.stat().st_mtime_ns for part in parts}),
-            before(path, parts, *rest),
-        ),
-    )  # fmt: skip
+    seen, side_by_side = {}, on_disk._side_by_side
+
+    def watched(parts, check):
+        seen.update({part: part.stat().st_mtime_ns for part in parts})
+        return side_by_side(parts, check)
+
+    monkeypatch.setattr(on_disk, "_side_by_side", watched)
     tables = on_disk.stored_tables(graph, folder, diffusion=DIFFUSION)
     assert columns == [2, 1] and done.items() <= seen.items()
     np.testing.assert_array_equal(tables.x_b, diffuse(graph.x, graph.senders, graph.receivers))
@@ -98,7 +98,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     def full(path, values):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(on_disk, "_save", full)
+    monkeypatch.setattr(on_disk, "write_pieces", full)
     with pytest.raises(InputError, match="found No space left on device; free the disk"):
         on_disk.stored_tables(graph_of(), tmp_path / "tables", diffusion=DIFFUSION)
 

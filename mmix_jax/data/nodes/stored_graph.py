@@ -20,11 +20,11 @@ from numpy.typing import ArrayLike
 
 from mmix_jax.data.labels import encode_classes
 from mmix_jax.data.splits import validate_split
-from mmix_jax.data.store.npy_parts import PIECE, digest_of, write_pieces
 from mmix_jax.data.types import NodeDataset, make_dataset
 from mmix_jax.errors import InputError
 from mmix_jax.fields import MOST_ROWS
 from mmix_jax.graphs.types import Graph, Split
+from mmix_jax.ops.npy_parts import PIECE, digest_of, write_pieces
 from mmix_jax.surroundings import LOCK
 
 RECORD = "graph.json"

@@ -16,7 +16,6 @@ from mmix_jax.data.nodes.synthetic_graph import (
     store_synthetic_graph,
 )
 from mmix_jax.data.store.files import cache_folder
-from mmix_jax.data.store.npy_parts import pieces_of, write_pieces
 from mmix_jax.data.types import NodeDataset
 from mmix_jax.errors import InputError
 from mmix_jax.experiments.nodes.config import NodeConfig
@@ -29,6 +28,8 @@ from mmix_jax.graphs.on_disk import (
 )
 from mmix_jax.graphs.shared_tables import SharedTables, columns_of, deal_out, rows_of
 from mmix_jax.graphs.types import Graph
+from mmix_jax.ops.arrays import digest
+from mmix_jax.ops.npy_parts import write_pieces
 from mmix_jax.processes.exchange import gathered
 from mmix_jax.processes.group import group
 from mmix_jax.surroundings import locked
@@ -79,8 +80,8 @@ def drawn_in_files(
 ) -> NodeDataset:
     """The drawn graph in files of the cache folder, which are written where they are not there;
     another process that does so is waited for."""
-    digest = hashlib.sha256(json.dumps(synthetic._asdict(), sort_keys=True).encode()).hexdigest()
-    folder = cache_folder() / "graphs" / f"synthetic_graph-{digest[:16]}"
+    named = hashlib.sha256(json.dumps(synthetic._asdict(), sort_keys=True).encode()).hexdigest()
+    folder = cache_folder() / "graphs" / f"synthetic_graph-{named[:16]}"
     with locked(folder, flag=_FLAG, wait=check):
         if not (folder / RECORD).is_file():
             _log.info("drawing %d nodes into %s", synthetic.num_nodes, folder)
@@ -111,13 +112,8 @@ def tables_in_files(
     num_devices: of the run, for tables that its processes share.
     """
     options = config.diffusion.options()
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for array in graph:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        for piece in pieces_of(array):
-            check()
-            digest.update(np.ascontiguousarray(piece).data)
-    folder = cache_folder() / "tables" / digest.hexdigest()[:32]
+    named = json.dumps(options, sort_keys=True) + digest(graph, check)
+    folder = cache_folder() / "tables" / hashlib.sha256(named.encode()).hexdigest()[:32]
     size = 8 * graph.x.size / 1e9
     _log.info("tables: %.3g GB in files of %s, which may be removed any time", size, folder)
     if config.tables != "shared":

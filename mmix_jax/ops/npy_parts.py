@@ -53,9 +53,9 @@ def write_pieces(path: Path, pieces: Iterable[np.ndarray]) -> tuple[int, ...]:
     return shape
 
 
-def pieces_of(array: np.ndarray, values: int = PIECE) -> Iterator[np.ndarray]:
-    """Stretches of rows; a mapped array's pages are let go behind them."""
-    step = max(values // max(array[:1].size, 1), 1)
+def pieces_of(array: np.ndarray, *, rows: int = 0) -> Iterator[np.ndarray]:
+    """Stretches of so many rows, 0: of 2^24 values; pages of a mapped array are let go behind."""
+    step = rows or max(PIECE // max(array[:1].size, 1), 1)
     for low in range(0, len(array), step):
         yield np.asarray(array[low : low + step])
         release(array)
