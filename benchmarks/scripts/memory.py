@@ -12,18 +12,17 @@ import statistics
 import time
 from typing import Any
 
-from benchmarks import tasks, timing
+from benchmarks import suite, tasks, timing
 from benchmarks.parts.memory import peak_of_loss
 from mmix_jax.graphs import diffuse
 
 
 def peak_of_steps(floor: float, step, number: int, **row: Any) -> dict[str, Any]:
-    """Steps one after another, with the memory before and after them."""
+    """Steps one after another, with the memory before and after them; `row`: what else is told."""
     ready = timing.resident_mb()
     seconds = timing.seconds_of_calls(step, tasks.WARM_UP + number)
     return {
         **row,
-        "width": step.config.width,
         "floor_mb": floor,
         "ready_mb": ready,
         "peak_mb": timing.resident_mb(),
@@ -44,8 +43,9 @@ def peak_of_nodes(
     step = tasks.NodeStep(config, dataset)
     block_size = step.settings.contrast.options(step.settings.num_contrasted)["block_size"] or 0
     return peak_of_steps(
-        floor, step, num_steps, nodes=dataset.graph.num_nodes, block_size=block_size
-    )
+        floor, step, num_steps, nodes=dataset.graph.num_nodes, block_size=block_size,
+        width=config.width,
+    )  # fmt: skip
 
 
 def peak_of_graphs(
@@ -62,10 +62,25 @@ def peak_of_graphs(
         floor,
         step,
         num_steps,
+        width=config.width,
         graphs=len(step.sampler.num_nodes),
         rows=step.sampler.buckets.num_rows,
         padding=step.sampler.padding,
     )
+
+
+def peak_of_images(side: str, batch_size: int, num_steps: int) -> dict[str, Any]:
+    """Steps of ResNet-18, width 64, on two views each; `side` torch: PyTorch's, with views that are
+    ready, in a process in which this library has taken no step."""
+    if side == "torch":
+        from benchmarks.torch import images
+    floor = timing.resident_mb()
+    config = tasks.image_config("none", batch_size=batch_size, precision="float32", width=64)
+    step = tasks.ImageStep(config, tasks.random_images(batch_size))
+    if side == "jax":
+        return peak_of_steps(floor, step, num_steps, images=batch_size, width=config.width)
+    run = images.reference_steps(step, "cpu", eager=True)
+    return peak_of_steps(floor, run, num_steps, images=batch_size, width=config.width)
 
 
 def peak_of_diffusion(data_dir: str | None, num_nodes: int | None) -> dict[str, Any]:
@@ -92,6 +107,8 @@ def measurements(args: argparse.Namespace) -> dict[str, tuple]:
         "info_nce": (peak_of_loss, args.form, args.rows[0], args.dimension, args.block_size),
         "training": (peak_of_nodes, args.config, *data, args.steps),
         "graphs": (peak_of_graphs, args.graph_config, *data, args.steps),
+        "images": (peak_of_images, "jax", args.images, args.steps),
+        "images_torch": (peak_of_images, "torch", args.images, args.steps),
         "diffusion": (peak_of_diffusion, *data),
     }
 
@@ -154,10 +171,11 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--config", default="configs/pubmed.py", help="PATH[:VARIANT]")
     parser.add_argument("--graph_config", default="configs/reddit_binary.py")
+    parser.add_argument("--images", type=int, default=64, help="images of a step")
     parser.add_argument("--steps", type=int, default=3, help="timed training steps")
     parser.add_argument(
         "--measure",
-        choices=("info_nce", "training", "graphs", "diffusion"),
+        choices=("info_nce", "training", "graphs", "images", "images_torch", "diffusion"),
         help="one, here, as a line of JSON",
     )
     return parser.parse_args()
@@ -187,6 +205,11 @@ def main() -> None:
         graphs,
     )
     print_seconds(args, graphs)
+    for side in ("images", *(["images_torch"] if suite.HAVE_TORCH else [])):
+        images = timing.apart(*calls[side])
+        title = f"{'PyTorch' if 'torch' in side else 'training'} on images, width {images['width']}"
+        print_one(f"{title}, {images['images']} a step, two views", images)
+        print_seconds(args, images)
     diffusion = timing.apart(*calls["diffusion"])
     print_one(f"diffusion of {diffusion['nodes']} nodes' features on the host", diffusion)
     print(f"  {diffusion['seconds']:.2f} s (n=1)")

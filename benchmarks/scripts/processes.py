@@ -1,12 +1,13 @@
 """One run on 1, 2 and 4 processes of this machine: are they the same run, and at what price?
 
-    python -m benchmarks.scripts.processes [--tasks=nodes,graphs,images] [--steps=50] [--out=FILE]
+    python -m benchmarks.scripts.processes [--tasks=nodes,shared,graphs,images] [--steps=50]
+        [--out=FILE]
 
 Each task is trained by the program itself: in one process with one device and with two and four,
 and in two and four processes with one device each. Printed, and written to FILE as JSON, are the
 largest differences over the losses of all steps and over the final embeddings, to one device and to
 one process with as many devices; seconds per step (of the later half), and of these the share in
-which no step ran.
+which no step ran. `shared` are nodes whose propagated features several processes share by rows.
 """
 
 import argparse
@@ -23,6 +24,10 @@ import numpy as np
 
 TASKS = {
     "nodes": ("digits_graph:mo", "width=64", "num_classifiers=1"),
+    "shared": (
+        *("synthetic_graph:mo", "num_nodes=2000", "batch_size=256", "width=64"),
+        *("num_classifiers=1", "num_clusterings=0"),
+    ),
     "graphs": ("mutag:mp", "width=32", "depth=2"),
     "images": ("digits:mo_op", "num_train=512", "num_test=64", "batch_size=128", "chunk_steps=1"),
 }
@@ -51,21 +56,22 @@ def of_processes(command: list[str], processes: int) -> list[list[str]]:
     return [[*command, *several, f"--process_id={rank}"] for rank in range(processes)]
 
 
-def run(config: str, changes: tuple[str, ...], steps: int, layout: tuple[int, int]) -> Ran:
+def run(task: str, steps: int, layout: tuple[int, int]) -> Ran:
     """Train in a folder of its own, and read what came out."""
-    processes, devices = layout
+    (config, *changes), (processes, devices) = TASKS[task], layout
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder) / "run"
         fields = (*changes, f"num_steps={steps}", "eval_every=1", "checkpoint_every=0")
         command = [sys.executable, "-m", "mmix_jax.main", f"--config={config}"]
         command += [*(f"--config.{field}" for field in fields), f"--workdir={workdir}"]
+        tables = ["--config.tables=shared"] if task == "shared" and processes > 1 else []
         environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(devices)}
         started = [
             subprocess.Popen(
                 each, env=environment, text=True,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
-            for each in of_processes(command, processes)
+            for each in of_processes([*command, *tables], processes)
         ]  # fmt: skip
         told = [child.communicate()[0] for child in started]
         if any(child.returncode for child in started):
@@ -95,13 +101,12 @@ def main() -> None:
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for task in args.tasks.split(","):
-        config, *changes = TASKS[task]
-        found = {layout: run(config, tuple(changes), args.steps, layout) for layout in LAYOUTS}
+        found = {layout: run(task, args.steps, layout) for layout in LAYOUTS}
         for (processes, devices), ran in found.items():
             one, alike = found[LAYOUTS[0]], found[1, processes * devices]
             row = {
                 "task": task,
-                "config": config,
+                "config": TASKS[task][0],
                 "processes": processes,
                 "devices": devices,
                 "losses": largest(ran.losses, one.losses),

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from mmix_jax.results import read_results
 from tests.main.program import ROOT, run
 from tests.processes import worker
 
@@ -68,14 +69,25 @@ def losses(workdir) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in map(json.loads, lines)]
 
 
+def scores(workdir) -> list[tuple]:
+    """Of process 0 alone, or of all where tables are shared."""
+    return [(r.trained, r.metric, r.mean) for r in read_results(workdir / "results.jsonl")]
+
+
 STEPS = tuple(
     f"--config.{change}"
     for change in ("num_steps=40", "patience=0", "eval_every=1", "checkpoint_every=5")
 )
 
 
-def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_path):
-    both = together(smoke, tmp_path, *STEPS)
+# Batches of some of the thirty nodes, whose tables the processes may share.
+BATCHES = ("--config.sampler=nodes", "--config.batch_size=12", "--config.candidates=wp")
+
+
+def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shared = (*STEPS, *BATCHES, "--config.tables=shared")
+    both = together(smoke, tmp_path, *shared)
     metrics = tmp_path / "0" / "metrics.jsonl"
     while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
         assert all(process.poll() is None for process in both), ended(both)
@@ -90,17 +102,19 @@ def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_
     assert "Traceback" not in error and "Check failure" not in error
     assert len(losses(tmp_path / "0")) < 40
 
-    again = ended(together(smoke, tmp_path, *STEPS))
+    again = ended(together(smoke, tmp_path, *shared))
     assert [status for status, _, _ in again] == [0, 0], again
     assert "trained less untrained" in again[0][1]
     assert again[1][1] == ""  # process 0 alone prints, and writes
     assert not (tmp_path / "1").exists()
     one = tmp_path / "one"  # two devices of one process, never interrupted
-    assert run(*smoke, *STEPS, "--config.num_devices=2", f"--workdir={one}").status == 0
+    apart = ("--config.tables=memory", "--config.num_devices=2", f"--workdir={one}")
+    assert run(*smoke, *STEPS, *BATCHES, *apart).status == 0
     assert losses(tmp_path / "0") == losses(one)
+    assert scores(tmp_path / "0") == scores(one)
 
     # Finished, it only reports; with a second seed the first one is not trained again.
-    more = ended(together(smoke, tmp_path, *STEPS, "--config.num_seeds=2"))
+    more = ended(together(smoke, tmp_path, *shared, "--config.num_seeds=2"))
     assert [status for status, _, _ in more] == [0, 0], more
     assert "(n = 2" in more[0][1]
 
