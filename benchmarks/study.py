@@ -125,6 +125,10 @@ SWEEPS: dict[str, Asked] = {
     "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "c_photo_none": _tuning("graph_file:none", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_photo_mo": _tuning("graph_file:mo", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
+    "c_photo_sharp": _tuning(
+        "graph_file:mo", (*_PHOTO_TUNED, "temperature=0.2"), vary=("mixing_temperature=0.3,0.1",),
+        seeds=_ONE,
+    ),
     "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
@@ -138,7 +142,10 @@ SWEEPS: dict[str, Asked] = {
         ),
         first=("negatives, num_mixed=8, skip_hardest=0.05",),
     ),
-    "d_photo_tuned": _tuning("graph_file", _PHOTO_TUNED, arms=_OPTIONS, seeds=_ONE),
+    # At the τ that c_photo_none chose.
+    "d_photo_tuned": _tuning(
+        "graph_file", (*_PHOTO_TUNED, "temperature=0.2"), arms=_OPTIONS, seeds=_ONE
+    ),
     "e_chameleon": Asked(
         "graph_file", (*_OWN, "data_path=graphs/chameleon_filtered.npz"), vary=_UNLIKE,
         first=("mo", "mo_all"),
