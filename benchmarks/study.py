@@ -128,6 +128,10 @@ SWEEPS: dict[str, Asked] = {
     ),
     "c_dblp_none": _tuning("dblp:none", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "c_dblp_mo": _tuning("dblp:mo", _DBLP_TUNED, vary=(_OF_THREE,), seeds=_ONE),
+    "c_dblp_sharp": _tuning(
+        "dblp:mo", (*_DBLP_TUNED, "temperature=0.7"), vary=("mixing_temperature=0.3,0.1",),
+        seeds=_ONE,
+    ),
     "c_photo_none": _tuning("graph_file:none", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_photo_mo": _tuning("graph_file:mo", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_photo_sharp": _tuning(
