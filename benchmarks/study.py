@@ -22,7 +22,7 @@ from mmix_jax import command_line
 from mmix_jax.errors import InputError
 from mmix_jax.fields import unknown
 from mmix_jax.plans.sweeping import Sweep, cells_of_sweep, pairs_of, sweep, table_of
-from mmix_jax.plans.table import Cell, Table
+from mmix_jax.plans.table import Cell, Table, comparison
 from mmix_jax.plans.work import carried_out, plan
 from mmix_jax.plans.written import markdown, write_text
 from mmix_jax.report.paired import holm
@@ -78,7 +78,8 @@ _UNLIKE = ("variant=none,mo,mp_nodiv,random,mo_op,mo_all,binary",)
 
 
 class Asked(NamedTuple):
-    """A sweep of the study. first: the rows whose comparison is a question's first."""
+    """A sweep of the study. first: the rows whose comparison is a question's first; learnt: those
+    whose comparison to their own untrained encoder is."""
 
     config: str
     changes: tuple[str, ...] = ()
@@ -88,6 +89,7 @@ class Asked(NamedTuple):
     seeds: range = _ANSWER
     validation: bool = False
     first: tuple[str, ...] = ()
+    learnt: tuple[str, ...] = ()
 
     def sweep(self, folder: Path, **flags) -> Sweep:
         changes = pairs_of(f"--config.{change}" for change in self.changes)
@@ -192,10 +194,11 @@ SWEEPS: dict[str, Asked] = {
     ),
     "h_proteins": Asked(
         "mutag", ("dataset=PROTEINS", "features=auto", _LEAN),
-        vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER,
+        vary=("variant=none,mo,mp,mp_nodiv",), seeds=_FEWER, learnt=("none",),
     ),
     "h_nci1": Asked(
-        "mutag", ("dataset=NCI1", "features=auto", _LEAN), vary=("variant=none,mo,mp",), seeds=_FEW,
+        "mutag", ("dataset=NCI1", "features=auto", _LEAN),
+        vary=("variant=none,mo,mp",), seeds=_FEW, learnt=("none",),
     ),
 }  # fmt: skip
 
@@ -231,8 +234,8 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     firsts = [
         cell._replace(line=cell.line._replace(row=f"{name}: {cell.line.row}"))
         for name, (_, cells) in tables.items()
-        for cell in cells
-        if cell.line.row in SWEEPS[name].first and cell.compared is not None
+        for cell in (_first_of(SWEEPS[name], cell) for cell in cells)
+        if cell is not None and cell.compared is not None
         if cell.line.measure == cells[0].line.measure  # the headline
     ]
     if not firsts:
@@ -241,6 +244,16 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     cells = [cell._replace(p=p) for cell, p in zip(firsts, corrected, strict=True)]
     words = "p is corrected over the first comparisons of all questions."
     return markdown(Table("first", "of every question", words, ()), cells, level=3)
+
+
+def _first_of(asked: Asked, cell: Cell) -> Cell | None:
+    """The cell as a first comparison; None where it is not one."""
+    if cell.line.row in asked.learnt:
+        return cell._replace(
+            line=cell.line._replace(against=f"{cell.line.row}, untrained"),
+            compared=comparison(cell.untrained, cell.result),
+        )
+    return cell if cell.line.row in asked.first else None
 
 
 def places_in(page: str) -> list[tuple[str, slice]]:

@@ -116,7 +116,7 @@ def cells_of(
         if result is not None and line.trained
     }
     compared = [
-        _compared(bases.get((line.group, line.against)), result) if line.against else None
+        comparison(bases.get((line.group, line.against)), result) if line.against else None
         for line, result in zip(table.lines, results, strict=True)
     ]
     asked = [
@@ -140,8 +140,9 @@ def _result_of(line: Line, runs: Mapping[Setting, Found]) -> Result | None:
     return line.measure.of(runs[line.setting].results, trained=line.trained)
 
 
-def _compared(base: Result | None, result: Result | None) -> Comparison | None:
-    """The difference to a base of the same metric, whatever its branch, trained or not."""
+def comparison(base: Result | None, result: Result | None) -> Comparison | None:
+    """The difference to a base of the same metric, whatever its branch, trained or not; None where
+    there is none, or no seed in common."""
     if base is None or result is None or result is base or base.protocol != result.protocol:
         return None
     same = {"trained": True, "representation": result.representation, "dataset": result.dataset}

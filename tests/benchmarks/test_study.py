@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import study
@@ -14,6 +15,7 @@ def test_every_sweep_is_a_table_of_different_runs(tmp_path):
     for name, asked in study.SWEEPS.items():
         table = table_of(asked.sweep(tmp_path))
         assert set(asked.first) <= {line.row for line in table.lines if line.against}, name
+        assert set(asked.learnt) <= {line.row for line in table.lines}, name
         assert asked.validation or asked.seeds.start >= 200  # fresh seeds
         assert asked.validation == (asked.seeds.start == 100)
 
@@ -27,21 +29,25 @@ def test_names():
 
 @pytest.fixture
 def runs(tmp_path):
-    """Records of a and of both sweeps of h, whose mo gains 0.01, 0.02 and 0.03 over none."""
+    """Records of a and of both sweeps of h, whose mo gains 0.01, 0.02 and 0.03 over none; in
+    h_proteins training gains 0.2."""
     gains = {"a": 0.01, "h_proteins": 0.02, "h_nci1": 0.03}
     for name, gain in gains.items():
         asked = study.SWEEPS[name].sweep(tmp_path / name)
         table = table_of(asked)
         for place, line in enumerate(table.lines[:2]):
             values = [0.8, 0.81, 0.79] if not place else [0.8 + gain, 0.811 + gain, 0.79 + gain]
-            measure = line.measure
-            scores = result(
-                values, seeds=range(200, 203), metric=measure.metric, task="node",
-                representation=measure.representation, protocol=measure.protocol or "splits",
-                dataset=line.dataset, mixing=("none", "mo")[place],
-            )  # fmt: skip
+            measure, values = line.measure, np.array(values)
+            scores = [
+                result(
+                    list(values - lost), seeds=range(200, 203), metric=measure.metric, task="node",
+                    representation=measure.representation, protocol=measure.protocol or "splits",
+                    dataset=line.dataset, mixing=("none", "mo")[place], trained=not lost,
+                )
+                for lost in ((0.0, 0.2) if name == "h_proteins" else (0.0,))
+            ]  # fmt: skip
             settings = {"seed": 200, "num_seeds": 3, "num_steps": 1}
-            write_record(line.setting, Found(settings, [scores]), tmp_path / name)
+            write_record(line.setting, Found(settings, scores), tmp_path / name)
     return tmp_path
 
 
@@ -61,7 +67,10 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
     assert "| mo | 81.0" in text and "+1.0" in text
     assert "<!-- study: b -->\nold\n<!-- end -->" in text and text.endswith("Z\n")
     first = text[text.index("<!-- study: first") :]
-    assert "a: mo" in first and "h_proteins" not in first  # which has none
+    assert "a: mo" in first and "h_nci1" not in first  # whose untrained encoder has no score
+    assert "h_proteins: mo" not in first
+    (learnt,) = [line for line in first.splitlines() if "h_proteins: none" in line]
+    assert "none, untrained | +20.00 |" in learnt
     assert text.count("<!-- end -->") == 3
     capsys.readouterr()
 
