@@ -144,8 +144,8 @@ SWEEPS: dict[str, Asked] = {
         "graph_file", _PHOTO_ANSWER, arms=("variant=none", "variant=mo,mixing_temperature=0.1"),
         seeds=_FEWER, first=("mo, mixing_temperature=0.1",),
     ),
-    "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
-    "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
+    "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_THREE,), seeds=_ONE),
+    "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
     "d_cora": Asked(
         "cora", _CORA_ANSWER,
