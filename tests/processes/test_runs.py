@@ -80,14 +80,8 @@ STEPS = tuple(
 )
 
 
-# Batches of some of the thirty nodes, whose tables the processes may share.
-BATCHES = ("--config.sampler=nodes", "--config.batch_size=12", "--config.candidates=wp")
-
-
-def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shared = (*STEPS, *BATCHES, "--config.tables=shared")
-    both = together(smoke, tmp_path, *shared)
+def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_path):
+    both = together(smoke, tmp_path, *STEPS)
     metrics = tmp_path / "0" / "metrics.jsonl"
     while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
         assert all(process.poll() is None for process in both), ended(both)
@@ -102,14 +96,34 @@ def test_a_process_is_killed_and_the_run_goes_on_to_the_same_numbers(smoke, tmp_
     assert "Traceback" not in error and "Check failure" not in error
     assert len(losses(tmp_path / "0")) < 40
 
-    again = ended(together(smoke, tmp_path, *shared))
+    again = ended(together(smoke, tmp_path, *STEPS))
     assert [status for status, _, _ in again] == [0, 0], again
     assert "trained less untrained" in again[0][1]
     assert again[1][1] == ""  # process 0 alone prints, and writes
     assert not (tmp_path / "1").exists()
     one = tmp_path / "one"  # two devices of one process, never interrupted
+    assert run(*smoke, *STEPS, "--config.num_devices=2", f"--workdir={one}").status == 0
+    assert losses(tmp_path / "0") == losses(one)
+
+
+def test_shared_tables_give_the_same_run_and_a_second_seed_is_trained_alone(
+    smoke, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Batches of some of the thirty nodes, whose tables processes may share.
+    steps = tuple(
+        f"--config.{change}"
+        for change in (
+            *("num_steps=4", "patience=0", "eval_every=2"),
+            *("sampler=nodes", "batch_size=12", "candidates=wp"),
+        )
+    )
+    shared = (*steps, "--config.tables=shared")
+    found = ended(together(smoke, tmp_path, *shared))
+    assert [status for status, _, _ in found] == [0, 0], found
+    one = tmp_path / "one"
     apart = ("--config.tables=memory", "--config.num_devices=2", f"--workdir={one}")
-    assert run(*smoke, *STEPS, *BATCHES, *apart).status == 0
+    assert run(*smoke, *steps, *apart).status == 0
     assert losses(tmp_path / "0") == losses(one)
     assert scores(tmp_path / "0") == scores(one)
 
