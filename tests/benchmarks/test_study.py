@@ -5,14 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import study
+from benchmarks.study import page as pages
+from benchmarks.study.__main__ import main
+from benchmarks.study.sweeps import SWEEPS, chosen
 from mmix_jax.plans.runs import Found, write_record
 from mmix_jax.plans.sweeping import table_of
 from tests.example_results import result
 
 
 def test_every_sweep_is_a_table_of_different_runs(tmp_path):
-    for name, asked in study.SWEEPS.items():
+    for name, asked in SWEEPS.items():
         table = table_of(asked.sweep(tmp_path))
         assert set(asked.first) <= {line.row for line in table.lines if line.against}, name
         assert set(asked.learnt) <= {line.row for line in table.lines}, name
@@ -21,10 +23,10 @@ def test_every_sweep_is_a_table_of_different_runs(tmp_path):
 
 
 def test_names():
-    assert study.chosen([]) == list(study.SWEEPS)
-    assert study.chosen(["h", "a"]) == ["a", "h_proteins", "h_nci1"]
+    assert chosen([]) == list(SWEEPS)
+    assert chosen(["h", "a"]) == ["a", "h_proteins", "h_nci1"]
     with pytest.raises(ValueError, match="unknown question 'z'"):
-        study.chosen(["z"])
+        chosen(["z"])
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def runs(tmp_path):
     h_proteins training gains 0.2."""
     gains = {"a": 0.01, "h_proteins": 0.02, "h_nci1": 0.03}
     for name, gain in gains.items():
-        asked = study.SWEEPS[name].sweep(tmp_path / name)
+        asked = SWEEPS[name].sweep(tmp_path / name)
         table = table_of(asked)
         for place, line in enumerate(table.lines[:2]):
             values = [0.8, 0.81, 0.79] if not place else [0.8 + gain, 0.811 + gain, 0.79 + gain]
@@ -61,7 +63,7 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
         "<!-- study: first -->\n<!-- end -->\nZ\n"
     )
     for _ in range(2):  # and again, over what it wrote
-        assert study.main(["study", "a", f"--runs={runs}", "--read", f"--page={page}"]) == 0
+        assert main(["study", "a", f"--runs={runs}", "--read", f"--page={page}"]) == 0
     text = page.read_text()
     assert text.startswith("A\n<!-- study: a -->\n### a: dblp\n\ndblp, variant varied. Differences")
     assert "| mo | 81.0" in text and "+1.0" in text
@@ -72,7 +74,8 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
     (learnt,) = [line for line in first.splitlines() if "h_proteins: none" in line]
     assert "none, untrained | +20.00 |" in learnt
     assert text.count("<!-- end -->") == 3
-    capsys.readouterr()
+    # Two runs of a, of as many seconds each as results of tests have.
+    assert f"{2 * 12.5 / 3600:.1f} hours of trainings" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_a_page_is_filled(runs, tmp_path, monkeypatch, capsys):
 def test_a_page_with_bad_marks_is_left(tmp_path, capsys, page, told):
     path = tmp_path / "page.md"
     path.write_text(page)
-    assert study.main(["study", f"--runs={tmp_path}", "--read", f"--page={path}"]) == 2
+    assert main(["study", f"--runs={tmp_path}", "--read", f"--page={path}"]) == 2
     assert told in capsys.readouterr().err and path.read_text() == page
 
 
@@ -99,10 +102,10 @@ def test_bad_input(tmp_path, capsys):
         ([f"--page={page}", "--dry"], "found --dry"),
     ):
         page.write_text("<!-- study: first -->\nKEEP\n<!-- end -->")
-        assert study.main(["study", f"--runs={tmp_path}", *flags]) == 2
+        assert main(["study", f"--runs={tmp_path}", *flags]) == 2
         assert told in capsys.readouterr().err
     (tmp_path / "b").mkdir()  # a sweep that has just begun
-    assert study.main(["study", f"--runs={tmp_path}", "--read", f"--page={page}"]) == 0
+    assert main(["study", f"--runs={tmp_path}", "--read", f"--page={page}"]) == 0
     assert "b: no score yet" in capsys.readouterr().out
     assert "KEEP" in page.read_text()
 
@@ -110,9 +113,9 @@ def test_bad_input(tmp_path, capsys):
 def test_the_page_says_what_the_records_do():
     root = Path(__file__).parents[2]
     runs, page = root / "results" / "study", (root / "docs" / "when_mixing_helps.md").read_text()
-    there = [name for name in study.SWEEPS if (runs / name).is_dir()]
+    there = [name for name in SWEEPS if (runs / name).is_dir()]
     assert "e_chameleon" in there
-    tables = {name: study.shown(name, runs) for name in there}
-    assert study.filled(page, tables) == page
-    for name in study.SWEEPS:  # each has its place
+    tables = {name: pages.shown(name, runs) for name in there}
+    assert pages.filled(page, tables) == page
+    for name in SWEEPS:  # each has its place
         assert page.count(f"<!-- study: {name} -->") == 1

@@ -1,0 +1,1 @@
+"""When does mixing help? Its sweeps, and the page of their tables."""
