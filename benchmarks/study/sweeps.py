@@ -111,6 +111,10 @@ SWEEPS: dict[str, Asked] = {
         "dblp:mo", (*_DBLP_TUNED, "temperature=0.7"), vary=("mixing_temperature=0.3,0.1",),
         seeds=_ONE,
     ),
+    # What the config takes by itself: none and mo, of one seed, are among those above.
+    "c_dblp_rules": _tuning(
+        "dblp", (*_DBLP_TUNED, "temperature=0.7"), vary=("variant=mp,mp_nodiv",), seeds=_ONE
+    ),
     "c_photo_none": _tuning("graph_file:none", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_photo_mo": _tuning("graph_file:mo", _PHOTO_TUNED, vary=(_OF_FOUR,), seeds=_ONE),
     "c_photo_sharp": _tuning(
