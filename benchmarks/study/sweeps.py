@@ -127,6 +127,10 @@ SWEEPS: dict[str, Asked] = {
     ),
     "c_cs_none": _tuning("graph_file:none", _CS_TUNED, vary=(_OF_THREE,), seeds=_ONE),
     "c_cs_mo": _tuning("graph_file:mo", _CS_TUNED, vary=(_OF_THREE,), seeds=_ONE),
+    "c_cs_sharp": _tuning(
+        "graph_file:mo", (*_CS_TUNED, "temperature=0.2"), vary=("mixing_temperature=0.3,0.1",),
+        seeds=_ONE,
+    ),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
     "d_cora": Asked(
         "cora", _CORA_ANSWER,
