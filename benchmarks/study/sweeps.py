@@ -131,6 +131,19 @@ SWEEPS: dict[str, Asked] = {
         "graph_file:mo", (*_CS_TUNED, "temperature=0.2"), vary=("mixing_temperature=0.3,0.1",),
         seeds=_ONE,
     ),
+    "c_cs": Asked(
+        "graph_file",
+        (
+            *("batch_size=1000", "learning_rate=3e-3", "eval_every=50", _LEAN),
+            *("protocol=splits", "selection=last", *_CS),
+        ),
+        # Each with the temperature and the steps that are best for it by validation.
+        arms=(
+            "variant=none,temperature=0.7,num_steps=150",
+            "variant=mo,temperature=0.2,num_steps=100",
+        ),
+        seeds=_FEW, first=("mo, temperature=0.2, num_steps=100",),
+    ),
     "d_cora_tuned": _tuning("cora", _CORA_TUNED, arms=_OPTIONS),
     "d_cora": Asked(
         "cora", _CORA_ANSWER,
