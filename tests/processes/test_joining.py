@@ -9,13 +9,14 @@ import pytest
 
 from mmix_jax import main
 from mmix_jax.errors import InputError, ProcessFault
-from mmix_jax.experiments import together
+from mmix_jax.experiments import run, together
 from mmix_jax.ops import arrays
 from mmix_jax.ops.arrays import digest
 from mmix_jax.processes import exchange
 from mmix_jax.processes.group import Group, enter, group
 from mmix_jax.processes.joining import SILENCE_S, Joining, join, read_joining
 from mmix_jax.training.step import TrainState
+from tests.experiments.nodes import small
 
 ONE_OF_TWO = ["--coordinator=h:1", "--num_processes=2", "--process_id=1"]
 
@@ -138,6 +139,13 @@ def test_what_differs_in_data_or_parameters_is_told(two):
     state = TrainState(np.int32(7), {"w": np.ones(3)}, {}, ())
     with pytest.raises(ProcessFault, match="must agree on parameters after step 7"):
         judged(state)
+
+
+def test_a_training_holds_its_data_against_the_others(two, tmp_path):
+    config = small.config(small.save(tmp_path / "rings.npz"))
+    two.append({"SHA-256": "another"})
+    with pytest.raises(ProcessFault, match="must agree on the data, found SHA-256"):
+        run.train(config, tmp_path / "run")
 
 
 def test_devices_must_be_as_many_everywhere(two, monkeypatch):
