@@ -174,8 +174,8 @@ def _run(argv: list[str], interrupted, begin: float) -> None:
         if command.joining is not None:
             from mmix_jax.experiments import together
 
-            together.begin(command.joining, command.config)
             stack.enter_context(together.faults())
+            together.begin(command.joining, command.config)
             if group().first:  # the workdir is that of the process which writes
                 check_workdir()
         if group().first:
