@@ -56,8 +56,7 @@ def _run(argv: list[str], interrupted: Callable[[], bool]) -> None:
             print(f"{name}: no score yet")
             continue
         sweep(own.sweep(there, **flags), interrupted)
-    if args.read:
-        answers = [name for name in names if not SWEEPS[name].validation]
+    if args.read and (answers := [name for name in names if not SWEEPS[name].validation]):
         seconds = sum(seconds_of(shown(name, runs)[1]) for name in answers)
         print(f"{seconds / 3600:.1f} hours of trainings and their scores, tuning not counted")
     if page is not None:

@@ -16,20 +16,22 @@ _LEAN = "num_clusterings=0"
 _CORA_TUNED = ("split=random", "split_seed=100", _LEAN, "num_classifiers=2", "eval_every=50")
 # On 20 splits at once, which one split's validation nodes must not choose for: the last step, and
 # that is the 100th, after which validation is best over the arms of the tuning.
-_CORA_SPLITS = ("protocol=splits", "selection=last", _LEAN)
+_SPLITS = ("protocol=splits", "selection=last")
+_CORA_SPLITS = (*_SPLITS, _LEAN)
 _CORA_ANSWER = (*_CORA_SPLITS, "num_steps=100")
 _DBLP_TUNED = (
     *("split=random", "split_seed=100", "protocol=standard", "selection=validation"),
     "num_classifiers=2",
 )
-_OWN = ("batch_size=1000", "num_steps=150", "learning_rate=3e-3", "eval_every=50", _LEAN)
+_RATE = ("learning_rate=3e-3", "eval_every=50", _LEAN)
+_OWN = ("batch_size=1000", "num_steps=150", *_RATE)
 # A third of what is in Photo's columns are ones: as they are all vectors stay nearly parallel.
 _PHOTO = ("data_path=graphs/amazon_photo.npz", "normalise_features=zscore")
 _CS = ("data_path=graphs/coauthor_cs.npz",)
 # Of tuning at the best τ both arms are best after 100 of the 150 steps.
 _PHOTO_ANSWER = (
-    *("batch_size=1000", "num_steps=100", "learning_rate=3e-3", "eval_every=50", _LEAN),
-    *("protocol=splits", "selection=last", *_PHOTO, "temperature=0.2"),
+    *("batch_size=1000", "num_steps=100", *_RATE),
+    *(*_SPLITS, *_PHOTO, "temperature=0.2"),
 )
 _OWN_TUNED = (*_OWN, "split=random", "split_seed=100", "num_classifiers=2")
 _PHOTO_TUNED, _CS_TUNED = (*_OWN_TUNED, *_PHOTO), (*_OWN_TUNED, *_CS)
@@ -133,10 +135,7 @@ SWEEPS: dict[str, Asked] = {
     ),
     "c_cs": Asked(
         "graph_file",
-        (
-            *("batch_size=1000", "learning_rate=3e-3", "eval_every=50", _LEAN),
-            *("protocol=splits", "selection=last", *_CS),
-        ),
+        ("batch_size=1000", *_RATE, *_SPLITS, *_CS),
         # Each with the temperature and the steps that are best for it by validation.
         arms=(
             "variant=none,temperature=0.7,num_steps=150",
