@@ -158,6 +158,17 @@ SWEEPS: dict[str, Asked] = {
     "d_photo_tuned": _tuning(
         "graph_file", (*_PHOTO_TUNED, "temperature=0.2"), arms=_OPTIONS, seeds=_ONE
     ),
+    "d_photo": Asked(
+        "graph_file", _PHOTO_ANSWER,
+        arms=(
+            "variant=none",
+            "variant=none,debiased=0.05",
+            "variant=negatives,num_mixed=2,mixing_start=0.5,skip_hops=1,skip_hardest=0.01",
+            "variant=negatives,num_mixed=2,mixing_start=0.5,skip_hops=1,skip_hardest=0.01,debiased=0.05",
+        ),
+        seeds=_FEWER,
+        first=("negatives, num_mixed=2, mixing_start=0.5, skip_hops=1, skip_hardest=0.01",),
+    ),
     "e_chameleon": Asked(
         "graph_file", (*_OWN, "data_path=graphs/chameleon_filtered.npz"), vary=_UNLIKE,
         first=("mo", "mo_all"),
