@@ -29,7 +29,11 @@ def first_comparisons(tables: dict[str, tuple[Table, list[Cell]]]) -> str:
     """The first comparison of every question that has an answer, with p after Holm's correction
     over all of them, as Markdown; empty without any."""
     firsts = [
-        cell._replace(line=cell.line._replace(row=f"{name}: {cell.line.row}"))
+        cell._replace(
+            line=cell.line._replace(
+                dataset=SWEEPS[name].data or cell.line.dataset, row=f"{name}: {cell.line.row}"
+            )
+        )
         for name, (_, cells) in tables.items()
         for cell in (_first_of(SWEEPS[name], cell) for cell in cells)
         if cell is not None and cell.compared is not None

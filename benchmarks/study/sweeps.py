@@ -70,6 +70,12 @@ class Asked(NamedTuple):
     first: tuple[str, ...] = ()
     learnt: tuple[str, ...] = ()
 
+    @property
+    def data(self) -> str:
+        """The name of its file of data; empty where the config has a data set of its own."""
+        paths = (change.partition("data_path=")[2] for change in self.changes)
+        return next((Path(path).stem for path in paths if path), "")
+
     def sweep(self, folder: Path, **flags) -> Sweep:
         changes = pairs_of(f"--config.{change}" for change in self.changes)
         return Sweep(

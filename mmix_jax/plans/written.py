@@ -98,7 +98,8 @@ def _parts(cells: Sequence[Cell]) -> list[tuple[str, dict[str, list[str]]]]:
         first = group[0].line
         heading = f"{first.dataset}, {metric_name(first.measure.metric)}"
         if results:
-            heading += f", protocol {results[0].protocol}"
+            protocols = dict.fromkeys(r.protocol for r in results)
+            heading += f", protocol {' or '.join(protocols)}"
             selections = sorted({r.selection for r in results if r.trained})
             heading += f", selection {' or '.join(selections)}" if selections else ""
         columns = {name: [cell_of(cell) for cell in group] for name, cell_of in _COLUMNS.items()}

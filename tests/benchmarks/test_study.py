@@ -29,6 +29,11 @@ def test_names():
         chosen(["z"])
 
 
+def test_data_in_a_file_are_named_by_it():
+    assert SWEEPS["c_cs"].data == "coauthor_cs" and SWEEPS["d_photo"].data == "amazon_photo"
+    assert SWEEPS["a"].data == SWEEPS["h_nci1"].data == ""
+
+
 @pytest.fixture
 def runs(tmp_path):
     """Records of a and of both sweeps of h, whose mo gains 0.01, 0.02 and 0.03 over none; in

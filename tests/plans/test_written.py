@@ -67,6 +67,15 @@ def test_markdown_has_a_row_for_each(cells):
     assert rows[4] == "| nobody's | not among ours | – | – | 50.00 | – | – | – | – |"
 
 
+def test_a_heading_names_all_protocols_of_its_rows():
+    splits = Found({}, [result([0.84, 0.86], protocol="splits", selection="last")])
+    runs = {NONE: run_of(0.83, 0.84), MO: splits}
+    heading = markdown(TABLE, cells_of(TABLE, runs, lambda setting: "absent")).splitlines()[4]
+    assert (
+        heading == "**cora, accuracy %, protocol standard or splits, selection last or validation**"
+    )
+
+
 def test_without_any_score_a_part_is_a_line(cells):
     some = [cell._replace(result=None, untrained=None, compared=None, p=None, reason="not run")
             for cell in cells]  # fmt: skip
