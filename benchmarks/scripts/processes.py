@@ -1,13 +1,14 @@
 """One run on 1, 2 and 4 processes of this machine: are they the same run, and at what price?
 
-    python -m benchmarks.scripts.processes [--tasks=nodes,shared,graphs,images] [--steps=50]
-        [--out=FILE]
+    python -m benchmarks.scripts.processes [--tasks=nodes,shared,graphs,images,slow]
+        [--steps=50] [--out=FILE]
 
 Each task is trained by the program itself: in one process with one device and with two and four,
 and in two and four processes with one device each. Printed, and written to FILE as JSON, are the
 largest differences over the losses of all steps and over the final embeddings, to one device and to
 one process with as many devices; seconds per step (of the later half), and of these the share in
-which no step ran. `shared` are nodes whose propagated features several processes share by rows.
+which no step ran. `shared` are nodes whose propagated features several processes share by rows;
+`slow` are the images at a learning rate that does not amplify what sums in another order differ by.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+_IMAGES = ("num_train=512", "num_test=64", "batch_size=128", "chunk_steps=1")
 TASKS = {
     "nodes": ("digits_graph:mo", "width=64", "num_classifiers=1"),
     "shared": (
@@ -29,7 +31,8 @@ TASKS = {
         *("num_classifiers=1", "num_clusterings=0"),
     ),
     "graphs": ("mutag:mp", "width=32", "depth=2"),
-    "images": ("digits:mo_op", "num_train=512", "num_test=64", "batch_size=128", "chunk_steps=1"),
+    "images": ("digits:mo_op", *_IMAGES),
+    "slow": ("digits:mo_op", *_IMAGES, "learning_rate=1e-4"),
 }
 # (processes, devices of each)
 LAYOUTS = ((1, 1), (1, 2), (1, 4), (2, 1), (4, 1))

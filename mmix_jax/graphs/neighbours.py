@@ -8,9 +8,10 @@ from mmix_jax.graphs.on_disk import StoredTables, gcn_scale, starts_of
 from mmix_jax.graphs.padding import padded_size
 from mmix_jax.graphs.shared_tables import SharedTables
 from mmix_jax.graphs.types import Graph
-from mmix_jax.ops.arrays import host_indices, release
+from mmix_jax.ops.arrays import host_indices, mapped_bytes, release
 
-_LET_GO_AFTER = 32  # batches
+_MOST_MAPPED = 4 * 2**30  # bytes of mapped files that may stay in memory
+_LET_GO_AFTER = 32  # batches, where the system does not tell how many there are
 Array = Any  # NumPy where a batch is built, JAX inside the step
 
 
@@ -89,7 +90,8 @@ class NeighbourTable:
         anchors = batch.rows[..., : batch.anchor_mask.shape[-1]]
         x_a, x_b = self.stored.take(batch.rows, anchors)
         self._batches += 1
-        if self._batches % _LET_GO_AFTER == 0:
+        held = mapped_bytes()
+        if self._batches % _LET_GO_AFTER == 0 if held is None else held > _MOST_MAPPED:
             self._let_go()
         return batch._replace(x_a=x_a, x_b=x_b)
 

@@ -7,6 +7,7 @@ is computed in float32. Ids: int32, whatever integers they come as. Masks: bool.
 import hashlib
 import mmap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -42,6 +43,16 @@ def release(x: Any) -> None:
     mapped = getattr(x, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def mapped_bytes() -> int | None:
+    """Pages of mapped files, libraries among them, that this process holds in memory; None where
+    the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[2]
+    except OSError:
+        return None
+    return int(pages) * mmap.PAGESIZE
 
 
 def digest(tree: Any, check: Callable[[], None] = lambda: None) -> str:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from mmix_jax.errors import InputError
-from mmix_jax.graphs import make_graph, on_disk
+from mmix_jax.graphs import make_graph, neighbours, on_disk
 from mmix_jax.graphs.diffusion import diffuse
 from mmix_jax.graphs.neighbours import NeighbourTable
 from mmix_jax.graphs.normalize import gcn_weights, propagate
 from mmix_jax.graphs.samplers import NodeSampler
+from mmix_jax.ops.arrays import mapped_bytes, release
 
 N, F = 300, 7
 DIFFUSION = {"kind": "ppr", "alpha": 0.2, "t": 5.0}
@@ -136,3 +137,30 @@ def test_entries_of_the_adjacency_are_as_ever():
     np.testing.assert_array_equal(table.weights(slice(None)), weights)
     np.testing.assert_array_equal(table.self_weights(np.arange(N)), own)
     np.testing.assert_array_equal(table.starts, np.searchsorted(graph.receivers, np.arange(N + 1)))
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [(0, 0), (neighbours._MOST_MAPPED, 0), (neighbours._MOST_MAPPED + 1, 64), (None, 2)],
+)
+def test_pages_of_files_are_let_go_beyond_a_bound(tmp_path, monkeypatch, held, expected):
+    graph = graph_of()
+    stored = on_disk.stored_tables(graph, tmp_path / "tables", diffusion=DIFFUSION)
+    table = neighbours.NeighbourTable(graph, stored)
+    released = []
+    monkeypatch.setattr(neighbours, "release", released.append)
+    monkeypatch.setattr(neighbours, "mapped_bytes", lambda: held)  # None: the system does not tell
+    for _ in range(64):
+        table.cut(np.arange(4), 4)
+    assert sum(array is stored.x_a for array in released) == expected
+
+
+def test_what_is_mapped_is_told(tmp_path):
+    if mapped_bytes() is None:
+        pytest.skip("the system does not tell")
+    size = 2**24
+    np.save(tmp_path / "x.npy", np.ones(size, np.uint8))
+    x, before = np.load(tmp_path / "x.npy", mmap_mode="r"), mapped_bytes()
+    assert x.sum() == size and mapped_bytes() - before >= size // 2
+    release(x)
+    assert mapped_bytes() - before < size // 2
