@@ -2,22 +2,29 @@
 
     python -m benchmarks.scripts.processes [--tasks=nodes,shared,graphs,images,slow]
         [--steps=50] [--out=FILE]
+    python -m benchmarks.scripts.processes --where [--out=FILE]   # what a step of nodes spends
 
 Each task is trained by the program itself: in one process with one device and with two and four,
 and in two and four processes with one device each. Printed, and written to FILE as JSON, are the
 largest differences over the losses of all steps and over the final embeddings, to one device and to
 one process with as many devices; seconds per step (of the later half), and of these the share in
 which no step ran. `shared` are nodes whose propagated features several processes share by rows;
-`slow` are the images at a learning rate that does not amplify what sums in another order differ by.
+`slow` are the images at a learning rate that amplifies less what sums in another order differ by.
+
+`--where`: of a step of nodes on 1, 2 and 4 processes, wall time, processor time of all processes
+in their own code and in the kernel, and how often they wait for another thread; from runs that
+differ by so many steps.
 """
 
 import argparse
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,6 +97,45 @@ def run(task: str, steps: int, layout: tuple[int, int]) -> Ran:
     return Ran(losses, z, float(np.median(1.0 / samples)), share)
 
 
+def spent(processes: int, steps: int) -> np.ndarray:
+    """Wall seconds, user's and kernel's seconds of all processes, and their voluntary waits."""
+    config, *changes = TASKS["nodes"]
+    fields = (*changes, f"num_steps={steps}", "eval_every=1000000", "checkpoint_every=0")
+    fields += ("patience=0", "num_clusterings=0")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "mmix_jax.main", f"--config={config}"]
+        command += [*(f"--config.{field}" for field in fields), f"--workdir={folder}/run"]
+        before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        started = [
+            subprocess.Popen(
+                each, env=os.environ | {"JAX_NUM_CPU_DEVICES": "1"},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )
+            for each in of_processes(command, processes)
+        ]  # fmt: skip
+        if any([child.wait() for child in started]):
+            raise SystemExit("a process has failed; run the tasks, which tell what it said")
+        wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    fields = ("ru_utime", "ru_stime", "ru_nvcsw")
+    return np.array([wall, *(getattr(after, f) - getattr(before, f) for f in fields)])
+
+
+def where(steps: int) -> list[dict[str, Any]]:
+    """Print what a step spends, for each number of processes."""
+    rows = []
+    for processes in (1, 2, 4):
+        a_step = (spent(processes, 5 * steps) - spent(processes, steps)) / (4 * steps)
+        names = ("wall_seconds", "user_seconds", "kernel_seconds", "waits")
+        rows.append({"processes": processes, **dict(zip(names, a_step.tolist(), strict=True))})
+        wall, user, kernel, waits = a_step
+        print(
+            f"{processes} processes: a step {1000 * wall:.1f} ms; processors {1000 * user:.1f} ms, "
+            f"kernel {1000 * kernel:.1f} ms; {waits:.0f} waits",
+            flush=True,
+        )
+    return rows
+
+
 def largest(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest difference, as a share of the largest value."""
     return float(np.abs(found - expected).max() / np.abs(expected).max())
@@ -100,10 +146,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--where", action="store_true", help="what a step of nodes spends")
     parser.add_argument("--out")
     args = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    for task in args.tasks.split(","):
+    rows: list[dict[str, Any]] = where(args.steps) if args.where else []
+    for task in [] if args.where else args.tasks.split(","):
         found = {layout: run(task, args.steps, layout) for layout in LAYOUTS}
         for (processes, devices), ran in found.items():
             one, alike = found[LAYOUTS[0]], found[1, processes * devices]
