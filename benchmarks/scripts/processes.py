@@ -113,7 +113,8 @@ def spent(processes: int, steps: int) -> np.ndarray:
             )
             for each in of_processes(command, processes)
         ]  # fmt: skip
-        if any([child.wait() for child in started]):
+        statuses = [child.wait() for child in started]
+        if any(statuses):
             raise SystemExit("a process has failed; run the tasks, which tell what it said")
         wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     fields = ("ru_utime", "ru_stime", "ru_nvcsw")
@@ -124,6 +125,7 @@ def where(steps: int) -> list[dict[str, Any]]:
     """Print what a step spends, for each number of processes."""
     rows = []
     for processes in (1, 2, 4):
+        spent(processes, 1)  # compiles, and keeps what the runs below have in common
         a_step = (spent(processes, 5 * steps) - spent(processes, steps)) / (4 * steps)
         names = ("wall_seconds", "user_seconds", "kernel_seconds", "waits")
         rows.append({"processes": processes, **dict(zip(names, a_step.tolist(), strict=True))})
