@@ -44,7 +44,7 @@ import pytest  # noqa: E402
 jax.config.update("jax_num_cpu_devices", int(os.environ.get("MMIX_TEST_DEVICES", "4")))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-_MOST_BYTES = 1.15 * 2**30
+_MOST_BYTES = 2.5 * 2**30
 
 
 @pytest.hookimpl(trylast=True)
