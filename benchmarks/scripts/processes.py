@@ -12,8 +12,8 @@ which no step ran. `shared` are nodes whose propagated features several processe
 `slow` are the images at a learning rate that amplifies less what sums in another order differ by.
 
 `--where`: of a step of nodes on 1, 2 and 4 processes, wall time, processor time of all processes
-in their own code and in the kernel, and how often they wait for another thread; from runs that
-differ by so many steps.
+in their own code and in the kernel, and how often their threads wait; the difference of runs of
+so many steps and of five times as many.
 """
 
 import argparse
@@ -117,8 +117,8 @@ def spent(processes: int, steps: int) -> np.ndarray:
         if any(statuses):
             raise SystemExit("a process has failed; run the tasks, which tell what it said")
         wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    fields = ("ru_utime", "ru_stime", "ru_nvcsw")
-    return np.array([wall, *(getattr(after, f) - getattr(before, f) for f in fields)])
+    used = ("ru_utime", "ru_stime", "ru_nvcsw")
+    return np.array([wall, *(getattr(after, name) - getattr(before, name) for name in used)])
 
 
 def where(steps: int) -> list[dict[str, Any]]:

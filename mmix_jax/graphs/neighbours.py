@@ -91,7 +91,8 @@ class NeighbourTable:
         x_a, x_b = self.stored.take(batch.rows, anchors)
         self._batches += 1
         held = mapped_bytes()
-        if self._batches % _LET_GO_AFTER == 0 if held is None else held > _MOST_MAPPED:
+        many = self._batches % _LET_GO_AFTER == 0 if held is None else held > _MOST_MAPPED
+        if many:
             self._let_go()
         return batch._replace(x_a=x_a, x_b=x_b)
 
